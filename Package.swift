@@ -1,0 +1,58 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+/// Language settings shared by every Swift target.
+let strict: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+/// The numeric ground floor is optimised in debug builds too, or tests would take forever. `precondition` stays.
+let optimised: [SwiftSetting] = strict + [.unsafeFlags(["-O"], .when(configuration: .debug))]
+
+let package = Package(
+  name: "Occult",
+  products: [
+    .executable(name: "occult", targets: ["occult"]),
+    .library(name: "Collaboration", targets: ["Collaboration"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    // The ground: C under a thin skin.
+    .systemLibrary(name: "COpenBLAS"),
+    .systemLibrary(
+      name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+    .target(
+      name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-fno-math-errno", "-ffp-contract=fast"])],
+      linkerSettings: [.linkedLibrary("m")]),
+
+    .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"], swiftSettings: optimised),
+    .target(name: "Collaboration", swiftSettings: optimised),
+    .target(name: "Models", dependencies: ["Tensors", "Collaboration"], swiftSettings: strict),
+    .target(name: "Text", swiftSettings: strict),
+    .target(
+      name: "Checkpoint", dependencies: ["Models", "Tensors", "Collaboration", "CHDF5"], swiftSettings: strict),
+    .target(
+      name: "Training",
+      dependencies: [
+        "Models", "Tensors", "Collaboration", "Checkpoint", "Text", "Yams",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+        .product(name: "Logging", package: "swift-log"),
+      ], swiftSettings: strict),
+    .target(
+      name: "Evaluation", dependencies: ["Training", "Checkpoint", "Text", "Models", "Collaboration"],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "occult",
+      dependencies: [
+        "Evaluation", "Training", "Checkpoint", "Text", "Models", "Collaboration", "Tensors",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict),
+  ],
+  swiftLanguageModes: [.v6]
+)
