@@ -1,0 +1,39 @@
+#include "internal.h"
+
+CLONES void ck_causal_softmax(float *restrict s, float scale, float *restrict lse, size_t rows, size_t visible,
+                              size_t columns, size_t stride) {
+  REASSOCIATE
+  for (size_t r = 0; r < rows; r++) {
+    float *restrict p = s + stride * r;
+    size_t n = visible + r < columns ? visible + r : columns;
+    float m = -INFINITY, sum = 0;
+    for (size_t i = 0; i < n; i++) m = p[i] > m ? p[i] : m;
+    m *= scale;
+    for (size_t i = 0; i < n; i++) sum += p[i] = exp_approx(p[i] * scale - m);
+    float inverse = 1.0f / sum;
+    for (size_t i = 0; i < n; i++) p[i] *= inverse;
+    for (size_t i = n; i < columns; i++) p[i] = 0.0f;
+    lse[r] = m + logf(sum);
+  }
+}
+
+CLONES void ck_causal_probabilities(float *restrict s, float scale, const float *restrict lse, size_t rows,
+                                    size_t visible, size_t columns, size_t stride) {
+  for (size_t r = 0; r < rows; r++) {
+    float *restrict p = s + stride * r;
+    size_t n = visible + r < columns ? visible + r : columns;
+    float l = lse[r];
+    for (size_t i = 0; i < n; i++) p[i] = exp_approx(p[i] * scale - l);
+    for (size_t i = n; i < columns; i++) p[i] = 0.0f;
+  }
+}
+
+CLONES void ck_attention_ds(const float *restrict p, float *restrict dp, float scale, const float *restrict delta,
+                            size_t rows, size_t columns, size_t stride) {
+  for (size_t r = 0; r < rows; r++) {
+    const float *restrict a = p + stride * r;
+    float *restrict d = dp + stride * r;
+    float c = delta[r];
+    for (size_t i = 0; i < columns; i++) d[i] = scale * a[i] * (d[i] - c);
+  }
+}

@@ -1,0 +1,143 @@
+internal import CKernels
+
+/// Operands of a grouped expert product and its loops; one task an expert.
+struct ExpertProduct: Sendable {
+  let assignment: ExpertAssignment
+  /// H
+  let hidden: Int
+  /// I
+  let intermediate: Int
+  /// `[tokens, H]`
+  let x: Storage
+  /// `[tokens, k]`
+  let weights: Storage
+  /// `[E, 2I, H]`
+  let gateUp: Storage
+  /// `[E, H, I]`
+  let down: Storage
+
+  private var tokens: Int { x.count / hidden }
+  private var rowCount: Int { assignment.slots.count }
+
+  /// Rows that one product works off at a time: they and the expert's weights fit the second-level cache.
+  private static let blockRows = 256
+
+  /// The outputs `[tokens, H]` and, on request, the joint projections `[rows, 2I]` that the backward pass needs.
+  func forward(keepingActivations: Bool) -> (y: Storage, activations: Storage?) {
+    let (h, i, k) = (hidden, intermediate, assignment.k)
+    let outputs = Storage(rowCount * h)
+    let kept = keepingActivations ? Storage(rowCount * 2 * i) : nil
+    let order = assignment.heaviestFirst
+    Parallel.run(assignment.experts) { task in
+      let expert = order[task]
+      let rows = assignment.offsets[expert]..<assignment.offsets[expert + 1]
+      if rows.isEmpty { return }
+      let block = min(rows.count, Self.blockRows)
+      let (input, wide, narrow, scale) = (
+        Storage(block * h), Storage(block * 2 * i), Storage(block * i), Storage(block)
+      )
+      var (upScratch, downScratch): (Storage?, Storage?)
+      for start in stride(from: rows.lowerBound, to: rows.upperBound, by: Self.blockRows) {
+        let m = min(block, rows.upperBound - start)
+        gather(x, from: start, m, into: input.floats)
+        for row in 0..<m { scale.floats[row] = weights.floats[Int(assignment.slots[start + row])] }
+        let projected = kept.map { $0.floats + start * 2 * i } ?? wide.floats
+        product(input.floats, gateUp, expert: expert, n: 2 * i, k: h, m: m, into: projected, scratch: &upScratch)
+        ck_swiglu(projected, scale.floats, narrow.floats, m, i)
+        product(
+          narrow.floats, down, expert: expert, n: h, k: i, m: m, into: outputs.floats + start * h, scratch: &downScratch
+        )
+      }
+    }
+    let y = Storage(x.count)
+    Kernels.combine(outputs.floats, assignment.rows, weights: nil, into: y.floats, tokens: tokens, k: k, columns: h)
+    return (y, kept)
+  }
+
+  /// Gradients of x, weights, gate_up and down; those not `wanted` are nil and cost nothing but what others share.
+  func backward(dy: Storage, activations: Storage, wanted: [Bool]) -> [Storage?] {
+    let (h, i) = (hidden, intermediate)
+    let (wantX, wantW, wantUp, wantDown) = (wanted[0], wanted[1], wanted[2], wanted[3])
+    let inputGradients = wantX ? Storage(rowCount * h) : nil
+    let dw = wantW ? Storage.zeros(weights.count) : nil
+    let dUp = wantUp ? Storage(gateUp.count) : nil
+    let dDown = wantDown ? Storage(down.count) : nil
+    let order = assignment.heaviestFirst
+    Parallel.run(assignment.experts) { task in
+      let expert = order[task]
+      let rows = assignment.offsets[expert]..<assignment.offsets[expert + 1]
+      if rows.isEmpty {
+        if let dUp { (dUp.floats + expert * 2 * i * h).update(repeating: 0, count: 2 * i * h) }
+        if let dDown { (dDown.floats + expert * h * i).update(repeating: 0, count: h * i) }
+        return
+      }
+      let block = min(rows.count, Self.blockRows)
+      let (outer, input, scale, dots) = (Storage(block * h), Storage(block * h), Storage(block), Storage(block))
+      let (da, act, dWide) = (Storage(block * i), Storage(block * i), Storage(block * 2 * i))
+      var (upScratch, downScratch): (Storage?, Storage?)
+      for start in stride(from: rows.lowerBound, to: rows.upperBound, by: Self.blockRows) {
+        let m = min(block, rows.upperBound - start)
+        let beta: Float = start == rows.lowerBound ? 0 : 1
+        gather(dy, from: start, m, into: outer.floats)
+        for row in 0..<m { scale.floats[row] = weights.floats[Int(assignment.slots[start + row])] }
+        // da = dy · W_down, before the gate weight: ⟨da, act⟩ is then the weight's gradient.
+        Kernels.withFloats(down, offset: expert * h * i, count: h * i, scratch: &downScratch) { w in
+          Kernels.gemmSerial(
+            MatrixView(outer.floats, stride: h), MatrixView(w, stride: i), da.floats, stride: i, m: m, n: i, k: h)
+        }
+        ck_swiglu_backward(
+          activations.floats + start * 2 * i, scale.floats, da.floats, dWide.floats, dots.floats, act.floats, m, i)
+        if let dw { for row in 0..<m { dw.floats[Int(assignment.slots[start + row])] = dots.floats[row] } }
+        if let dDown {
+          // dW_down = dyᵀ · (w act)
+          Kernels.gemmSerial(
+            MatrixView(outer.floats, stride: h, transposed: true), MatrixView(act.floats, stride: i),
+            dDown.floats + expert * h * i, stride: i, m: h, n: i, k: m, beta: beta)
+        }
+        if let inputGradients {
+          Kernels.withFloats(gateUp, offset: expert * 2 * i * h, count: 2 * i * h, scratch: &upScratch) { w in
+            Kernels.gemmSerial(
+              MatrixView(dWide.floats, stride: 2 * i), MatrixView(w, stride: h), inputGradients.floats + start * h,
+              stride: h, m: m, n: h, k: 2 * i)
+          }
+        }
+        if let dUp {
+          gather(x, from: start, m, into: input.floats)
+          Kernels.gemmSerial(
+            MatrixView(dWide.floats, stride: 2 * i, transposed: true), MatrixView(input.floats, stride: h),
+            dUp.floats + expert * 2 * i * h, stride: h, m: 2 * i, n: h, k: m, beta: beta)
+        }
+      }
+    }
+    let dx = inputGradients.map { rows in
+      let dx = Storage(x.count)
+      Kernels.combine(
+        rows.floats, assignment.rows, weights: nil, into: dx.floats, tokens: tokens, k: assignment.k, columns: h)
+      return dx
+    }
+    return [dx, dw, dUp, dDown]
+  }
+
+  /// Copies the token rows of `count` assigned rows from `start` on.
+  private func gather(_ source: Storage, from start: Int, _ count: Int, into target: UnsafeMutablePointer<Float>) {
+    for row in 0..<count {
+      let token = Int(assignment.slots[start + row]) / assignment.k
+      (target + row * hidden).update(from: source.floats + token * hidden, count: hidden)
+    }
+  }
+
+  /// `rows · W[expert]ᵀ` with `W` `[E, n, k]`; few rows go through the matrix-vector loop, as in decoding.
+  private func product(
+    _ rows: UnsafePointer<Float>, _ weight: Storage, expert: Int, n: Int, k: Int, m: Int,
+    into out: UnsafeMutablePointer<Float>, scratch: inout Storage?
+  ) {
+    if m <= Kernels.matvecRows {
+      Kernels.matvec(rows, weight, offset: expert * n * k, out, rows: m, n: n, k: k, outStride: n)
+      return
+    }
+    Kernels.withFloats(weight, offset: expert * n * k, count: n * k, scratch: &scratch) { w in
+      Kernels.gemmSerial(
+        MatrixView(rows, stride: k), MatrixView(w, stride: k, transposed: true), out, stride: n, m: m, n: n, k: k)
+    }
+  }
+}
