@@ -66,6 +66,10 @@ void ck_causal_probabilities(float *s, float scale, const float *lse, size_t row
 // ds = scale p (dp - delta[r]), in place of dp
 void ck_attention_ds(const float *p, float *dp, float scale, const float *delta, size_t rows, size_t columns, size_t stride);
 
+// One query against n rows of keys and values, `stride` apart, d wide: out = sum_i softmax(scale <q, k_i>)_i v_i
+void ck_attend_row(const float *q, const float *keys, const float *values, float scale, float *scores, float *out,
+                   size_t n, size_t stride, size_t d);
+
 // ---- losses: logits rows become scale (softmax - onehot(target)) unless scale is 0; losses[r] = lse - logit[target] -------
 void ck_cross_entropy(float *logits, const int32_t *targets, float scale, float *losses, size_t rows, size_t n);
 

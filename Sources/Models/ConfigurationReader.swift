@@ -1,0 +1,115 @@
+internal import Foundation
+
+/// A configuration that cannot be read: where, what was expected, what was found.
+public enum ConfigurationError: Error, Equatable, CustomStringConvertible {
+  /// The text is no JSON object.
+  case notAnObject(file: String, reason: String)
+  /// A key that matters is missing.
+  case missing(key: String, file: String, expected: String)
+  /// A value of the wrong type or out of range.
+  case invalid(key: String, file: String, expected: String, found: String)
+
+  /// The message for a person.
+  public var description: String {
+    switch self {
+    case .notAnObject(let file, let reason):
+      "\(file): expected a JSON object with the model's configuration, found \(reason); try the config.json of the model"
+    case .missing(let key, let file, let expected):
+      "\(file): \(key): expected \(expected), found nothing; class defaults are not used: add the key"
+    case .invalid(let key, let file, let expected, let found):
+      "\(file): \(key): expected \(expected), found \(found)"
+    }
+  }
+}
+
+/// Typed access to a `config.json`: a key that matters is never silently defaulted.
+struct ConfigurationReader {
+  let values: [String: Any]
+  let file: String
+  var prefix = ""
+
+  init(json: String, file: String) throws(ConfigurationError) {
+    let object: Any
+    do {
+      object = try JSONSerialization.jsonObject(with: Data(json.utf8))
+    } catch {
+      throw .notAnObject(file: file, reason: "text that is not JSON")
+    }
+    guard let values = object as? [String: Any] else { throw .notAnObject(file: file, reason: "another JSON value") }
+    self.values = values
+    self.file = file
+  }
+
+  private init(values: [String: Any], file: String, prefix: String) {
+    (self.values, self.file, self.prefix) = (values, file, prefix)
+  }
+
+  /// The value under a key; nil where it is absent or null.
+  func value(_ key: String) -> Any? { values[key].flatMap { $0 is NSNull ? nil : $0 } }
+
+  func int(_ key: String, in range: ClosedRange<Int>) throws(ConfigurationError) -> Int {
+    guard let value = try optionalInt(key, in: range) else {
+      throw .missing(key: prefix + key, file: file, expected: "an integer in \(range)")
+    }
+    return value
+  }
+
+  func optionalInt(_ key: String, in range: ClosedRange<Int>) throws(ConfigurationError) -> Int? {
+    guard let value = value(key) else { return nil }
+    guard let number = value as? NSNumber, !isBoolean(value), number.doubleValue == Double(number.intValue),
+      range.contains(number.intValue)
+    else { throw invalid(key, "an integer in \(range)", value) }
+    return number.intValue
+  }
+
+  func double(_ key: String, above bound: Double) throws(ConfigurationError) -> Double {
+    guard let value = try optionalDouble(key, above: bound) else {
+      throw .missing(key: prefix + key, file: file, expected: "a number above \(bound)")
+    }
+    return value
+  }
+
+  func optionalDouble(_ key: String, above bound: Double) throws(ConfigurationError) -> Double? {
+    guard let value = value(key) else { return nil }
+    guard let number = value as? NSNumber, !isBoolean(value), number.doubleValue > bound else {
+      throw invalid(key, "a number above \(bound)", value)
+    }
+    return number.doubleValue
+  }
+
+  func bool(_ key: String) throws(ConfigurationError) -> Bool {
+    guard let value = value(key) else { throw .missing(key: prefix + key, file: file, expected: "true or false") }
+    guard isBoolean(value), let flag = value as? Bool else { throw invalid(key, "true or false", value) }
+    return flag
+  }
+
+  func string(_ key: String) throws(ConfigurationError) -> String {
+    guard let value = value(key) else { throw .missing(key: prefix + key, file: file, expected: "a string") }
+    guard let text = value as? String else { throw invalid(key, "a string", value) }
+    return text
+  }
+
+  /// One integer or a list of them, as `eos_token_id` may be.
+  func integers(_ key: String) throws(ConfigurationError) -> [Int] {
+    guard let value = value(key) else { return [] }
+    if let list = value as? [NSNumber] { return list.map(\.intValue) }
+    guard let number = value as? NSNumber, !isBoolean(value) else { throw invalid(key, "an integer or a list of them", value) }
+    return [number.intValue]
+  }
+
+  /// The object under a key; nil where it is absent or null.
+  func section(_ key: String) throws(ConfigurationError) -> ConfigurationReader? {
+    guard let value = value(key) else { return nil }
+    guard let values = value as? [String: Any] else { throw invalid(key, "an object", value) }
+    return ConfigurationReader(values: values, file: file, prefix: prefix + key + ".")
+  }
+
+  func invalid(_ key: String, _ expected: String, _ found: Any) -> ConfigurationError {
+    .invalid(key: prefix + key, file: file, expected: expected, found: "\(found)")
+  }
+
+  private func isBoolean(_ value: Any) -> Bool {
+    guard let number = value as? NSNumber else { return value is Bool }
+    return String(cString: number.objCType) == "c" && (number == 0 || number == 1)
+  }
+}

@@ -1,0 +1,67 @@
+internal import Foundation
+public import Tensors
+
+/// Chooses the family that a configuration names.
+public enum ModelFamily {
+  /// Values of `model_type` that this version runs.
+  public static let supported = [OLMoE.modelType]
+
+  /// Reads a configuration of any supported family.
+  ///
+  /// - Parameters:
+  ///   - json: Text of `config.json`.
+  ///   - file: Its name in messages.
+  /// - Returns: Sizes and switches.
+  /// - Throws: ``ConfigurationError``.
+  public static func configuration(json: String, file: String) throws(ConfigurationError) -> ModelConfiguration {
+    let config = try ConfigurationReader(json: json, file: file)
+    let type = try config.string("model_type")
+    switch type {
+    case OLMoE.modelType: return try OLMoE.configuration(json: json, file: file)
+    default: throw config.invalid("model_type", "one of \(supported.joined(separator: ", "))", type)
+    }
+  }
+
+  /// Builds a model of any supported family.
+  ///
+  /// - Parameters:
+  ///   - configuration: Sizes and switches.
+  ///   - parameter: The tensor of a name and shape.
+  /// - Returns: The model, unlimited.
+  /// - Throws: What `parameter` throws.
+  public static func model<E: Error>(
+    _ configuration: ModelConfiguration, parameter: (String, [Int]) throws(E) -> Tensor
+  ) throws(E) -> LanguageModel {
+    switch configuration.modelType {
+    case OLMoE.modelType: return try OLMoE.model(configuration, parameter: parameter)
+    default: preconditionFailure("ModelFamily: no family \(configuration.modelType)")
+    }
+  }
+
+  /// A model of random weights, normal with the configuration's standard deviation; norms are 1.
+  ///
+  /// - Parameters:
+  ///   - configuration: Sizes and switches.
+  ///   - seed: Seed of the generator (SplitMix64, Box–Muller).
+  /// - Returns: The model in float32.
+  public static func random(_ configuration: ModelConfiguration, seed: UInt64) -> LanguageModel {
+    var state = seed
+    func uniform() -> Double {
+      state &+= 0x9E37_79B9_7F4A_7C15
+      var z = state
+      z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+      z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+      return (Double((z ^ (z >> 31)) >> 11) + 0.5) * 0x1p-53
+    }
+    return model(configuration) { (name: String, shape: [Int]) throws(Never) in
+      Tensor.filled(shape) { elements in
+        if shape.count == 1 { return elements.update(repeating: 1) }
+        for index in stride(from: 0, to: elements.count, by: 2) {
+          let (radius, angle) = ((-2 * log(uniform())).squareRoot() * configuration.initializerRange, 2 * .pi * uniform())
+          elements[index] = Float(radius * cos(angle))
+          if index + 1 < elements.count { elements[index + 1] = Float(radius * sin(angle)) }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,103 @@
+public import Collaboration
+public import Tensors
+
+/// The weights of a layer's experts, stacked.
+public struct ExpertStack: Module {
+  /// `[E, 2I, H]`: rows 0..<I are the gate, I..<2I the up projection.
+  public var gateUp: Tensor
+  /// `[E, H, I]`
+  public var down: Tensor
+
+  /// Number of experts.
+  public var experts: Int { gateUp.shape[0] }
+
+  public mutating func visit(
+    _ path: ParameterPath, _ body: (ParameterPath, inout Tensor) throws -> Void
+  ) rethrows {
+    try body(path["gate_up_proj"], &gateUp)
+    try body(path["down_proj"], &down)
+  }
+}
+
+/// A sparse mixture of experts under a routing rule.
+///
+///     p(x) = softmax(W_g x)
+///     y(x) = Σ_{e ∈ S} w_e(x) · E_e(x),   S and the sources of w from the rule; S = Top-k(p) without a limit
+///
+/// - Source: Shazeer et al. 2017, eq. 1–2, noise left out; Luo et al. 2025 for the limit.
+public struct MoELayer: Module {
+  /// W_g `[experts, hidden]`
+  public var gate: Linear
+  /// E_e
+  public var experts: ExpertStack
+  /// Which experts a token uses.
+  public var rule: RoutingRule
+  /// How weights are scaled when the experts used are not the router's own.
+  public var renormalization: Renormalization
+  /// Whether the family divides the weights of the experts used by their sum (`norm_topk_prob`).
+  public let normalizesTopK: Bool
+  /// Original number of the expert in each place, after a placement was applied; nil while places are numbers.
+  ///
+  /// Routing always speaks of original numbers, so ties, sums and statistics do not change with the placement.
+  public private(set) var expertOrder: [Int]?
+
+  /// A layer of the given parts, unlimited.
+  public init(gate: Linear, experts: ExpertStack, rule: RoutingRule, normalizesTopK: Bool) {
+    self.gate = gate
+    self.experts = experts
+    self.rule = rule
+    self.normalizesTopK = normalizesTopK
+    renormalization = .model
+  }
+
+  /// - Parameter x: `[tokens, hidden]`.
+  /// - Returns: y, `[tokens, hidden]`, and the routing that made it, for losses and profiling.
+  public func callAsFunction(_ x: Tensor) -> (y: Tensor, routing: LayerRouting) {
+    let routing = route(x)
+    let assignment = ExpertAssignment(places(routing.used), k: rule.topK, experts: experts.experts)
+    return (x.experts(assignment, weights: routing.weights, gateUp: experts.gateUp, down: experts.down), routing)
+  }
+
+  /// Moves experts and router rows so that place i holds the expert with number `order[i]`; the function is unchanged.
+  ///
+  /// - Parameter order: A permutation of the original expert numbers.
+  public mutating func arrange(_ order: [Int]) {
+    precondition(order.sorted() == Array(0..<rule.experts), "arrange: expected a permutation of 0..<\(rule.experts)")
+    let current = expertOrder ?? Array(0..<rule.experts)
+    let place = Dictionary(uniqueKeysWithValues: current.enumerated().map { ($1, $0) })
+    let moves = order.map { Int32(place[$0, default: 0]) }
+    func moved(_ weight: Tensor) -> Tensor {
+      let rows = weight.detached().reshaped([rule.experts, weight.count / rule.experts])
+      return rows.gatherRows(moves).stored(as: weight.dtype).reshaped(weight.shape)
+    }
+    gate.weight = moved(gate.weight)
+    experts.gateUp = moved(experts.gateUp)
+    experts.down = moved(experts.down)
+    expertOrder = order == Array(0..<rule.experts) ? nil : order
+  }
+
+  /// Numbers of experts as places in the stack.
+  private func places(_ numbers: [Int32]) -> [Int32] {
+    guard let expertOrder else { return numbers }
+    var place = Array(repeating: Int32(0), count: expertOrder.count)
+    for (index, number) in expertOrder.enumerated() { place[number] = Int32(index) }
+    return numbers.map { $0 < 0 ? $0 : place[Int($0)] }
+  }
+
+  private func route(_ x: Tensor) -> LayerRouting {
+    var logits = gate(x)
+    if let expertOrder {
+      var place = Array(repeating: Int32(0), count: expertOrder.count)
+      for (index, number) in expertOrder.enumerated() { place[number] = Int32(index) }
+      logits = logits.gatherColumns((0..<logits.rows).flatMap { _ in place }, k: rule.experts)
+    }
+    return LayerRouting(logits: logits, rule: rule, renormalization: renormalization, normalizesTopK: normalizesTopK)
+  }
+
+  public mutating func visit(
+    _ path: ParameterPath, _ body: (ParameterPath, inout Tensor) throws -> Void
+  ) rethrows {
+    try gate.visit(path["gate"].role(.router), body)
+    try experts.visit(path["experts"].role(.experts), body)
+  }
+}

@@ -1,0 +1,86 @@
+public import Tensors
+
+/// How the load-balancing loss is formed.
+public enum AuxiliaryLoss: String, Sendable, CaseIterable, Codable {
+  /// transformers' form: all layers' tokens are pooled before the product; k at perfect balance.
+  ///
+  ///     E · Σ_e f_e · P_e,   f_e = slots of e / pooled tokens,   P_e = mean p_e over pooled tokens
+  case hf
+  /// Per layer, mean over the sparse layers; 1 at perfect balance.
+  ///
+  ///     E · Σ_e f_e · P_e,   f_e = slots of e / (tokens · k)
+  /// - Source: Fedus et al. 2021, eq. 4–6.
+  case switchTransformer = "switch"
+}
+
+/// Which experts the balance loss counts.
+public enum AuxiliaryCounts: String, Sendable, CaseIterable, Codable {
+  /// Those used after the limit.
+  case pruned
+  /// The router's own top-k.
+  case original
+}
+
+extension ForwardPass {
+  /// The load-balancing loss, unscaled; gradients flow through the probabilities, counts are constant.
+  ///
+  /// - Parameters:
+  ///   - kind: Pooled over layers or per layer.
+  ///   - counts: Experts used or chosen.
+  /// - Returns: A scalar.
+  public func auxiliaryLoss(_ kind: AuxiliaryLoss, counts: AuxiliaryCounts = .pruned) -> Tensor {
+    guard let first = routing.first else { return Tensor(0) }
+    let experts = first.probabilities.columns
+    var loads = routing.map { layer in
+      var load = [Float](repeating: 0, count: experts)
+      for expert in counts == .pruned ? layer.used : layer.chosen where expert >= 0 { load[Int(expert)] += 1 }
+      return load
+    }
+    let layers = Float(routing.count)
+    if kind == .hf {
+      let pooled = (0..<experts).map { expert in loads.reduce(0) { $0 + $1[expert] } }
+      loads = Array(repeating: pooled, count: routing.count)
+    }
+    var loss: Tensor?
+    for (layer, load) in zip(routing, loads) {
+      let tokens = Float(layer.probabilities.rows)
+      let share: Float = kind == .hf ? 1 / (tokens * layers) : 1 / (tokens * Float(layer.k))
+      let f = Tensor(load) * (Float(experts) * share / layers)
+      let term = (layer.probabilities.columnMeans() * f).sum()
+      loss = loss.map { $0 + term } ?? term
+    }
+    return loss ?? Tensor(0)
+  }
+
+  /// Router z-loss, unscaled: the mean over tokens and sparse layers of (log Σ exp logits)².
+  ///
+  /// - Source: Zoph et al. 2022, ST-MoE, eq. 5.
+  public func zLoss() -> Tensor {
+    var loss: Tensor?
+    for layer in routing {
+      let z = layer.logits.logSumExp()
+      let term = (z * z).mean() * (1 / Float(routing.count))
+      loss = loss.map { $0 + term } ?? term
+    }
+    return loss ?? Tensor(0)
+  }
+}
+
+extension LanguageModel {
+  /// Cross-entropy of the next tokens.
+  ///
+  /// - Parameters:
+  ///   - pass: What the model computed for a batch.
+  ///   - targets: `targets[t]` is the token that position t predicts; negative positions (-100) are left out.
+  /// - Returns: Σ of the losses of all predicted tokens in nats, and each one's loss, NaN where left out.
+  public func crossEntropy(_ pass: ForwardPass, targets: [Int32]) -> (sum: Tensor, losses: [Float], count: Int) {
+    precondition(targets.count == pass.hidden.rows, "crossEntropy: \(targets.count) targets, \(pass.hidden.rows) positions")
+    let positions = targets.indices.filter { targets[$0] >= 0 }
+    let hidden =
+      positions.count == targets.count ? pass.hidden : pass.hidden.gatherRows(positions.map(Int32.init))
+    let result = hidden.crossEntropy(projectedBy: outputWeight, targets: positions.map { targets[$0] })
+    var losses = [Float](repeating: .nan, count: targets.count)
+    for (position, loss) in zip(positions, result.losses) { losses[position] = loss }
+    return (result.sum, losses, positions.count)
+  }
+}
