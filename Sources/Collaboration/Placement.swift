@@ -1,0 +1,123 @@
+/// Which device holds which expert, per layer.
+///
+/// As a file (`occult-placement`, JSON) and as a value the same thing; `Placement+JSON` reads and writes it.
+public struct Placement: Sendable, Equatable {
+  /// What a file says it is.
+  public static let format = "occult-placement"
+  /// Of the file format.
+  public static let version = 1
+
+  /// π of one layer.
+  public struct Layer: Sendable, Equatable, Codable {
+    /// Absolute layer number.
+    public let layer: Int
+    /// `[E]`, expert → device.
+    public let expertDevice: [Int]
+    /// What the profile promises; `nil` where none was at hand.
+    public let predicted: Prediction?
+
+    /// One layer's placement.
+    ///
+    /// - Parameters:
+    ///   - layer: absolute layer number.
+    ///   - expertDevice: `[E]`, expert → device.
+    ///   - predicted: what the profile promises.
+    public init(layer: Int, expertDevice: [Int], predicted: Prediction? = nil) {
+      self.layer = layer
+      self.expertDevice = expertDevice
+      self.predicted = predicted
+    }
+
+    enum CodingKeys: String, CodingKey {
+      case layer, predicted
+      case expertDevice = "expert_device"
+    }
+  }
+
+  /// The model's family; `nil` where it is not known.
+  public let modelType: String?
+  /// E.
+  public let experts: Int
+  /// D.
+  public let devices: Int
+  /// One entry per MoE layer, ascending by layer number.
+  public let layers: [Layer]
+
+  /// Checks sizes, range and balance.
+  ///
+  /// - Parameters:
+  ///   - modelType: the model's family.
+  ///   - experts: E.
+  ///   - devices: D.
+  ///   - layers: π per layer.
+  ///   - slack: accept devices with unequal numbers of experts.
+  ///   - file: where it comes from, for messages.
+  /// - Throws: `PlacementError` naming file, layer, expected and found.
+  public init(
+    modelType: String?, experts: Int, devices: Int, layers: [Layer], slack: Bool = false, file: String = "placement"
+  ) throws(PlacementError) {
+    guard experts > 0, (1...experts).contains(devices), slack || experts % devices == 0 else {
+      throw .devices(file: file, experts: experts, found: devices)
+    }
+    let layers = layers.sorted { $0.layer < $1.layer }
+    for (before, after) in zip(layers, layers.dropFirst()) where before.layer == after.layer {
+      throw .duplicateLayer(file: file, layer: after.layer)
+    }
+    for layer in layers {
+      guard layer.expertDevice.count == experts else {
+        throw .size(file: file, layer: layer.layer, expected: experts, found: layer.expertDevice.count)
+      }
+      var counts = [Int](repeating: 0, count: devices)
+      for (expert, device) in layer.expertDevice.enumerated() {
+        guard (0..<devices).contains(device) else {
+          throw .range(file: file, layer: layer.layer, expert: expert, devices: devices, found: device)
+        }
+        counts[device] += 1
+      }
+      if !slack, let device = counts.firstIndex(where: { $0 != experts / devices }) {
+        throw .unbalanced(
+          file: file, layer: layer.layer, device: device, expected: experts / devices, found: counts[device])
+      }
+    }
+    self.modelType = modelType
+    self.experts = experts
+    self.devices = devices
+    self.layers = layers
+  }
+
+  /// Makes π for every layer of a profile, with predictions.
+  ///
+  /// - Parameters:
+  ///   - profile: what the experts do.
+  ///   - devices: D, a divisor of E.
+  ///   - method: how.
+  ///   - options: seed, load cap, effort.
+  /// - Throws: `PlacementError` for impossible devices or cap, or a profile without recorded sets.
+  public init(
+    _ profile: CollaborationProfile, devices: Int, method: PlacementMethod, options: PlacementOptions = .init()
+  ) throws(PlacementError) {
+    var layers: [Layer] = []
+    for layer in profile.layers {
+      let expertDevice = try method.place(layer, devices: devices, options: options)
+      layers.append(
+        Layer(
+          layer: layer.layer, expertDevice: expertDevice,
+          predicted: try Prediction(layer, placement: expertDevice, devices: devices)))
+    }
+    try self.init(modelType: profile.modelType, experts: profile.experts, devices: devices, layers: layers)
+  }
+
+  /// π of a layer of a model.
+  ///
+  /// - Parameters:
+  ///   - layer: absolute layer number.
+  ///   - file: where the placement comes from, for messages.
+  /// - Returns: `[E]`, expert → device.
+  /// - Throws: `PlacementError.missingLayer`.
+  public func expertDevice(layer: Int, file: String = "placement") throws(PlacementError) -> [Int] {
+    guard let found = layers.first(where: { $0.layer == layer }) else {
+      throw .missingLayer(file: file, layer: layer, found: layers.map(\.layer))
+    }
+    return found.expertDevice
+  }
+}

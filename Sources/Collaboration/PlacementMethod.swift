@@ -1,0 +1,108 @@
+/// How experts are put on devices: pure functions of one layer's profile.
+///
+/// To add one: a case here and its function in a file of its own.
+public enum PlacementMethod: String, CaseIterable, Codable, Sendable {
+  /// Experts in their own order: device 0 holds the first E/D, and so on.
+  case contiguous
+  /// A seeded shuffle.
+  case random
+  /// The paper's greedy on the collaboration graph; raises imbalance, see `greedy`.
+  case occult
+  /// Even load only: heaviest expert first into the least loaded device with room.
+  case load
+  /// The best of the others, improved by swaps on the true E[C_T] under a load cap.
+  case refined
+
+  /// Places one layer's experts.
+  ///
+  /// - Parameters:
+  ///   - profile: the layer.
+  ///   - devices: D, a divisor of E.
+  ///   - options: seed, load cap, effort.
+  /// - Returns: π, expert → device, E/D experts each.
+  /// - Throws: `PlacementError` for impossible devices or cap, or missing recorded sets.
+  public func place(
+    _ profile: LayerProfile, devices: Int, options: PlacementOptions = .init()
+  ) throws(PlacementError) -> [Int] {
+    let experts = profile.experts
+    guard (1...experts).contains(devices), experts % devices == 0 else {
+      throw .devices(file: "place", experts: experts, found: devices)
+    }
+    switch self {
+    case .contiguous: return Self.contiguous(experts: experts, devices: devices)
+    case .random: return Self.random(experts: experts, devices: devices, seed: options.seed, layer: profile.layer)
+    case .occult: return Self.greedy(profile.coactivation, experts: experts, devices: devices)
+    case .load: return Self.balanced(profile.load, devices: devices)
+    case .refined: return try Refinement.place(profile, devices: devices, options: options).placement
+    }
+  }
+
+  /// Experts in their own order.
+  ///
+  /// - Parameters:
+  ///   - experts: E.
+  ///   - devices: D, a divisor of E.
+  /// - Returns: π.
+  public static func contiguous(experts: Int, devices: Int) -> [Int] {
+    (0..<experts).map { $0 / (experts / devices) }
+  }
+
+  /// A shuffle that differs from layer to layer.
+  ///
+  /// - Parameters:
+  ///   - experts: E.
+  ///   - devices: D, a divisor of E.
+  ///   - seed: of the whole placement.
+  ///   - layer: absolute layer number.
+  /// - Returns: π.
+  public static func random(experts: Int, devices: Int, seed: UInt64, layer: Int) -> [Int] {
+    var generator = SeededGenerator(seed: seed, item: layer)
+    var placement = contiguous(experts: experts, devices: devices)
+    generator.shuffle(&placement)
+    return placement
+  }
+
+  /// Heaviest expert first into the least loaded device with room; ties to the lower expert and the lower device.
+  ///
+  /// - Parameters:
+  ///   - load: `[E]`, tokens per expert.
+  ///   - devices: D, a divisor of E.
+  /// - Returns: π.
+  /// - Source: DeepSeek EPLB, `balanced_packing`.
+  public static func balanced(_ load: [Int64], devices: Int) -> [Int] {
+    let room = load.count / devices
+    var placement = [Int](repeating: 0, count: load.count)
+    var loads = [Int64](repeating: 0, count: devices)
+    var counts = [Int](repeating: 0, count: devices)
+    for expert in load.indices.sorted(by: { (load[$1], $0) < (load[$0], $1) }) {
+      let free = (0..<devices).filter { counts[$0] < room }
+      guard let device = free.min(by: { loads[$0] < loads[$1] }) else { break }
+      placement[expert] = device
+      loads[device] += load[expert]
+      counts[device] += 1
+    }
+    return placement
+  }
+}
+
+/// What placement methods may be told.
+public struct PlacementOptions: Sendable, Equatable {
+  /// Of `random`, and of the order in which `refined` tries swaps.
+  public var seed: UInt64
+  /// `refined`: most max/mean load of a device; `nil` lifts the cap.
+  public var loadCap: Double?
+  /// `refined`: most swaps looked at per layer, which bounds its time.
+  public var proposals: Int
+
+  /// The defaults of the commands.
+  ///
+  /// - Parameters:
+  ///   - seed: of everything random.
+  ///   - loadCap: most max/mean load.
+  ///   - proposals: most swaps looked at per layer.
+  public init(seed: UInt64 = 0, loadCap: Double? = 1.10, proposals: Int = 1_000_000) {
+    self.seed = seed
+    self.loadCap = loadCap
+    self.proposals = proposals
+  }
+}

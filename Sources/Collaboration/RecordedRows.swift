@@ -1,0 +1,144 @@
+import Foundation
+
+/// The rows of a recording, checked line by line.
+struct RecordedRows {
+  /// Rows of one layer in order of the file.
+  struct Layer {
+    var ids: [Int32] = []
+    var weights: [Float] = []
+    var documents: [Int32] = []
+
+    /// Each row's experts, ascending.
+    func sets(topK: Int) -> [[Int32]] {
+      stride(from: 0, to: ids.count, by: topK).map { ids[$0..<$0 + topK].sorted() }
+    }
+  }
+
+  private(set) var layers: [Int: Layer] = [:]
+  private(set) var experts: Int
+  /// The recording did not say E and nobody else did.
+  private(set) var guessedExperts = false
+  private(set) var topK = 0
+  private(set) var modelType: String?
+
+  /// How many broken lines a message names.
+  private static let namedLines = 10
+
+  private struct Line: Decodable {
+    var type: String?
+    var layer: Int?
+    var ids: [Int]?
+    var weights: [Float]?
+    var request: String?
+    var experts: Int?
+    var topK: Int?
+    var modelType: String?
+
+    enum CodingKeys: String, CodingKey {
+      case type, layer
+      case ids = "topk_ids"
+      case weights = "topk_weights"
+      case request = "req_id"
+      case experts = "num_experts"
+      case topK = "top_k"
+      case modelType = "model_type"
+    }
+
+    init(from decoder: any Decoder) throws {
+      let container = try decoder.container(keyedBy: CodingKeys.self)
+      type = try container.decodeIfPresent(String.self, forKey: .type)
+      layer = try container.decodeIfPresent(Int.self, forKey: .layer)
+      ids = try container.decodeIfPresent([Int].self, forKey: .ids)
+      weights = try container.decodeIfPresent([Float].self, forKey: .weights)
+      experts = try container.decodeIfPresent(Int.self, forKey: .experts)
+      topK = try container.decodeIfPresent(Int.self, forKey: .topK)
+      modelType = try container.decodeIfPresent(String.self, forKey: .modelType)
+      // Programs number their requests as well as name them.
+      if let text = try? container.decodeIfPresent(String.self, forKey: .request) {
+        request = text
+      } else {
+        request = try container.decodeIfPresent(Int.self, forKey: .request).map(String.init)
+      }
+    }
+  }
+
+  /// What is wrong with a line; its number is added by the caller.
+  private struct Problem: Error { let text: String }
+
+  init(_ jsonl: Data, file: String, experts asked: Int?) throws(RecordedRoutingError) {
+    let decoder = JSONDecoder()
+    var broken: [RecordedRoutingError.BrokenLine] = []
+    var brokenCount = 0
+    var documents: [String: Int32] = [:]
+    var recorded: Int?
+    var largest = -1
+    experts = asked ?? 0
+    for (index, text) in jsonl.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
+      if text.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") || $0 == UInt8(ascii: "\t") }) {
+        continue
+      }
+      do throws(Problem) {
+        let line = try Self.decode(text, decoder)
+        if line.type == "meta" {
+          guard layers.isEmpty, index == 0 else { throw Problem(text: "expected \"meta\" in the first line only") }
+          if let found = line.experts, found < 1 {
+            throw Problem(text: "num_experts: expected at least 1, found \(found)")
+          }
+          recorded = line.experts
+          experts = asked ?? line.experts ?? 0
+          topK = line.topK ?? 0
+          modelType = line.modelType
+          continue
+        }
+        let document = documents[line.request ?? "", default: Int32(truncatingIfNeeded: documents.count)]
+        try add(line, document: document)
+        documents[line.request ?? ""] = document
+        largest = max(largest, line.ids?.max() ?? -1)
+      } catch {
+        brokenCount += 1
+        if broken.count < Self.namedLines { broken.append(.init(line: index + 1, problem: error.text)) }
+      }
+    }
+    if let asked, let recorded, asked != recorded { throw .experts(file: file, asked: asked, recorded: recorded) }
+    guard broken.isEmpty else { throw .broken(file: file, lines: broken, total: brokenCount) }
+    guard !layers.isEmpty else { throw .empty(file: file) }
+    guessedExperts = experts == 0
+    if guessedExperts { experts = largest + 1 }
+  }
+
+  private static func decode(_ text: Data, _ decoder: JSONDecoder) throws(Problem) -> Line {
+    do {
+      return try decoder.decode(Line.self, from: text)
+    } catch DecodingError.typeMismatch(_, let context) where !context.codingPath.isEmpty {
+      throw Problem(text: "\(context.codingPath[0].stringValue): found a value of another type than expected")
+    } catch DecodingError.dataCorrupted(let context) where !context.codingPath.isEmpty {
+      throw Problem(text: "\(context.codingPath[0].stringValue): found a number that does not fit")
+    } catch {
+      throw Problem(text: "expected a JSON object, found something else, or a line cut short")
+    }
+  }
+
+  private mutating func add(_ line: Line, document: Int32) throws(Problem) {
+    guard line.type ?? "route" == "route" else {
+      throw Problem(text: "type: expected \"route\", found \"\(line.type ?? "")\"")
+    }
+    guard let layer = line.layer else { throw Problem(text: "expected a key layer, found none") }
+    guard layer >= 0 else { throw Problem(text: "layer: expected 0 or more, found \(layer)") }
+    guard let ids = line.ids, !ids.isEmpty else { throw Problem(text: "expected a list topk_ids, found none") }
+    guard let weights = line.weights else { throw Problem(text: "expected a list topk_weights, found none") }
+    if topK == 0 { topK = ids.count }
+    guard ids.count == topK else { throw Problem(text: "topk_ids: expected \(topK) experts, found \(ids.count)") }
+    guard weights.count == topK else {
+      throw Problem(text: "topk_weights: expected \(topK) weights, found \(weights.count)")
+    }
+    let bound = experts > 0 ? experts : Int(Int32.max)
+    if let id = ids.first(where: { !(0..<bound).contains($0) }) {
+      throw Problem(
+        text: "topk_ids: expected experts in 0..<\(experts > 0 ? String(experts) : "E"), found \(id)")
+    }
+    if Set(ids).count < ids.count { throw Problem(text: "topk_ids: expected different experts, found one twice") }
+    layers[layer, default: Layer()].ids += ids.map { Int32(truncatingIfNeeded: $0) }
+    layers[layer, default: Layer()].weights += weights
+    layers[layer, default: Layer()].documents.append(document)
+  }
+}
