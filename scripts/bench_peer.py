@@ -65,8 +65,11 @@ def make_model(a):
 def train_step(a, model):
     model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=0.1, fused=True)
-    forward = torch.compile(model) if a.compile else model
     ids = torch.randint(a.vocabulary, (a.batch, a.sequence))
+    # transformers installs its router hooks in the first call; inside a compiled one they would break the graph.
+    with torch.no_grad():
+        model(input_ids=ids, use_cache=False, output_router_logits=True)
+    forward = torch.compile(model) if a.compile else model
 
     def step():
         loss = forward(input_ids=ids, labels=ids, use_cache=False, output_router_logits=True).loss
