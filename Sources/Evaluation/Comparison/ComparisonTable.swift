@@ -41,9 +41,11 @@ public struct ComparisonTable: Sendable {
     var widths = Self.headings.map { max($0.top.count, $0.bottom.count) }
     for row in rows { for (column, field) in row.enumerated() { widths[column] = max(widths[column], field.count) } }
     let others = widths.dropFirst().reduce(0, +)
-    // Two spaces between columns, or one where two do not fit; then the arm's name gives way.
-    let gap = widths[0] + others + 2 * (widths.count - 1) <= Self.width ? 2 : 1
-    widths[0] = max(3, min(widths[0], Self.width - others - gap * (widths.count - 1)))
+    // One space between columns, two as far from the left as they fit; where none does, the arm's name gives way.
+    let gaps = widths.count - 1
+    widths[0] = max(3, min(widths[0], Self.width - others - gaps))
+    let wide = min(gaps, max(0, Self.width - others - gaps - widths[0]))
+    for column in 1..<1 + wide { widths[column] += 1 }
     for index in rows.indices where rows[index][0].count > widths[0] {
       rows[index][0] = rows[index][0].prefix(widths[0] - 1) + "…"
     }
@@ -51,12 +53,12 @@ public struct ComparisonTable: Sendable {
       var text = ""
       for (column, field) in fields.enumerated() {
         let padding = String(repeating: " ", count: widths[column] - field.count)
-        text += column == 0 ? field + padding : String(repeating: " ", count: gap) + padding + field
+        text += column == 0 ? field + padding : " " + padding + field
       }
       return String(text.reversed().drop { $0 == " " }.reversed())
     }
     var lines = [line(Self.headings.map(\.top)), line(Self.headings.map(\.bottom))]
-    lines.append(String(repeating: "─", count: widths.reduce(0, +) + gap * (widths.count - 1)))
+    lines.append(String(repeating: "─", count: widths.reduce(0, +) + gaps))
     for (index, row) in rows.enumerated() {
       let isSameArm = index > 0 && comparison.results[index - 1].arm == comparison.results[index].arm
       if index > 0, !isSameArm { lines.append("") }

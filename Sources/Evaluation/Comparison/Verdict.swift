@@ -24,8 +24,8 @@ struct Verdict {
     let parts = trained.map { cell -> String in
       let quality =
         switch cell.difference?.outcome {
-        case .better: "loss \(amount(cell.difference)) lower"
-        case .worse: "loss \(amount(cell.difference)) higher"
+        case .better: "loss \(Numbers.fixed(abs(cell.difference?.mean ?? 0), 3)) lower"
+        case .worse: "loss \(Numbers.fixed(abs(cell.difference?.mean ?? 0), 3)) higher"
         case .noneShown, nil: "no difference in loss shown"
         }
       return "\(cell.trainedLimit ?? 0) of \(run.devices) devices: \(quality), \(saving(cell, reference))"
@@ -55,10 +55,10 @@ struct Verdict {
     return switch difference.outcome {
     case .better:
       subject + "checkpoint '\(cell.arm)' predicts the target text better than \(standard), by "
-        + "\(amount(difference)) nats per token (\(interval(difference))), and sends \(traffic)."
+        + "\(amount(difference)) nats per token (\(size(difference))), and sends \(traffic)."
     case .worse:
       subject + "checkpoint '\(cell.arm)' predicts the target text worse than \(standard), by "
-        + "\(amount(difference)) nats per token (\(interval(difference))), and sends \(traffic)."
+        + "\(amount(difference)) nats per token (\(size(difference))), and sends \(traffic)."
     case .noneShown:
       subject + "no difference is shown between checkpoint '\(cell.arm)' and \(standard) "
         + "(\(Numbers.signed(difference.mean, 4)) nats per token, \(interval(difference)); "
@@ -72,7 +72,7 @@ struct Verdict {
       return "Whether training under L = \(Numbers.limit(cell.trainedLimit)) helped cannot be said: the standard "
         + "checkpoint was not evaluated under that limit."
     }
-    let against = "than applying the limit to the standard checkpoint afterwards"
+    let against = "against applying the limit to the standard checkpoint afterwards"
     let share =
       if let recovery = cell.recovery {
         "it recovers \(Numbers.percent(recovery.mean)) of what the limit cost "
@@ -82,11 +82,9 @@ struct Verdict {
       }
     return switch effect.outcome {
     case .better:
-      "Training under L = \(limit) helped: its loss is \(amount(effect)) lower \(against) (\(interval(effect))); "
-        + "\(share)."
+      "Training under L = \(limit) helped: it lowers the loss by \(amount(effect)) (\(size(effect))) \(against); \(share)."
     case .worse:
-      "Training under L = \(limit) hurt: its loss is \(amount(effect)) higher \(against) (\(interval(effect))); "
-        + "\(share)."
+      "Training under L = \(limit) hurt: it raises the loss by \(amount(effect)) (\(size(effect))) \(against); \(share)."
     case .noneShown:
       "Training under L = \(limit) is not shown to differ from applying the limit to the standard checkpoint "
         + "afterwards (\(Numbers.signed(effect.mean, 4)), \(interval(effect)); "
@@ -118,7 +116,13 @@ struct Verdict {
     return base.low > 0
   }
 
-  private func amount(_ difference: Difference?) -> String { Numbers.fixed(abs(difference?.mean ?? 0), 4) }
+  private func amount(_ difference: Difference) -> String { Numbers.fixed(abs(difference.mean), 4) }
+
+  /// The interval of a difference whose direction the sentence has named.
+  private func size(_ difference: Difference) -> String {
+    let ends = [abs(difference.low), abs(difference.high)].sorted()
+    return "95 % interval \(Numbers.fixed(ends[0], 4)) to \(Numbers.fixed(ends[1], 4))"
+  }
 
   private func interval(_ difference: Difference) -> String {
     "95 % interval \(Numbers.signed(difference.low, 4)) to \(Numbers.signed(difference.high, 4))"
