@@ -39,7 +39,7 @@ public struct ProfileAccumulator: Sendable {
   ///
   /// - Parameters:
   ///   - layer: absolute layer number.
-  ///   - topK: chosen experts, `[tokens, k]`, in any order.
+  ///   - chosen: chosen experts, `[tokens, k]`, in any order.
   ///   - weights: their weights, `[tokens, k]`.
   ///   - logits: router logits, `[tokens, experts]`; `nil` leaves similarity out.
   ///   - documents: `[tokens]`.
@@ -72,7 +72,7 @@ public struct ProfileAccumulator: Sendable {
   ///
   /// - Parameters:
   ///   - layer: absolute layer number.
-  ///   - topK: chosen experts, `[tokens, k]`.
+  ///   - chosen: chosen experts, `[tokens, k]`.
   ///   - weights: `[tokens, k]`.
   ///   - logits: `[tokens, experts]` or `nil`.
   ///   - documents: `[tokens]`.

@@ -1,0 +1,124 @@
+import Foundation
+
+/// What went wrong with a file: data first, words once.
+///
+/// The text always reads `where: expected …, found …; try …`, where `where` is the file and, after a space, the item in it.
+public enum FileError: Error, Equatable, CustomStringConvertible, Sendable {
+  /// The operating system refused.
+  case system(path: String, action: FileAction, code: Int32)
+  /// A directory, or a device, stands where a file should.
+  case notAFile(path: String, expected: String)
+  /// The bytes are of another format altogether.
+  case foreign(path: String, expected: String, found: String)
+  /// The file ends before its own header says so.
+  case truncated(path: String, expectedBytes: Int, foundBytes: Int)
+  /// The format is right, what it says is not.
+  case invalid(path: String, item: String?, expected: String, found: String)
+  /// The named item is not in the file.
+  case missing(path: String, item: String, nearest: String?)
+  /// The item is there, its element type is another one.
+  case type(path: String, item: String, expected: String, found: String)
+  /// The item is there, its shape is another one.
+  case shape(path: String, item: String, expected: [Int], found: [Int])
+  /// The bytes do not match their checksum.
+  case corrupted(path: String, item: String, reason: String)
+  /// The file format cannot hold what was asked for.
+  case unsupported(path: String, item: String, expected: String, found: String)
+  /// The HDF5 library refused, in its own words.
+  case library(path: String, item: String?, action: FileAction, reason: String)
+
+  /// `where: expected …, found …; try …`.
+  public var description: String {
+    switch self {
+    case .system(let path, let action, let code):
+      "\(path): expected to \(action.rawValue) the file, found '\(String(cString: strerror(code)))'; "
+        + "try \(Self.advice(code, action))"
+    case .notAFile(let path, let expected):
+      "\(path): expected \(expected), found something that is not a regular file; try the path of the file itself"
+    case .foreign(let path, let expected, let found):
+      "\(path): expected \(expected), found \(found); try another file, or fetching this one again"
+    case .truncated(let path, let expected, let found):
+      "\(path): expected \(expected) bytes, found \(found): the file is truncated; try copying or fetching it again"
+    case .invalid(let path, let item, let expected, let found):
+      "\(Self.place(path, item)): expected \(expected), found \(found); try writing or fetching the file again"
+    case .missing(let path, let item, let nearest):
+      "\(path): expected '\(item)', found nothing of that name; try "
+        + (nearest.map { "'\($0)', the nearest name in the file" } ?? "listing what the file holds")
+    case .type(let path, let item, let expected, let found):
+      "\(Self.place(path, item)): expected \(expected), found \(found); try converting the file"
+    case .shape(let path, let item, let expected, let found):
+      "\(Self.place(path, item)): expected shape \(expected), found \(found); try the file that belongs to this model"
+    case .corrupted(let path, let item, let reason):
+      "\(Self.place(path, item)): expected intact data, found damage (\(reason)); try copying or fetching the file again"
+    case .unsupported(let path, let item, let expected, let found):
+      "\(Self.place(path, item)): expected \(expected), found \(found); try writing it in another way"
+    case .library(let path, let item, let action, let reason):
+      "\(Self.place(path, item)): expected to \(action.rawValue), found an HDF5 error (\(reason)); "
+        + "try writing or fetching the file again"
+    }
+  }
+
+  private static func place(_ path: String, _ item: String?) -> String {
+    item.map { "\(path) \($0)" } ?? path
+  }
+
+  private static func advice(_ code: Int32, _ action: FileAction) -> String {
+    switch code {
+    case ENOENT: action.writes ? "creating its folder first" : "a path that exists"
+    case EACCES, EPERM, EROFS:
+      action.writes ? "a folder that you may write to" : "making it readable"
+    case EISDIR, ENOTDIR: "the path of a file, in a folder that exists"
+    case ENOSPC, EDQUOT, EFBIG: "freeing space or another disk; a file of that name that was there before is untouched"
+    case EAGAIN, ENOLCK:
+      "again when no other program has it open, or setting HDF5_USE_FILE_LOCKING=FALSE if the file system has no locks"
+    default: "another disk"
+    }
+  }
+
+  /// Whatever `errno` says after a call that failed.
+  static func last(_ path: String, _ action: FileAction) -> FileError {
+    .system(path: path, action: action, code: errno)
+  }
+}
+
+/// What was being done to a file when it failed.
+public enum FileAction: String, Equatable, Sendable {
+  case open, read, map, create, write, lock, list
+  case sync = "sync to disk"
+  case rename
+
+  var writes: Bool {
+    switch self {
+    case .create, .write, .sync, .rename: true
+    case .open, .read, .map, .lock, .list: false
+    }
+  }
+}
+
+/// The candidate with the smallest edit distance to `name`, if it is near enough to be meant; ties to the first.
+func nearestName(to name: String, in candidates: some Sequence<String>) -> String? {
+  let target = Array(name.utf8)
+  var best: (distance: Int, name: String)?
+  for candidate in candidates {
+    let other = Array(candidate.utf8)
+    // A difference in length is a lower bound: most names fall out here.
+    guard abs(other.count - target.count) < best?.distance ?? (target.count / 3 + 1) else { continue }
+    let distance = editDistance(target, other)
+    if distance < best?.distance ?? (target.count / 3 + 1) { best = (distance, candidate) }
+  }
+  return best?.name
+}
+
+private func editDistance(_ a: [UInt8], _ b: [UInt8]) -> Int {
+  var row = Array(0...b.count)
+  for (i, x) in a.enumerated() {
+    var diagonal = row[0]
+    row[0] = i + 1
+    for (j, y) in b.enumerated() {
+      let above = row[j + 1]
+      row[j + 1] = min(diagonal + (x == y ? 0 : 1), above + 1, row[j] + 1)
+      diagonal = above
+    }
+  }
+  return row[b.count]
+}

@@ -1,0 +1,98 @@
+import Foundation
+
+/// A file under its temporary name, `<name>.tmp`, until `commit` puts it in the place of the old one.
+///
+/// Whatever happens before (an error, Ctrl-C, `kill -9`, a power cut), a file of the final name is the old one or the
+/// new one, never half of it. An uncommitted file is removed when the last reference goes; what `kill -9` leaves behind
+/// is overwritten by the next writer of the same name.
+final class PendingFile: Sendable {
+  let path: String
+  let temporaryPath: String
+  /// Open for reading and writing, and locked against a second writer.
+  let descriptor: Int32
+
+  /// - Throws: `FileError.system` naming the final path; `.notAFile` if a directory is there.
+  init(_ path: String, expected: String) throws(FileError) {
+    var status = stat()
+    if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
+      throw .notAFile(path: path, expected: expected)
+    }
+    let temporary = path + ".tmp"
+    let descriptor = open(temporary, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw .last(path, .create) }
+    // A file system without locks gets none; a lock held by another writer is an error.
+    if flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
+      close(descriptor)
+      throw .system(path: path, action: .lock, code: EAGAIN)
+    }
+    guard ftruncate(descriptor, 0) == 0 else {
+      let error = FileError.last(path, .create)
+      close(descriptor)
+      throw error
+    }
+    (self.path, temporaryPath, self.descriptor) = (path, temporary, descriptor)
+  }
+
+  deinit {
+    // After a commit the temporary name is gone, and another writer's file of that name must stay: the lock tells,
+    // because it is still ours while the name still leads to our file.
+    var (ours, named) = (stat(), stat())
+    if fstat(descriptor, &ours) == 0, stat(temporaryPath, &named) == 0, ours.st_ino == named.st_ino,
+      ours.st_dev == named.st_dev
+    {
+      unlink(temporaryPath)
+    }
+    close(descriptor)
+  }
+
+  /// Writes all bytes at `offset`, which may lie behind the end.
+  func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) {
+    var done = 0
+    while done < bytes.count {
+      let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
+      let count = pwrite(descriptor, rest.baseAddress, rest.count, off_t(offset + done))
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw .last(path, .write)
+      }
+      done += count
+    }
+  }
+
+  /// Forces the data to disk.
+  func sync() throws(FileError) {
+    guard fsync(descriptor) == 0 else { throw .last(path, .sync) }
+  }
+
+  /// Moves the file, already synced, to its final name.
+  func rename() throws(FileError) {
+    guard Foundation.rename(temporaryPath, path) == 0 else { throw .last(path, .rename) }
+  }
+
+  /// Forces the folder's list of names to disk: without it a power cut may bring the old file back.
+  static func syncFolder(of path: String) throws(FileError) {
+    let folder = (path as NSString).deletingLastPathComponent
+    let descriptor = open(folder.isEmpty ? "." : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw .last(path, .sync) }
+    defer { close(descriptor) }
+    // Some network file systems cannot sync a folder and say EINVAL; there is nothing more to do there.
+    guard fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP else { throw .last(path, .sync) }
+  }
+
+  func commit() throws(FileError) {
+    try sync()
+    try rename()
+    try Self.syncFolder(of: path)
+  }
+
+  /// Writes a small file as a whole.
+  static func write(_ text: String, to path: String) throws(FileError) {
+    let file = try PendingFile(path, expected: "a file")
+    var text = text
+    let result = text.withUTF8 { bytes in
+      Result { () throws(FileError) in try file.write(UnsafeRawBufferPointer(bytes), at: 0) }
+    }
+    try result.get()
+    try file.commit()
+  }
+}

@@ -1,0 +1,119 @@
+import CHDF5
+
+/// The value of an attribute; numbers are widened to 64 bits.
+public enum HDF5Attribute: Equatable, Sendable {
+  /// Text; variable-length UTF-8 in files, `str` in h5py.
+  case string(String)
+  /// A whole number.
+  case integer(Int)
+  /// A real number.
+  case real(Double)
+  /// A list of whole numbers.
+  case integers([Int])
+  /// A list of real numbers.
+  case reals([Double])
+  /// A list of texts.
+  case strings([String])
+  /// Something else, in words: for listings only.
+  case other(String)
+}
+
+/// Attribute reading and writing on an open object.
+struct HDF5AttributeAccess {
+  let object: hid_t
+  let place: Place
+
+  func names() throws(FileError) -> [String] {
+    var names: [String] = []
+    let count = try place.check(.list) { H5Aget_num_attrs(object) }
+    for index in 0..<hsize_t(count) {
+      names.append(
+        try readName(place, .list) { buffer, size in
+          H5Aget_name_by_idx(object, ".", H5_INDEX_NAME, H5_ITER_INC, index, buffer, size, chdf5_p_default())
+        })
+    }
+    return names
+  }
+
+  func read(_ name: String) throws(FileError) -> HDF5Attribute? {
+    guard try place.check(.read, { H5Aexists(object, name) }) > 0 else { return nil }
+    let attribute = try place.handle(.attribute, .read) { H5Aopen(object, name, chdf5_p_default()) }
+    let type = try place.handle(.type, .read) { H5Aget_type(attribute.id) }
+    let space = try place.handle(.space, .read) { H5Aget_space(attribute.id) }
+    let rank = try place.check(.read) { H5Sget_simple_extent_ndims(space.id) }
+    let count = Int(try place.check(.read) { H5Sget_simple_extent_npoints(space.id) })
+    let bytes = HDF5Library.locked { H5Aget_storage_size(attribute.id) }
+    // A damaged extent must not become an allocation of terabytes: every element takes at least a byte in the file.
+    guard rank <= 1, count <= bytes else { return .other("\(count) values of rank \(rank)") }
+    let (typeClass, nothing) = HDF5Library.locked {
+      (H5Tget_class(type.id), H5Sget_simple_extent_type(space.id) == H5S_NULL)
+    }
+    if nothing { return .other("nothing") }
+    switch typeClass {
+    case H5T_INTEGER:
+      var values = [Int](repeating: 0, count: count)
+      try place.check(.read) { H5Aread(attribute.id, chdf5_t_i64(), &values) }
+      return rank == 0 ? .integer(values[0]) : .integers(values)
+    case H5T_FLOAT:
+      var values = [Double](repeating: 0, count: count)
+      try place.check(.read) { H5Aread(attribute.id, chdf5_t_f64(), &values) }
+      return rank == 0 ? .real(values[0]) : .reals(values)
+    case H5T_STRING:
+      let values = try readStrings(place, type: type.id, space: space.id, count: count) { type, buffer in
+        H5Aread(attribute.id, type, buffer)
+      }
+      return rank == 0 ? .string(values[0]) : .strings(values)
+    default:
+      return .other(HDF5StoredType(type.id, markedBFloat16: false).description)
+    }
+  }
+
+  func write(_ name: String, _ value: HDF5Attribute) throws(FileError) {
+    switch value {
+    case .integer(let value): try write(name, [value], nil, chdf5_t_i64())
+    case .integers(let values): try write(name, values, values.count, chdf5_t_i64())
+    case .real(let value): try write(name, [value], nil, chdf5_t_f64())
+    case .reals(let values): try write(name, values, values.count, chdf5_t_f64())
+    case .string(let value): try writeStrings(name, [value], nil)
+    case .strings(let values): try writeStrings(name, values, values.count)
+    case .other(let words): preconditionFailure("attribute \(name): cannot write \(words)")
+    }
+  }
+
+  private func write<T: BitwiseCopyable>(
+    _ name: String, _ values: [T], _ extent: Int?, _ type: hid_t
+  ) throws(FileError) {
+    let attribute = try create(name, extent, type)
+    try place.check(.write) { H5Awrite(attribute.id, type, values) }
+  }
+
+  private func writeStrings(_ name: String, _ values: [String], _ extent: Int?) throws(FileError) {
+    for value in values where value.utf8.contains(0) {
+      throw .unsupported(
+        path: place.file, item: place.item ?? "/", expected: "text without a zero byte in attribute '\(name)'",
+        found: "one")
+    }
+    let type = try place.handle(.type, .create) { H5Tcopy(chdf5_t_c_string()) }
+    try place.check(.create) { H5Tset_size(type.id, chdf5_t_variable()) }
+    try place.check(.create) { H5Tset_cset(type.id, H5T_CSET_UTF8) }
+    let attribute = try create(name, extent, type.id)
+    // One block of zero-terminated texts, and a pointer to the start of each.
+    var (block, starts): ([CChar], [Int]) = ([], [])
+    for value in values {
+      starts.append(block.count)
+      block += value.utf8CString
+    }
+    try place.check(.write) {
+      block.withUnsafeBufferPointer { block in
+        H5Awrite(attribute.id, type.id, starts.map { start in block.baseAddress.map { $0 + start } })
+      }
+    }
+  }
+
+  private func create(_ name: String, _ extent: Int?, _ type: hid_t) throws(FileError) -> Handle {
+    let space = try makeSpace(place, extent.map { [$0] } ?? [])
+    return try place.handle(.attribute, .create) {
+      H5Acreate2(object, name, type, space.id, chdf5_p_default(), chdf5_p_default())
+    }
+  }
+}

@@ -1,0 +1,157 @@
+import CHDF5
+import Foundation
+
+/// An HDF5 file open for reading. Safe to share between threads: calls take turns.
+public final class HDF5Reader: Sendable {
+  /// Where the file was found.
+  public let path: String
+  let file: Handle
+
+  /// Opens a file.
+  ///
+  /// - Throws: `FileError`: missing, a folder, empty, of another format, truncated, or locked by another program.
+  public init(_ path: String) throws(FileError) {
+    self.path = path
+    let place = Place(file: path)
+    try Self.checkSignature(path)
+    let access = try place.handle(.properties, .open) { H5Pcreate(chdf5_p_file_access()) }
+    try place.check(.open) { H5Pset_fclose_degree(access.id, H5F_CLOSE_STRONG) }
+    file = try place.handle(.file, .open) { H5Fopen(path, chdf5_f_read_only(), access.id) }
+  }
+
+  /// Says in our words what is not an HDF5 file at all.
+  private static func checkSignature(_ path: String) throws(FileError) {
+    let map = try MappedFile(path, expected: "an HDF5 file")
+    let signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A]
+    // At 0, or after a user block of 512, 1024, 2048 … bytes.
+    var offset = 0
+    while offset + signature.count <= map.bytes.count {
+      if map.bytes[offset..<offset + signature.count].elementsEqual(signature) { return }
+      offset = max(512, offset * 2)
+    }
+    throw .foreign(path: path, expected: "an HDF5 file", found: describeForeignBytes(map.bytes))
+  }
+
+  /// Absolute paths of all datasets, in the order of their names, level by level below each group.
+  public func datasets() throws(FileError) -> [String] {
+    try list("/", depth: 0, keep: .dataset)
+  }
+
+  /// Absolute paths of all groups but the root, in the order of their names.
+  public func groups() throws(FileError) -> [String] {
+    try list("/", depth: 0, keep: .group)
+  }
+
+  private enum Kept { case dataset, group }
+
+  private func list(_ group: String, depth: Int, keep: Kept) throws(FileError) -> [String] {
+    let place = Place(file: path, item: group)
+    guard depth < 64 else {
+      throw .invalid(path: path, item: group, expected: "at most 64 levels of groups", found: "more, or a circle")
+    }
+    let handle = try place.handle(.group, .list) { H5Gopen2(file.id, group, chdf5_p_default()) }
+    var info = H5G_info_t()
+    try place.check(.list) { H5Gget_info(handle.id, &info) }
+    var found: [String] = []
+    for index in 0..<info.nlinks {
+      let name = try readName(place, .list) { buffer, size in
+        H5Lget_name_by_idx(handle.id, ".", H5_INDEX_NAME, H5_ITER_INC, index, buffer, size, chdf5_p_default())
+      }
+      let child = (group == "/" ? "" : group) + "/" + name
+      let childPlace = Place(file: path, item: child)
+      guard try isHardLink(handle.id, name, childPlace) else { continue }
+      let object = try childPlace.handle(.object, .list) { H5Oopen(handle.id, name, chdf5_p_default()) }
+      switch HDF5Library.locked({ H5Iget_type(object.id) }) {
+      case H5I_GROUP:
+        if keep == .group { found.append(child) }
+        found += try list(child, depth: depth + 1, keep: keep)
+      case H5I_DATASET: if keep == .dataset { found.append(child) }
+      default: break  // a named type
+      }
+    }
+    return found
+  }
+
+  /// Soft and external links are not followed: what they lead to is listed where it is, or lies in another file.
+  private func isHardLink(_ group: hid_t, _ name: String, _ place: Place) throws(FileError) -> Bool {
+    var info = H5L_info_t()
+    try place.check(.list) { chdf5_l_get_info(group, name, &info) }
+    return info.type == H5L_TYPE_HARD
+  }
+
+  /// Whether a group or dataset of this path is in the file itself.
+  public func contains(_ object: String) throws(FileError) -> Bool {
+    var path = ""
+    for name in object.split(separator: "/") {
+      path += "/" + name
+      let place = Place(file: self.path, item: path)
+      // Asking below a dataset is an error to the library, and simply "no" to us.
+      let exists = HDF5Library.locked { H5Lexists(file.id, path, chdf5_p_default()) }
+      guard exists > 0, try isHardLink(file.id, path, place) else { return false }
+    }
+    return true
+  }
+
+  /// An attribute of a group or dataset, the root if not said otherwise; `nil` if there is none of that name.
+  public func attribute(_ name: String, of object: String = "/") throws(FileError) -> HDF5Attribute? {
+    let handle = try open(object)
+    let place = Place(file: path, item: normalized(object))
+    return try HDF5AttributeAccess(object: handle.id, place: place).read(name)
+  }
+
+  /// All attributes of a group or dataset, in the order of their names.
+  public func attributes(of object: String = "/") throws(FileError) -> [(name: String, value: HDF5Attribute)] {
+    let handle = try open(object)
+    let place = Place(file: path, item: normalized(object))
+    let access = HDF5AttributeAccess(object: handle.id, place: place)
+    var result: [(name: String, value: HDF5Attribute)] = []
+    for name in try access.names() {
+      if let value = try access.read(name) { result.append((name, value)) }
+    }
+    return result
+  }
+
+  /// A text attribute that must be there.
+  public func string(attribute name: String, of object: String = "/") throws(FileError) -> String {
+    guard case .string(let value) = try required(name, object) else { throw mismatch(name, object, "a text") }
+    return value
+  }
+
+  /// A whole number attribute that must be there.
+  public func integer(attribute name: String, of object: String = "/") throws(FileError) -> Int {
+    guard case .integer(let value) = try required(name, object) else { throw mismatch(name, object, "a whole number") }
+    return value
+  }
+
+  /// A number attribute that must be there.
+  public func real(attribute name: String, of object: String = "/") throws(FileError) -> Double {
+    switch try required(name, object) {
+    case .real(let value): return value
+    case .integer(let value): return Double(value)
+    default: throw mismatch(name, object, "a number")
+    }
+  }
+
+  private func required(_ name: String, _ object: String) throws(FileError) -> HDF5Attribute {
+    if let value = try attribute(name, of: object) { return value }
+    let names = try attributes(of: object).map(\.name)
+    throw .missing(path: path, item: attributePath(name, object), nearest: nearestName(to: name, in: names))
+  }
+
+  private func mismatch(_ name: String, _ object: String, _ expected: String) -> FileError {
+    .type(path: path, item: attributePath(name, object), expected: expected, found: "a value of another type")
+  }
+
+  private func attributePath(_ name: String, _ object: String) -> String {
+    "\(normalized(object)) attribute \(name)"
+  }
+
+  /// Opens any object, or says which name comes nearest.
+  func open(_ object: String) throws(FileError) -> Handle {
+    let item = normalized(object)
+    guard try contains(item) else {
+      throw .missing(path: path, item: item, nearest: nearestName(to: item, in: try datasets()))
+    }
+    return try Place(file: path, item: item).handle(.object, .open) { H5Oopen(file.id, item, chdf5_p_default()) }
+  }
+}

@@ -1,0 +1,118 @@
+import Foundation
+
+/// The tensors of a safetensors file, or of a Hugging Face folder of one or several, memory-mapped.
+///
+///     let model = try SafetensorsReader("olmoe/")
+///     let weight = try model.tensor(named: "model.norm.weight")  // type, shape, bytes
+public final class SafetensorsReader: Sendable {
+  /// The file or folder that was asked for.
+  public let path: String
+  /// All tensor names, in the order of their UTF-8 bytes.
+  public let names: [String]
+  /// `__metadata__` of the first file.
+  public let metadata: [String: String]
+  private let tensors: [String: Stored]
+
+  private struct Stored: Sendable {
+    let type: ElementType?
+    let typeName: String
+    let shape: [Int]
+    let range: Range<Int>
+    let file: MappedFile
+  }
+
+  /// Maps the files and checks their headers; the data itself is not read yet.
+  ///
+  /// - Parameter path: a file, or a folder with `model.safetensors` or `model.safetensors.index.json`.
+  /// - Throws: `FileError`, where a header contradicts itself, its file or the index.
+  public init(_ path: String) throws(FileError) {
+    var tensors: [String: Stored] = [:]
+    var metadata: [String: String]?
+    let (files, index) = try Self.files(of: path)
+    for file in files {
+      let map = try MappedFile(file, expected: "a safetensors file")
+      let header = try SafetensorsHeader(map.bytes, path: file)
+      metadata = metadata ?? header.metadata
+      for entry in header.entries {
+        if let index, index[entry.name] != (file as NSString).lastPathComponent {
+          throw .invalid(
+            path: file, item: entry.name, expected: "only tensors that the index places in this file",
+            found: index[entry.name].map { "one that it places in '\($0)'" } ?? "one that it does not know")
+        }
+        tensors[entry.name] = Stored(
+          type: entry.type, typeName: entry.typeName, shape: entry.shape, range: entry.range, file: map)
+      }
+    }
+    for (name, file) in (index ?? [:]).sorted(by: { $0.key < $1.key }) where tensors[name] == nil {
+      throw .missing(path: Self.join(path, file), item: name, nearest: nearestName(to: name, in: tensors.keys.sorted()))
+    }
+    (self.path, self.metadata, self.tensors) = (path, metadata ?? [:], tensors)
+    names = tensors.keys.sorted()
+  }
+
+  /// The element type and shape of a tensor, `nil` if there is none of that name; the type is `nil` where it is not
+  /// one that can be read.
+  public func info(_ name: String) -> (type: ElementType?, shape: [Int])? {
+    tensors[name].map { ($0.type, $0.shape) }
+  }
+
+  /// A tensor's type, shape and bytes, without a copy.
+  ///
+  /// - Throws: `FileError.missing` with the nearest name, `.type` for an element type that cannot be read.
+  public func tensor(named name: String) throws(FileError) -> MappedArray {
+    guard let tensor = tensors[name] else {
+      throw .missing(path: path, item: name, nearest: nearestName(to: name, in: names))
+    }
+    guard let type = tensor.type else {
+      let known = ElementType.allCases.map(\.rawValue).joined(separator: ", ")
+      throw .type(path: tensor.file.path, item: name, expected: "one of \(known)", found: tensor.typeName)
+    }
+    return MappedArray(
+      type: type, shape: tensor.shape, offset: tensor.range.lowerBound, byteCount: tensor.range.count,
+      owner: tensor.file)
+  }
+
+  /// The files to open, in order, and the index's map from tensor to file name if there is an index.
+  private static func files(of path: String) throws(FileError) -> ([String], [String: String]?) {
+    var isFolder: ObjCBool = false
+    let manager = FileManager.default
+    guard manager.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else { return ([path], nil) }
+    // As transformers does: the single file wins.
+    let single = join(path, "model.safetensors")
+    if manager.fileExists(atPath: single) { return ([single], nil) }
+    let indexPath = join(path, SafetensorsWriter.indexName)
+    guard manager.fileExists(atPath: indexPath) else {
+      throw .foreign(
+        path: path, expected: "a folder with model.safetensors or \(SafetensorsWriter.indexName)",
+        found: manager.fileExists(atPath: join(path, "pytorch_model.bin"))
+          ? "pytorch_model.bin, which is not read" : "neither")
+    }
+    let index = try index(at: indexPath)
+    return (Set(index.values).sorted().map { join(path, $0) }, index)
+  }
+
+  private static func index(at path: String) throws(FileError) -> [String: String] {
+    let map = try MappedFile(path, expected: "a JSON file")
+    let json: StrictJSON
+    do throws(StrictJSON.Failure) { json = try StrictJSON(map.bytes) } catch {
+      throw .invalid(path: path, item: "byte \(error.offset)", expected: error.expected, found: error.found)
+    }
+    guard case .object(let members)? = json["weight_map"] else {
+      throw .invalid(path: path, item: nil, expected: "an object 'weight_map'", found: "none")
+    }
+    var index: [String: String] = [:]
+    for (name, value) in members {
+      // A name with a slash could lead out of the folder.
+      guard case .string(let file) = value, !file.isEmpty, !file.contains("/"), file != "..", file != "." else {
+        throw .invalid(
+          path: path, item: name, expected: "the name of a file in the same folder", found: "something else")
+      }
+      index[name] = file
+    }
+    return index
+  }
+
+  private static func join(_ folder: String, _ name: String) -> String {
+    (folder as NSString).appendingPathComponent(name)
+  }
+}

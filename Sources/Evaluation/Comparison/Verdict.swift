@@ -1,0 +1,139 @@
+/// What the numbers say, in a headline and three to five sentences of plain words.
+///
+/// For the largest and the smallest limit under which an arm was trained: one sentence on what the limit costs in
+/// quality and saves in communication, one on whether training under it helped over applying it afterwards. A last
+/// sentence says how far all this reaches. Where several arms share a limit, the first in the table is meant.
+struct Verdict {
+  let run: RunFacts
+  let results: [CellResult]
+
+  private var reference: CellResult? { results.first(where: \.isReference) }
+
+  /// The cells that the verdict speaks of, evaluated as they were trained, by falling limit.
+  private var trained: [CellResult] {
+    let matched = results.filter { $0.isMatched && $0.trainedLimit != nil && $0.difference != nil }
+    let limits = Set(matched.compactMap(\.trainedLimit))
+    return Set([limits.max(), limits.min()].compactMap { $0 }).sorted(by: >).compactMap { limit in
+      matched.first { $0.trainedLimit == limit }
+    }
+  }
+
+  /// The verdict in one line.
+  var headline: String {
+    guard let reference, !trained.isEmpty else { return "Nothing to compare with a limit" }
+    let parts = trained.map { cell -> String in
+      let quality =
+        switch cell.difference?.outcome {
+        case .better: "loss \(Numbers.fixed(abs(cell.difference?.mean ?? 0), 3)) lower"
+        case .worse: "loss \(Numbers.fixed(abs(cell.difference?.mean ?? 0), 3)) higher"
+        case .noneShown, nil: "no difference in loss shown"
+        }
+      return "\(cell.trainedLimit ?? 0) of \(run.devices) devices: \(quality), \(saving(cell, reference))"
+    }
+    return parts.joined(separator: ". ") + "."
+  }
+
+  /// The verdict in sentences.
+  var sentences: [String] {
+    guard let reference else {
+      return ["There is no standard checkpoint evaluated without a limit, so nothing can be compared with it."]
+    }
+    guard !trained.isEmpty else {
+      return ["No checkpoint was trained under a limit and evaluated under it, so the question stays open.", scope()]
+    }
+    return trained.map { cost($0, reference) } + trained.map(training) + [scope()]
+  }
+
+  /// What a limit costs in quality and saves in communication.
+  private func cost(_ cell: CellResult, _ reference: CellResult) -> String {
+    guard let difference = cell.difference, let limit = cell.trainedLimit else { return "" }
+    let subject = "With at most \(limit) of \(run.devices) devices per token, "
+    let standard = "the standard checkpoint without a limit"
+    let traffic =
+      "\(saving(cell, reference)) (compute imbalance \(Numbers.fixed(cell.communication.imbalanceRows, 2)) "
+      + "against \(Numbers.fixed(reference.communication.imbalanceRows, 2)))"
+    return switch difference.outcome {
+    case .better:
+      subject + "checkpoint '\(cell.arm)' predicts the target text better than \(standard), by "
+        + "\(amount(difference)) nats per token (\(size(difference))), and sends \(traffic)."
+    case .worse:
+      subject + "checkpoint '\(cell.arm)' predicts the target text worse than \(standard), by "
+        + "\(amount(difference)) nats per token (\(size(difference))), and sends \(traffic)."
+    case .noneShown:
+      subject + "no difference is shown between checkpoint '\(cell.arm)' and \(standard) "
+        + "(\(Numbers.signed(difference.mean, 4)) nats per token, \(interval(difference)); "
+        + "\(Numbers.fixed(difference.detectable, 4)) could have been detected), and it sends \(traffic)."
+    }
+  }
+
+  /// Whether training under a limit helped over applying it afterwards.
+  private func training(_ cell: CellResult) -> String {
+    guard let limit = cell.trainedLimit, let effect = cell.trainingEffect else {
+      return "Whether training under L = \(Numbers.limit(cell.trainedLimit)) helped cannot be said: the standard "
+        + "checkpoint was not evaluated under that limit."
+    }
+    let against = "against applying the limit to the standard checkpoint afterwards"
+    let share =
+      if let recovery = cell.recovery {
+        "it recovers \(Numbers.percent(recovery.mean)) of what the limit cost "
+          + "(\(Numbers.percent(recovery.low)) to \(Numbers.percent(recovery.high)))"
+      } else {
+        "recovery is undefined, as the limit applied afterwards is not shown to cost anything"
+      }
+    return switch effect.outcome {
+    case .better:
+      "Training under L = \(limit) helped: it lowers the loss by \(amount(effect)) (\(size(effect))) \(against); \(share)."
+    case .worse:
+      "Training under L = \(limit) hurt: it raises the loss by \(amount(effect)) (\(size(effect))) \(against); \(share)."
+    case .noneShown:
+      "Training under L = \(limit) is not shown to differ from applying the limit to the standard checkpoint "
+        + "afterwards (\(Numbers.signed(effect.mean, 4)), \(interval(effect)); "
+        + "\(Numbers.fixed(effect.detectable, 4)) could have been detected); \(share)."
+    }
+  }
+
+  /// How far the verdict reaches.
+  private func scope() -> String {
+    let arms = Set(results.filter(\.fineTuned).map(\.arm)).count
+    let documents = results.first?.documents ?? 0
+    let checkpoints =
+      switch arms {
+      case 1: "this checkpoint"
+      case 2: "these two checkpoints"
+      case 3: "these three checkpoints"
+      case 4: "these four checkpoints"
+      default: "these \(arms) checkpoints"
+      }
+    return "All of this describes \(checkpoints), trained from one seed, on \(Numbers.grouped(documents)) documents"
+      + (gain ? "; another seed may differ." : ", and standard fine-tuning is not shown to improve on the base.")
+  }
+
+  /// Whether standard fine-tuning is shown to improve on the base, or there is no base to say so.
+  private var gain: Bool {
+    guard let base = results.first(where: { !$0.fineTuned && $0.evaluatedLimit == nil })?.difference else {
+      return true
+    }
+    return base.low > 0
+  }
+
+  private func amount(_ difference: Difference) -> String { Numbers.fixed(abs(difference.mean), 4) }
+
+  /// The interval of a difference whose direction the sentence has named.
+  private func size(_ difference: Difference) -> String {
+    let ends = [abs(difference.low), abs(difference.high)].sorted()
+    return "95 % interval \(Numbers.fixed(ends[0], 4)) to \(Numbers.fixed(ends[1], 4))"
+  }
+
+  private func interval(_ difference: Difference) -> String {
+    "95 % interval \(Numbers.signed(difference.low, 4)) to \(Numbers.signed(difference.high, 4))"
+  }
+
+  /// The change in bytes, `45 % fewer bytes` for instance.
+  private func saving(_ cell: CellResult, _ reference: CellResult) -> String {
+    let (mine, theirs) = (cell.communication.bytes, reference.communication.bytes)
+    guard theirs > 0 else { return mine > 0 ? "bytes where none were sent" : "no bytes, like it" }
+    let saved = 1 - mine / theirs
+    if abs(saved) < 0.005 { return "as many bytes" }
+    return saved > 0 ? "\(Numbers.percent(saved)) fewer bytes" : "\(Numbers.percent(-saved)) more bytes"
+  }
+}

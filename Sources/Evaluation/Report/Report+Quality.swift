@@ -1,0 +1,136 @@
+extension Report {
+  /// Quality against bytes: one point for every fine-tuned cell.
+  ///
+  /// Quality is the paired difference from the reference: its interval is many times narrower than that of the loss,
+  /// which is mostly about which documents are hard. Without a reference it is the loss itself.
+  var quality: Markup {
+    let points = points
+    return section("quality", "Quality against bytes") {
+      tag("p", ["class": "lead"]) {
+        "Left is cheaper, down is better. Filled markers are evaluated as they were trained; hollow ones have another "
+        "limit applied afterwards; markers that would cover each other are set side by side. Whiskers are 95 % intervals"
+        isPaired ? " of the paired difference; the dashed line is the standard checkpoint without a limit." : "."
+      }
+      tag("figure", ["class": "wide"]) {
+        legend(arms.filter { name in points.contains { $0.result.arm == name } })
+        scatter(points)
+        tag("figcaption", caption(points))
+      }
+    }
+  }
+
+  /// One marker: what it stands for, and where.
+  private struct Point {
+    let result: CellResult
+    let value: Double
+    let low: Double
+    let high: Double
+    var series = 0
+    /// Horizontal place, after points at nearly the same bytes were moved apart.
+    var x = 0.0
+
+    var name: String { "\(result.arm), \(result.evaluatedLimit.map { "limit \($0)" } ?? "no limit")" }
+  }
+
+  private var isPaired: Bool { comparison.reference != nil }
+
+  /// Cells in the picture: fine-tuned ones, and the base where it does not squeeze the others.
+  private var points: [Point] {
+    let all = comparison.results.map { result -> Point in
+      var point =
+        if let difference = result.difference {
+          Point(result: result, value: difference.mean, low: difference.low, high: difference.high)
+        } else {
+          Point(
+            result: result, value: result.loss, low: result.lossInterval.low, high: result.lossInterval.high)
+        }
+      point.series = series(result.arm)
+      return point
+    }
+    let tuned = all.filter(\.result.fineTuned).map(\.value)
+    guard let low = tuned.min(), let high = tuned.max() else { return all }
+    return all.filter { $0.result.fineTuned || $0.value < high + (high - low) }
+  }
+
+  private func caption(_ points: [Point]) -> String {
+    var sentences: [String] = []
+    if let reference = comparison.reference {
+      let bytes = Int(reference.communication.naiveBytes.rounded())
+      sentences.append("Per-expert dispatch of the standard checkpoint would send \(Numbers.grouped(bytes)) bytes.")
+    }
+    let missing = comparison.results.filter { result in !points.contains { $0.result == result } }.map {
+      "\($0.arm), \($0.evaluatedLimit.map { "limit \($0)" } ?? "no limit"): "
+        + ($0.difference.map { Numbers.signed($0.mean, 3) } ?? Numbers.fixed($0.loss, 3))
+    }
+    if !missing.isEmpty { sentences.append("Above the picture: \(missing.joined(separator: "; ")).") }
+    return sentences.joined(separator: " ")
+  }
+
+  private func scatter(_ points: [Point]) -> Markup {
+    let plot = Plot(
+      width: 560, height: 370, margins: (14, 144, 46, 58), x: [0] + points.map(\.result.communication.bytes),
+      y: points.flatMap { [$0.low, $0.high] } + (isPaired ? [0] : []), yTicks: 8)
+    let points = placed(points, plot)
+    let description = points.map {
+      "\($0.name): \(isPaired ? Numbers.signed($0.value, 4) : Numbers.fixed($0.value, 4)) nats per token, "
+        + "\(Numbers.fixed($0.result.communication.bytes, 0)) bytes."
+    }
+    return SVG.picture(
+      id: "scatter", width: plot.width, height: plot.height, title: "Target loss against bytes per token",
+      description: description.joined(separator: " ")
+    ) {
+      plot.yAxis(isPaired ? "Δ loss vs standard (nats per token)" : "target loss (nats per token)")
+      plot.xAxis("bytes per token, layer and direction")
+      if isPaired { SVG.line(plot.left, plot.y(0), plot.right, plot.y(0), class: "mean") }
+      for arm in arms {
+        let own = points.filter { $0.result.arm == arm }.sorted { $0.x < $1.x }
+        SVG.polyline(own.map { ($0.x, plot.y($0.value)) }, class: "path s\(series(arm) % 6)")
+      }
+      for point in points where point.high > point.low {
+        let (low, high) = (plot.y(point.low), plot.y(point.high))
+        let name = "whisker s\(point.series % 6)"
+        SVG.line(point.x, low, point.x, high, class: name)
+        for end in [low, high] { SVG.line(point.x - 3, end, point.x + 3, end, class: name) }
+      }
+      for (point, words) in zip(points, description) {
+        SVG.marker(
+          point.x, plot.y(point.value), series: point.series, hollow: !point.result.isMatched, title: words)
+      }
+      labels(points, plot)
+    }
+  }
+
+  /// Moves points at nearly the same bytes side by side, so that their whiskers do not hide each other.
+  private func placed(_ points: [Point], _ plot: Plot) -> [Point] {
+    var points = points
+    let exact = points.map { plot.x($0.result.communication.bytes) }
+    for index in points.indices {
+      let before = exact[..<index].count { abs($0 - exact[index]) < 12 }
+      points[index].x = exact[index] + 11 * Double(before)
+    }
+    return points
+  }
+
+  /// Direct labels, right of each cluster of points, moved apart where they would touch.
+  private func labels(_ points: [Point], _ plot: Plot) -> [Markup] {
+    var clusters: [[Point]] = []
+    for point in points.sorted(by: { $0.x < $1.x }) {
+      if let last = clusters.last?.last, point.x - last.x < 45 {
+        clusters[clusters.count - 1].append(point)
+      } else {
+        clusters.append([point])
+      }
+    }
+    return clusters.flatMap { cluster -> [Markup] in
+      let x = (cluster.map(\.x).max() ?? 0) + 15
+      let heights = Labels.spread(
+        cluster.map { plot.y($0.value) }, gap: 15, in: plot.top + 6...plot.bottom - 6)
+      return zip(cluster, heights).flatMap { point, y in
+        [
+          SVG.line(point.x + 6, plot.y(point.value), x - 3, y, class: "leader s\(point.series % 6)"),
+          SVG.text(x, y + 4, point.name, class: "strong s\(point.series % 6)"),
+        ]
+      }
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import Foundation
+
+/// A linear map from values to positions in a picture.
+struct Scale {
+  /// Values at both ends of the axis.
+  let domain: ClosedRange<Double>
+  /// Positions of those ends; may fall, as that of a vertical axis does.
+  let start: Double
+  /// Position of the upper end.
+  let end: Double
+  /// Values that carry a tick, round numbers.
+  let ticks: [Double]
+  /// Decimals that tell neighbouring ticks apart.
+  let digits: Int
+
+  /// A scale that covers values, its ends moved out to round numbers.
+  ///
+  /// - Parameters:
+  ///   - values: What must fit; an empty or constant list is widened.
+  ///   - ticks: About how many ticks there should be.
+  init(covering values: [Double], from start: Double, to end: Double, ticks count: Int = 5) {
+    var low = values.min() ?? 0
+    var high = values.max() ?? 1
+    if !(high - low > 1e-9 * max(abs(high), abs(low))) { (low, high) = (low - 0.5, high + 0.5) }
+    let rough = (high - low) / Double(max(1, count))
+    let magnitude = pow(10, floor(log10(rough)))
+    let step = [1, 2, 2.5, 5, 10].map { $0 * magnitude }.first { $0 >= rough * 0.999 } ?? rough
+    let (first, last) = (floor(low / step + 1e-9), ceil(high / step - 1e-9))
+    domain = first * step...last * step
+    self.start = start
+    self.end = end
+    ticks = stride(from: first, through: last, by: 1).map { $0 * step }
+    let mantissa = step / magnitude
+    digits = max(0, Int(-floor(log10(step))) + (mantissa == 2.5 ? 1 : 0))
+  }
+
+  /// The position of a value.
+  func callAsFunction(_ value: Double) -> Double {
+    start + (value - domain.lowerBound) / (domain.upperBound - domain.lowerBound) * (end - start)
+  }
+
+  /// A tick's value in words, short for thousands.
+  func label(_ tick: Double) -> String {
+    if domain.upperBound >= 1e6 { return Numbers.fixed(tick / 1e6, 2) + " M" }
+    if domain.upperBound >= 1e4 { return tick == 0 ? "0" : Numbers.fixed(tick / 1e3, 0) + " k" }
+    return digits == 0 ? Numbers.grouped(Int(tick.rounded())) : Numbers.fixed(tick, digits)
+  }
+}
+
+/// Moves labels apart along one axis.
+enum Labels {
+  /// Positions at least `gap` apart inside `range`, as near as a sweep down and a sweep up bring them to those wanted.
+  static func spread(_ wanted: [Double], gap: Double, in range: ClosedRange<Double>) -> [Double] {
+    let order = wanted.indices.sorted { (wanted[$0], $0) < (wanted[$1], $1) }
+    var places = wanted
+    var floor = range.lowerBound
+    for index in order {
+      places[index] = max(wanted[index], floor)
+      floor = places[index] + gap
+    }
+    var ceiling = range.upperBound
+    for index in order.reversed() {
+      places[index] = min(places[index], ceiling)
+      ceiling = places[index] - gap
+    }
+    return places
+  }
+}
