@@ -24,7 +24,8 @@ except ImportError as error:
     sys.exit(f"bench_peer.py: expected PyTorch and transformers in {sys.executable}, found none ({error}); "
              "try: pip install -r scripts/requirements.txt")
 
-# The fastest of what was measured for each mode on two AVX-512 cores: (experts implementation, compiled).
+# The fastest measured for each mode on an AVX-512 processor: (experts implementation, compiled). At the sizes above,
+# compiled / not compiled is 1.15 for train, 1.5 for prefill, 0.75 for decode; eager experts / grouped_mm 0.7.
 FASTEST = {"train": ("grouped_mm", True), "prefill": ("grouped_mm", True), "decode": ("grouped_mm", False)}
 
 
@@ -142,11 +143,12 @@ def main():
         begun = time.perf_counter()
         tokens, started = step()
         rates.append(tokens / (time.perf_counter() - (started or begun)))
+    after = peak_now() if steady else None
     result = {
         "mode": a.mode,
         "tokens_per_second": {"min": min(rates), "median": statistics.median(rates), "max": max(rates)},
-        "peak_rss_bytes": max(whole, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024),
-        "steady_peak_rss_bytes": peak_now() if steady else None,
+        "peak_rss_bytes": max(whole, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, after or 0),
+        "steady_peak_rss_bytes": after,
         "threads": torch.get_num_threads(), "parameters": sum(p.numel() for p in model.parameters()),
         "settings": {"compiled": a.compile, "experts": a.experts_implementation, "attention": "sdpa",
                      "optimizer": "adamw, fused" if a.mode == "train" else None, "logits": "every position",
