@@ -12,47 +12,20 @@ let optimised: [SwiftSetting] = strict + [.unsafeFlags(["-O"], .when(configurati
 
 let package = Package(
   name: "Occult",
-  products: [
-    .executable(name: "occult", targets: ["occult"]),
-    .library(name: "Collaboration", targets: ["Collaboration"]),
-  ],
-  dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
-    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
-  ],
   targets: [
-    // The ground: C under a thin skin.
     .systemLibrary(name: "COpenBLAS"),
     .systemLibrary(
       name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
     .target(
       name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-fno-math-errno", "-ffp-contract=fast"])],
       linkerSettings: [.linkedLibrary("m")]),
-
     .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"], swiftSettings: optimised),
     .target(name: "Collaboration", swiftSettings: optimised),
     .target(name: "Models", dependencies: ["Tensors", "Collaboration"], swiftSettings: strict),
-    .target(name: "Text", swiftSettings: strict),
     .target(
       name: "Checkpoint", dependencies: ["Models", "Tensors", "Collaboration", "CHDF5"], swiftSettings: strict),
-    .target(
-      name: "Training",
-      dependencies: [
-        "Models", "Tensors", "Collaboration", "Checkpoint", "Text", "Yams",
-        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
-        .product(name: "Logging", package: "swift-log"),
-      ], swiftSettings: strict),
-    .target(
-      name: "Evaluation", dependencies: ["Training", "Checkpoint", "Text", "Models", "Collaboration"],
-      swiftSettings: strict),
-    .executableTarget(
-      name: "occult",
-      dependencies: [
-        "Evaluation", "Training", "Checkpoint", "Text", "Models", "Collaboration", "Tensors",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ], swiftSettings: strict),
+    .target(name: "Text", swiftSettings: strict),
+    .testTarget(name: "ModelsTests", dependencies: ["Models", "Checkpoint"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )

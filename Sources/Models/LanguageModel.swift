@@ -1,4 +1,3 @@
-public import Collaboration
 public import Tensors
 
 /// One block: h += attention(norm(h)); h += mlp(norm(h)).

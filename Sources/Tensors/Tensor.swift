@@ -51,20 +51,6 @@ public struct Tensor: Sendable {
     return Tensor(storage, shape)
   }
 
-  /// A tensor read from raw little-endian memory of the given type.
-  ///
-  /// - Parameters:
-  ///   - shape: Extent of each axis.
-  ///   - dtype: How elements are encoded.
-  ///   - body: Receives the memory, not initialised, and writes all of it.
-  public static func raw(
-    _ shape: [Int], dtype: DType, _ body: (UnsafeMutableRawBufferPointer) throws -> Void
-  ) rethrows -> Tensor {
-    let storage = Storage(shape.reduce(1, *), dtype: dtype)
-    try body(UnsafeMutableRawBufferPointer(start: storage.address, count: storage.count * dtype.byteCount))
-    return Tensor(storage, shape)
-  }
-
   /// A tensor over read-only memory that `owner` keeps alive, such as a mapped file; nothing is copied.
   ///
   /// - Parameters:
@@ -133,4 +119,41 @@ public struct Tensor: Sendable {
 
   /// Whether gradients are led back to or through this value.
   public var isTracked: Bool { node != nil }
+}
+
+extension Tensor {
+  /// A tensor read from raw little-endian memory, with the typed errors of its reader.
+  ///
+  /// - Parameters:
+  ///   - shape: Extent of each axis.
+  ///   - dtype: How elements are encoded.
+  ///   - body: Receives the memory, not initialised, and writes all of it.
+  /// - Returns: The tensor, outside the graph.
+  public static func read<E: Error>(
+    _ shape: [Int], dtype: DType, _ body: (UnsafeMutableRawBufferPointer) throws(E) -> Void
+  ) throws(E) -> Tensor {
+    let storage = Storage(shape.reduce(1, *), dtype: dtype)
+    try body(UnsafeMutableRawBufferPointer(start: storage.address, count: storage.count * dtype.byteCount))
+    return Tensor(storage, shape)
+  }
+
+  /// A float32 tensor of IEEE half-precision bit patterns.
+  ///
+  /// - Parameters:
+  ///   - bits: Two bytes an element.
+  ///   - shape: Extent of each axis.
+  public init(halves bits: UnsafeRawBufferPointer, shape: [Int]) {
+    let count = shape.reduce(1, *)
+    precondition(bits.count == 2 * count, "Tensor(halves:): \(bits.count) bytes for shape \(shape)")
+    guard let base = bits.baseAddress else { self = Tensor.zeros(shape); return }
+    self.init(Kernels.float32(half: base, count: count), shape)
+  }
+
+  /// IEEE half-precision bit patterns of the elements, rounded to nearest even.
+  ///
+  /// - Parameter bits: Two bytes an element, all written.
+  public func writeHalves(to bits: UnsafeMutableRawBufferPointer) {
+    precondition(bits.count == 2 * count, "writeHalves: \(bits.count) bytes for shape \(shape)")
+    if let base = bits.baseAddress { Kernels.half(Kernels.float32(storage), into: base) }
+  }
 }

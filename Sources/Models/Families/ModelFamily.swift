@@ -65,3 +65,27 @@ public enum ModelFamily {
     }
   }
 }
+
+extension ModelFamily {
+  /// Name, shape and role of every parameter in the order of the module tree, without any weights.
+  ///
+  /// - Parameter configuration: Sizes and switches.
+  /// - Returns: One entry a parameter.
+  public static func parameters(_ configuration: ModelConfiguration) -> [(path: ParameterPath, shape: [Int])] {
+    var short = configuration
+    short.maxPositions = 1  // no need for a table of angles
+    let nowhere = Nowhere()
+    let model = model(short) { (name: String, shape: [Int]) throws(Never) in
+      Tensor(mapped: nowhere.address, shape: shape, dtype: .bfloat16, owner: nowhere)
+    }
+    var parameters: [(ParameterPath, [Int])] = []
+    model.forEachParameter { path, tensor in parameters.append((path, tensor.shape)) }
+    return parameters
+  }
+
+  /// An address for tensors that have a shape but are never read.
+  private final class Nowhere {
+    let address = UnsafeRawPointer(UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64))
+    deinit { address.deallocate() }
+  }
+}

@@ -1,4 +1,4 @@
-public import Collaboration
+internal import Collaboration
 public import Tensors
 
 /// OLMoE: all layers sparse, norms over the whole query and key projections, no shared experts.

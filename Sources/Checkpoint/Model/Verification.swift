@@ -1,0 +1,42 @@
+/// Compares what was written with where it came from.
+public enum Verification {
+  /// Reads both again and compares type, shape and CRC-32C of every parameter.
+  ///
+  /// - Parameters:
+  ///   - copy: What was written.
+  ///   - original: Where it came from.
+  ///   - dtype: Type that all parameters were converted to; nil if each kept its own.
+  /// - Returns: Number of parameters compared.
+  /// - Throws: ``FileError`` naming the first parameter that differs.
+  public static func compare(
+    _ copy: ModelFiles, with original: ModelFiles, dtype: ElementType? = nil
+  ) throws(FileError) -> Int {
+    let (written, expected) = (try copy.inventory(), try original.inventory())
+    for (found, wanted) in zip(written, expected) {
+      let type = dtype ?? wanted.type
+      guard found.path == wanted.path, found.type == type else {
+        throw .type(
+          path: copy.path, item: found.path.name, expected: "\(wanted.path.name) as \(type)",
+          found: found.type.description)
+      }
+      let (a, b) = (try checksum(copy, found, type), try checksum(original, wanted, type))
+      guard a == b else {
+        throw .corrupted(
+          path: copy.path, item: found.path.name, reason: "CRC-32C \(a) where \(original.path) gives \(b)")
+      }
+    }
+    guard written.count == expected.count else {
+      throw .invalid(
+        path: copy.path, item: nil, expected: "\(expected.count) parameters", found: "\(written.count)")
+    }
+    return written.count
+  }
+
+  private static func checksum(
+    _ files: ModelFiles, _ parameter: StoredParameter, _ type: ElementType
+  ) throws(FileError) -> UInt32 {
+    var value: UInt32 = 0
+    try files.withBytes(parameter, as: type) { (bytes) throws(FileError) in value = CRC32C.checksum(bytes) }
+    return value
+  }
+}
