@@ -35,6 +35,8 @@ extension Tensor {
     precondition(
       shape.count == 2 && weights.count == rows.count, "weightedScatter: \(rows.count) rows, weights \(weights.shape)")
     let (count, h, x, w, shape) = (shape[0], shape[1], storage, weights.storage, shape)
+    precondition(
+      rows.allSatisfy { $0 < count }, "weightedScatter: expected rows below \(count), found \(rows.max() ?? 0)")
     let (tokens, k) = (weights.rows, weights.columns)
     let out = Storage(tokens * h)
     Kernels.combine(x, rows, weights: w, into: out, tokens: tokens, k: k, columns: h)
