@@ -60,7 +60,8 @@ extension Tensor {
 
 /// Gradients by leaf: `gradients[weight]`.
 public struct Gradients: Sendable {
-  private var byLeaf: [ObjectIdentifier: Tensor] = [:]
+  /// With its leaf, which it keeps alive: the address of a leaf that is gone could become another leaf's.
+  private var byLeaf: [ObjectIdentifier: (leaf: Node, sum: Tensor?)] = [:]
 
   /// No gradients.
   public init() {}
@@ -71,7 +72,7 @@ public struct Gradients: Sendable {
     for node in Gradients.order(from: root) {
       guard let dy = pending.removeValue(forKey: ObjectIdentifier(node)) else { continue }
       if node.edges.isEmpty {
-        byLeaf[ObjectIdentifier(node)] = dy
+        byLeaf[ObjectIdentifier(node)] = (node, dy)
         continue
       }
       for edge in node.edges {
@@ -113,18 +114,20 @@ public struct Gradients: Sendable {
   }
 
   /// The gradient of a tracked leaf; `nil` when the result does not depend on it or it is not tracked.
-  public subscript(_ leaf: Tensor) -> Tensor? { leaf.node.flatMap { byLeaf[ObjectIdentifier($0)] } }
+  public subscript(_ leaf: Tensor) -> Tensor? { leaf.node.flatMap { byLeaf[ObjectIdentifier($0)]?.sum } }
 
   /// Number of leaves that have a gradient.
   public var count: Int { byLeaf.count }
 
   /// Adds the gradients of another result, leaf by leaf: accumulation over micro-batches.
   public mutating func add(_ other: consuming Gradients) {
-    for (leaf, gradient) in other.byLeaf { Gradients.add(gradient, to: &byLeaf[leaf]) }
+    for (key, (leaf, gradient)) in other.byLeaf {
+      if let gradient { Gradients.add(gradient, to: &byLeaf[key, default: (leaf, nil)].sum) }
+    }
   }
 
   /// Replaces the gradient of a leaf, as clipping does.
   package mutating func replace(_ leaf: Tensor, with gradient: Tensor) {
-    if let node = leaf.node { byLeaf[ObjectIdentifier(node)] = gradient }
+    if let node = leaf.node { byLeaf[ObjectIdentifier(node)] = (node, gradient) }
   }
 }

@@ -100,7 +100,7 @@ public struct Tensor: Sendable {
     if !isKnownUniquelyReferenced(&storage) || !storage.isPooled || storage.dtype != .float32 {
       let copy = Storage(storage.count)
       let source = Kernels.float32(storage)
-      copy.floats.update(from: source.floats, count: copy.count)
+      withExtendedLifetime(source) { copy.floats.update(from: source.floats, count: copy.count) }
       storage = copy
     }
     return try body(UnsafeMutableBufferPointer(start: storage.floats, count: storage.count))

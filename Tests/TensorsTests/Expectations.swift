@@ -34,10 +34,43 @@ func expectEqual(
     Issue.record("expected \(expected.count) elements, found \(a.count)", sourceLocation: sourceLocation)
     return
   }
-  for (index, (x, y)) in zip(a.elements, expected).enumerated() where !(abs(Double(x) - y) <= atol + rtol * abs(y)) {
-    Issue.record("element \(index): expected \(y), found \(x)", sourceLocation: sourceLocation)
+  expectClose(a.elements, expected, rtol: rtol, atol: atol, sourceLocation: sourceLocation)
+}
+
+/// Compares values one by one, of which there are as many on both sides; NaN fails, equal infinities pass.
+func expectClose(
+  _ a: [Float], _ expected: [Double], rtol: Double = 1e-5, atol: Double = 1e-6, _ label: String = "",
+  sourceLocation: SourceLocation = #_sourceLocation
+) {
+  #expect(a.count == expected.count, sourceLocation: sourceLocation)
+  for (index, (x, y)) in zip(a, expected).enumerated() {
+    if Double(x) == y || abs(Double(x) - y) <= atol + rtol * abs(y) { continue }
+    Issue.record("\(label) element \(index): expected \(y), found \(x)", sourceLocation: sourceLocation)
     return
   }
+}
+
+/// Elements as they are, bit by bit: what must not depend on the number of threads or on what shares the memory.
+func bits(_ tensor: Tensor?) -> [UInt32] { (tensor?.elements ?? []).map(\.bitPattern) }
+
+extension Tensor {
+  /// The elements as `Double`, for references.
+  var doubles: [Double] { elements.map(Double.init) }
+}
+
+/// `op(A) · op(B)`, `[m, n]`, in double precision, straight from the definition.
+func referenceProduct(
+  _ a: [Double], _ b: [Double], m: Int, n: Int, k: Int, transposeA: Bool = false, transposeB: Bool = false
+) -> [Double] {
+  var out = Array(repeating: 0.0, count: m * n)
+  for i in 0..<m {
+    for j in 0..<n {
+      var sum = 0.0
+      for l in 0..<k { sum += a[transposeA ? l * m + i : i * k + l] * b[transposeB ? j * k + l : l * n + j] }
+      out[i * n + j] = sum
+    }
+  }
+  return out
 }
 
 /// Checks ⟨∇f, d⟩ against central differences of Σ c ⊙ f along seeded directions d, for every input of `f`.
@@ -48,6 +81,7 @@ func expectGradients(
   sourceLocation: SourceLocation = #_sourceLocation
 ) {
   let leaves = inputs.map { $0.tracked() }
+  #expect(!f(inputs).isTracked, "untracked inputs must cost no node", sourceLocation: sourceLocation)
   let result = f(leaves)
   let cotangent = Tensor.random(result.shape, seed: 99)
   func value(_ tensors: [Tensor]) -> Double {

@@ -34,6 +34,7 @@ package struct AttentionGeometry: Sendable {
       let columns = rows.upperBound - first
       let kv = head / (heads / kvHeads) * d
       let scores = Storage(rows.count * columns)
+      defer { withExtendedLifetime(scores) {} }
       let s = scores.floats
       Kernels.gemmSerial(
         MatrixView(q.floats + rows.lowerBound * width + head * d, stride: width),
@@ -72,6 +73,7 @@ package struct AttentionGeometry: Sendable {
       let (probabilities, scoreGradients, delta) = (
         Storage(tile * segment.count), Storage(tile * segment.count), Storage(tile)
       )
+      defer { withExtendedLifetime((probabilities, scoreGradients, delta)) {} }
       let (p, ds) = (probabilities.floats, scoreGradients.floats)
       for head in kvHead * group..<(kvHead + 1) * group {
         for start in stride(from: first, to: segment.upperBound, by: Self.tileRows) {

@@ -36,6 +36,7 @@ struct ExpertProduct: Sendable {
       let (input, wide, narrow, scale) = (
         Storage(block * h), Storage(block * 2 * i), Storage(block * i), Storage(block)
       )
+      defer { withExtendedLifetime((input, wide, narrow, scale)) {} }
       var (upScratch, downScratch): (Storage?, Storage?)
       for start in stride(from: rows.lowerBound, to: rows.upperBound, by: Self.blockRows) {
         let m = min(block, rows.upperBound - start)
@@ -50,7 +51,7 @@ struct ExpertProduct: Sendable {
       }
     }
     let y = Storage(x.count)
-    Kernels.combine(outputs.floats, assignment.rows, weights: nil, into: y.floats, tokens: tokens, k: k, columns: h)
+    Kernels.combine(outputs, assignment.rows, weights: nil, into: y, tokens: tokens, k: k, columns: h)
     return (y, kept)
   }
 
@@ -63,6 +64,7 @@ struct ExpertProduct: Sendable {
     let dUp = wantUp ? Storage(gateUp.count) : nil
     let dDown = wantDown ? Storage(down.count) : nil
     let order = assignment.heaviestFirst
+    defer { withExtendedLifetime((dy, activations)) {} }
     Parallel.run(assignment.experts) { task in
       let expert = order[task]
       let rows = assignment.offsets[expert]..<assignment.offsets[expert + 1]
@@ -74,6 +76,7 @@ struct ExpertProduct: Sendable {
       let block = min(rows.count, Self.blockRows)
       let (outer, input, scale, dots) = (Storage(block * h), Storage(block * h), Storage(block), Storage(block))
       let (da, act, dWide) = (Storage(block * i), Storage(block * i), Storage(block * 2 * i))
+      defer { withExtendedLifetime((outer, input, scale, dots, da, act, dWide)) {} }
       var (upScratch, downScratch): (Storage?, Storage?)
       for start in stride(from: rows.lowerBound, to: rows.upperBound, by: Self.blockRows) {
         let m = min(block, rows.upperBound - start)
@@ -111,8 +114,7 @@ struct ExpertProduct: Sendable {
     }
     let dx = inputGradients.map { rows in
       let dx = Storage(x.count)
-      Kernels.combine(
-        rows.floats, assignment.rows, weights: nil, into: dx.floats, tokens: tokens, k: assignment.k, columns: h)
+      Kernels.combine(rows, assignment.rows, weights: nil, into: dx, tokens: tokens, k: assignment.k, columns: h)
       return dx
     }
     return [dx, dw, dUp, dDown]

@@ -76,6 +76,7 @@ extension Kernels {
   /// `x · Wᵀ` with `x` `[m, k]` and `W` `[n, k]` of either type; few rows go through the matrix-vector loop.
   static func linear(_ x: Storage, _ weight: Storage, m: Int, n: Int, k: Int) -> Storage {
     let out = Storage(m * n)
+    defer { withExtendedLifetime((x, weight)) {} }
     if m <= matvecRows {
       let (source, target) = (x.floats, out.floats)
       Parallel.blocks(n, grain: max(1, min(n, (1 << 16) / max(k, 1)))) { columns in
@@ -85,9 +86,11 @@ extension Kernels {
       }
       return out
     }
+    let w = float32(weight)
+    defer { withExtendedLifetime(w) {} }
     gemm(
-      MatrixView(x.floats, stride: k), MatrixView(float32(weight).floats, stride: k, transposed: true), out.floats,
-      stride: n, m: m, n: n, k: k)
+      MatrixView(x.floats, stride: k), MatrixView(w.floats, stride: k, transposed: true), out.floats, stride: n, m: m,
+      n: n, k: k)
     return out
   }
 

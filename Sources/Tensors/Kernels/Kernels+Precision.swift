@@ -5,6 +5,7 @@ extension Kernels {
   package static func float32(_ a: Storage) -> Storage {
     if a.dtype == .float32 { return a }
     let out = Storage(a.count)
+    defer { withExtendedLifetime(a) {} }
     let (source, target) = (a.halves, out.floats)
     Parallel.blocks(a.count, grain: grain) { ck_bf16_to_f32(source + $0.lowerBound, target + $0.lowerBound, $0.count) }
     return out
@@ -14,6 +15,7 @@ extension Kernels {
   package static func bfloat16(_ a: Storage) -> Storage {
     if a.dtype == .bfloat16 { return a }
     let out = Storage(a.count, dtype: .bfloat16)
+    defer { withExtendedLifetime(a) {} }
     let (source, target) = (a.floats, out.halves)
     Parallel.blocks(a.count, grain: grain) { ck_f32_to_bf16(source + $0.lowerBound, target + $0.lowerBound, $0.count) }
     return out
@@ -29,6 +31,7 @@ extension Kernels {
 
   /// IEEE half-precision bit patterns of float32 values, rounded to nearest even.
   package static func half(_ a: Storage, into bits: UnsafeMutableRawPointer) {
+    defer { withExtendedLifetime(a) {} }
     let (source, target) = (a.floats, bits.assumingMemoryBound(to: UInt16.self))
     Parallel.blocks(a.count, grain: grain) { ck_f32_to_f16(source + $0.lowerBound, target + $0.lowerBound, $0.count) }
   }
@@ -41,6 +44,7 @@ extension Kernels {
     if a.dtype == .float32 { return body(a.floats + offset) }
     if scratch.map({ $0.count < count }) ?? true { scratch = Storage(count) }
     guard let buffer = scratch else { preconditionFailure("Kernels.withFloats: no scratch memory") }
+    defer { withExtendedLifetime((a, buffer)) {} }
     ck_bf16_to_f32(a.halves + offset, buffer.floats, count)
     return body(buffer.floats)
   }

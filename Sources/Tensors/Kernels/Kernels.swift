@@ -21,6 +21,7 @@ package enum Kernels {
     _ a: Storage, _ loop: @escaping (UnsafePointer<Float>, UnsafeMutablePointer<Float>, Int) -> Void
   ) -> Storage {
     let out = Storage(a.count)
+    defer { withExtendedLifetime(a) {} }
     let (source, target) = (a.floats, out.floats)
     Parallel.blocks(a.count, grain: grain) { loop(source + $0.lowerBound, target + $0.lowerBound, $0.count) }
     return out
@@ -33,6 +34,7 @@ package enum Kernels {
   ) -> Storage {
     precondition(a.count == b.count, "Kernels.binary: \(a.count) elements against \(b.count)")
     let out = Storage(a.count)
+    defer { withExtendedLifetime((a, b)) {} }
     let (x, y, target) = (a.floats, b.floats, out.floats)
     Parallel.blocks(a.count, grain: grain) {
       loop(x + $0.lowerBound, y + $0.lowerBound, target + $0.lowerBound, $0.count)
@@ -42,6 +44,7 @@ package enum Kernels {
 
   /// `target += a`, in place; `target` has as many elements as `a`.
   static func accumulate(_ a: Storage, into target: UnsafeMutablePointer<Float>) {
+    defer { withExtendedLifetime(a) {} }
     let source = a.floats
     Parallel.blocks(a.count, grain: grain) {
       ck_axpy(1, source + $0.lowerBound, target + $0.lowerBound, $0.count)
@@ -61,6 +64,7 @@ package enum Kernels {
   /// `out[j] = Σ_r rows[r, j]`, added up in the order of the rows.
   static func columnSums(_ x: Storage, rows: Int, columns: Int) -> Storage {
     let out = Storage.zeros(columns)
+    defer { withExtendedLifetime(x) {} }
     let (source, target) = (x.floats, out.floats)
     Parallel.blocks(columns, grain: max(64, columns / 16)) { block in
       if block.count == columns {
@@ -77,6 +81,7 @@ package enum Kernels {
   /// `out[r] = Σ_j rows[r, j]`.
   static func rowSums(_ x: Storage, rows: Int, columns: Int) -> Storage {
     let out = Storage(rows)
+    defer { withExtendedLifetime(x) {} }
     let (source, target) = (x.floats, out.floats)
     Parallel.blocks(rows, grain: rowGrain(columns)) {
       ck_row_sums(source + $0.lowerBound * columns, target + $0.lowerBound, $0.count, columns)

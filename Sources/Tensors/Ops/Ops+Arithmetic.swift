@@ -89,6 +89,7 @@ extension Kernels {
     _ loop: (UnsafePointer<Float>, UnsafePointer<Float>, UnsafeMutablePointer<Float>, Int) -> Void
   ) -> Storage {
     let (x, y) = (float32(a.storage), float32(b.storage))
+    defer { withExtendedLifetime((x, y)) {} }
     if a.shape == b.shape { return binary(x, y, loop) }
     let rank = shape.count
     let out = Storage(shape.reduce(1, *))

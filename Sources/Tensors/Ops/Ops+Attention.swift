@@ -21,7 +21,10 @@ extension Tensor {
       columns == heads * d && keys.shape == [rows, kvHeads * d] && values.shape == keys.shape && heads % kvHeads == 0,
       "causalAttention: queries \(shape), keys \(keys.shape), values \(values.shape) for \(heads)/\(kvHeads) heads")
     precondition(
-      segments.reduce(0) { $0 + $1.count } == rows, "causalAttention: segments do not cover the \(rows) rows")
+      segments.sorted { ($0.lowerBound, $0.upperBound) < ($1.lowerBound, $1.upperBound) }.reduce(0) {
+        $0 == $1.lowerBound ? $1.upperBound : -1
+      } == rows,
+      "causalAttention: segments \(segments) do not cover each of the \(rows) rows once")
     let geometry = AttentionGeometry(heads: heads, kvHeads: kvHeads, dimension: d)
     let (q, k, v, shape, keyShape) = (storage, keys.storage, values.storage, shape, keys.shape)
     let tracked = isTracked || keys.isTracked || values.isTracked

@@ -49,6 +49,7 @@ extension Kernels {
     let rows = targets.count
     let chunk = max(lossRows, min(rows, lossElements / vocabulary / lossRows * lossRows))
     let logits = Storage(min(chunk, rows) * vocabulary)
+    defer { withExtendedLifetime((x, w, logits, dx, dw)) {} }
     let scale: Float = dx != nil || dw != nil ? 1 : 0
     return [Float](unsafeUninitializedCapacity: rows) { losses, count in
       count = rows

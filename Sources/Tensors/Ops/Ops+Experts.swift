@@ -68,8 +68,8 @@ extension Tensor {
         && gateUp.shape[0] == assignment.experts,
       "experts: x \(shape), gate_up \(gateUp.shape), down \(down.shape), \(assignment.experts) experts")
     precondition(
-      weights.shape == [tokens, assignment.k],
-      "experts: weights \(weights.shape) for \(tokens) tokens of \(assignment.k)")
+      weights.shape == [tokens, assignment.k] && assignment.rows.count == weights.count,
+      "experts: weights \(weights.shape) and \(assignment.rows.count) slots for \(tokens) tokens of \(assignment.k)")
     let product = ExpertProduct(
       assignment: assignment, hidden: h, intermediate: down.shape[2], x: storage, weights: weights.storage,
       gateUp: gateUp.storage, down: down.storage)

@@ -35,9 +35,11 @@ extension Tensor {
     precondition(
       shape.count == 2 && weights.count == rows.count, "weightedScatter: \(rows.count) rows, weights \(weights.shape)")
     let (count, h, x, w, shape) = (shape[0], shape[1], storage, weights.storage, shape)
+    precondition(
+      rows.allSatisfy { $0 < count }, "weightedScatter: expected rows below \(count), found \(rows.max() ?? 0)")
     let (tokens, k) = (weights.rows, weights.columns)
     let out = Storage(tokens * h)
-    Kernels.combine(x.floats, rows, weights: w.floats, into: out.floats, tokens: tokens, k: k, columns: h)
+    Kernels.combine(x, rows, weights: w, into: out, tokens: tokens, k: k, columns: h)
     return .op(
       out, [tokens, h],
       gradient { dy in
@@ -97,6 +99,7 @@ extension Kernels {
   /// `out[indices[r]] += rows[r]`, added up in the order of r: each task owns a range of targets.
   static func scatterAdd(_ rows: Storage, _ indices: [Int32], into count: Int, columns: Int) -> Storage {
     let out = Storage.zeros(count * columns)
+    defer { withExtendedLifetime(rows) {} }
     let (source, target) = (rows.floats, out.floats)
     Parallel.blocks(count, grain: max(1, (count + 31) / 32)) { owned in
       for (row, index) in indices.enumerated() where owned.contains(Int(index)) {
@@ -108,16 +111,16 @@ extension Kernels {
 
   /// `out[t] = Σ_j w[t, j] · rows[index[t, j]]` in the order of j; weights of 1 where `weights` is nil, -1 is absent.
   static func combine(
-    _ rows: UnsafePointer<Float>, _ index: [Int32], weights: UnsafePointer<Float>?,
-    into out: UnsafeMutablePointer<Float>,
-    tokens: Int, k: Int, columns: Int
+    _ rows: Storage, _ index: [Int32], weights: Storage?, into out: Storage, tokens: Int, k: Int, columns: Int
   ) {
+    defer { withExtendedLifetime((rows, weights, out)) {} }
+    let (source, factors, base) = (rows.floats, weights?.floats, out.floats)
     Parallel.blocks(tokens, grain: rowGrain(columns * k)) { range in
       for token in range {
-        let target = out + token * columns
+        let target = base + token * columns
         target.update(repeating: 0, count: columns)
         for slot in token * k..<(token + 1) * k where index[slot] >= 0 {
-          ck_axpy(weights?[slot] ?? 1, rows + Int(index[slot]) * columns, target, columns)
+          ck_axpy(factors?[slot] ?? 1, source + Int(index[slot]) * columns, target, columns)
         }
       }
     }

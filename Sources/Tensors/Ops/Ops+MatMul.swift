@@ -72,6 +72,7 @@ extension Kernels {
     _ a: Storage, transposeA: Bool = false, _ b: Storage, transposeB: Bool = false, m: Int, n: Int, k: Int
   ) -> Storage {
     let out = Storage(m * n)
+    defer { withExtendedLifetime((a, b)) {} }
     gemm(
       MatrixView(a.floats, stride: transposeA ? m : k, transposed: transposeA),
       MatrixView(b.floats, stride: transposeB ? k : n, transposed: transposeB), out.floats, stride: n, m: m, n: n, k: k)

@@ -14,6 +14,7 @@ extension Tensor {
     precondition(weight.shape == [n], "rmsNorm: x \(shape) has \(n) columns, weight \(weight.shape)")
     let w = Kernels.float32(weight.storage)
     let (y, rstd) = (Storage(count), Storage(rows))
+    defer { withExtendedLifetime((w, rstd)) {} }
     Parallel.blocks(rows, grain: Kernels.rowGrain(n)) {
       let start = $0.lowerBound * n
       ck_rmsnorm(x.floats + start, w.floats, epsilon, y.floats + start, rstd.floats + $0.lowerBound, $0.count, n)

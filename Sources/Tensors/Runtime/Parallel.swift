@@ -99,6 +99,15 @@ private final class Team: @unchecked Sendable {
     }
   }
 
+  /// The worker's share of the current job.
+  ///
+  /// Never inlined: its reference to `body` must be gone before `finished` is raised, or the caller, whose `body` lives on
+  /// its stack, finds it escaped; the optimiser moves a release across atomics, but not out of a call.
+  @inline(never)
+  private func takePart() {
+    if let job { drain(job.count, job.body) }
+  }
+
   private func work() {
     var seen = 0
     while true {
@@ -115,7 +124,7 @@ private final class Team: @unchecked Sendable {
         pthread_mutex_unlock(mutex)
       }
       seen += 1
-      if let job { drain(job.count, job.body) }
+      takePart()
       finished.add(1, ordering: .releasing)
     }
   }

@@ -46,6 +46,9 @@ package final class Storage: @unchecked Sendable {
   package var isPooled: Bool { owner == nil }
 
   /// The elements as float32; a bug of ours if they are stored otherwise.
+  ///
+  /// The pointer keeps nothing alive: a storage whose last mention is its pointer may be released right there, and its block
+  /// goes to the next taker. Whoever keeps a pointer in use holds the storage by `withExtendedLifetime` behind that use.
   package var floats: UnsafeMutablePointer<Float> {
     precondition(dtype == .float32, "Storage: expected float32, found \(dtype)")
     return address.assumingMemoryBound(to: Float.self)

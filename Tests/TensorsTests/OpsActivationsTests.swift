@@ -1,0 +1,84 @@
+import Foundation
+import Testing
+
+@testable import Tensors
+
+@Suite struct OpsActivationsTests {
+  static func silu(_ x: Double) -> Double { x / (1 + exp(-x)) }
+
+  @Test func siluForwardAndBackward() {
+    let x = Tensor.random([11, 13], seed: 1, in: -12...12)
+    expectEqual(x.silu(), x.doubles.map(Self.silu), [11, 13])
+    expectGradient(of: { $0.silu() }, at: Tensor.random([5, 7], seed: 2, in: -4...4))
+  }
+
+  @Test func siluFarOut() {
+    let x = Tensor([-1000, -100, -88, -20, 0, 20, 100, 3e38])
+    expectEqual(x.silu(), x.doubles.map(Self.silu), [8])
+  }
+
+  @Test(arguments: [[2], [3, 10], [2, 3, 34], [600, 130]]) func swiGLU(shape: [Int]) {
+    let x = Tensor.random(shape, seed: 3, in: -3...3)
+    let (n, source) = (x.columns / 2, x.doubles)
+    let expected = (0..<x.rows).flatMap { row in
+      (0..<n).map { Self.silu(source[row * 2 * n + $0]) * source[row * 2 * n + n + $0] }
+    }
+    expectEqual(x.swiGLU(), expected, shape.dropLast() + [n])
+    if x.count < 300 { expectGradient(of: { $0.swiGLU() }, at: x) }
+  }
+
+  /// A value on the limit was not cut: its gradient passes.
+  @Test func clampAndItsKinks() throws {
+    let x = Tensor([-3, -1, -0.5, 0, 0.5, 2, 3, .infinity]).tracked()
+    let y = x.clamped(to: -1...2)
+    expectEqual(y, [-1, -1, -0.5, 0, 0.5, 2, 2, 2], [8], rtol: 0, atol: 0)
+    let dy = Tensor([1, 2, 3, 4, 5, 6, 7, 8])
+    let dx = try #require((y * dy).sum().gradients()[x])
+    expectEqual(dx, [0, 2, 3, 4, 5, 6, 0, 0], [8], rtol: 0, atol: 0)
+    #expect(Tensor([.nan]).clamped(to: 0...1).scalar.isNaN)
+  }
+}
+
+@Suite struct OpsRotaryTests {
+  /// (a, b) → (a cos - b sin, b cos + a sin) with half-split pairs, straight from the definition.
+  static func rotate(_ x: [Double], rows: Int, heads: Int, d: Int, base: Double, positions: [Int32]) -> [Double] {
+    var out = x
+    for row in 0..<rows {
+      for head in 0..<heads {
+        for i in 0..<d / 2 {
+          let angle = Double(positions[row]) * pow(base, -2 * Double(i) / Double(d))
+          let at = (row * heads + head) * d + i
+          out[at] = x[at] * cos(angle) - x[at + d / 2] * sin(angle)
+          out[at + d / 2] = x[at + d / 2] * cos(angle) + x[at] * sin(angle)
+        }
+      }
+    }
+    return out
+  }
+
+  @Test(arguments: [(rows: 1, heads: 1, d: 2), (5, 3, 6), (300, 4, 32)])
+  func forward(rows: Int, heads: Int, d: Int) {
+    let table = RotaryTable(headDimension: d, base: 10_000, positions: 50)
+    let positions = (0..<rows).map { Int32(($0 * 7) % 50) }
+    let x = Tensor.random([rows, heads * d], seed: 4)
+    let expected = Self.rotate(x.doubles, rows: rows, heads: heads, d: d, base: 10_000, positions: positions)
+    // Angles are float32, as in transformers: at 50 rad half a unit in the last place is 2e-6.
+    expectEqual(x.rotated(table, positions: positions), expected, [rows, heads * d], atol: 1e-5)
+    if rows < 10 { expectGradient(of: { $0.rotated(table, positions: positions) }, at: x) }
+  }
+
+  @Test func positionZeroChangesNothingAndLengthsStay() {
+    let table = RotaryTable(headDimension: 8, base: 500_000, positions: 1000)
+    let x = Tensor.random([3, 16], seed: 5)
+    #expect(bits(x.rotated(table, positions: [0, 0, 0])) == bits(x))
+    let y = x.rotated(table, positions: [1, 999, 17])
+    #expect(abs(y.sumOfSquares - x.sumOfSquares) <= 1e-5 * x.sumOfSquares)
+  }
+
+  @Test func positionBeyondTheTableTraps() async {
+    await #expect(processExitsWith: .failure) {
+      let table = RotaryTable(headDimension: 2, base: 10, positions: 4)
+      _ = Tensor.zeros([1, 2]).rotated(table, positions: [4])
+    }
+  }
+}
