@@ -32,6 +32,10 @@ extension Report {
     var name: String { "\(result.arm), \(result.evaluatedLimit.map { "limit \($0)" } ?? "no limit")" }
   }
 
+  private func label(_ point: Point) -> String {
+    "\(brief(point.result.arm)), \(point.result.evaluatedLimit.map { "limit \($0)" } ?? "no limit")"
+  }
+
   private var isPaired: Bool { comparison.reference != nil }
 
   /// Cells in the picture: fine-tuned ones, and the base where it does not squeeze the others.
@@ -68,7 +72,8 @@ extension Report {
 
   private func scatter(_ points: [Point]) -> Markup {
     let plot = Plot(
-      width: 560, height: 370, margins: (14, 144, 46, 58), x: [0] + points.map(\.result.communication.bytes),
+      width: 490, height: 350, margins: (14, Self.margin(for: points.map(label)), 46, 58),
+      x: [0] + points.map(\.result.communication.bytes),
       y: points.flatMap { [$0.low, $0.high] } + (isPaired ? [0] : []), yTicks: 8)
     let points = placed(points, plot)
     let description = points.map {
@@ -128,7 +133,7 @@ extension Report {
       return zip(cluster, heights).flatMap { point, y in
         [
           SVG.line(point.x + 6, plot.y(point.value), x - 3, y, class: "leader s\(point.series % 6)"),
-          SVG.text(x, y + 4, point.name, class: "strong s\(point.series % 6)"),
+          SVG.text(x, y + 4, label(point), class: "strong s\(point.series % 6)"),
         ]
       }
     }

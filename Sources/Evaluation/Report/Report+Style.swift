@@ -57,7 +57,7 @@ extension Report {
     .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 25rem), 1fr)); gap: 1.25rem; }
     figure { margin: 0; background: var(--panel); border: 1px solid var(--line); border-radius: 6px;
       padding: .9rem 1rem; break-inside: avoid; min-width: 0; }
-    figure.wide { max-width: 46rem; }
+    figure.wide { max-width: 38rem; }
     figcaption { color: var(--soft); font-size: .84rem; margin-top: .4rem; }
     figure h3 + svg { margin-top: .25rem; }
     svg { display: block; width: 100%; height: auto; font-family: inherit; }
@@ -94,7 +94,7 @@ extension Report {
     footer { color: var(--soft); font-size: .82rem; padding-top: 3rem; padding-bottom: 3rem; }
     @media (max-width: 40rem) { header, main, footer { padding-left: 1rem; padding-right: 1rem; }
       header { padding-top: 1.75rem; } section { margin-top: 2.5rem; } figure { padding: .75rem; }
-      .card dd { font-size: 1.2rem; } svg text { font-size: 13px; } }
+      .card dd { font-size: 1.2rem; } svg text, svg text.title { font-size: 14px; } }
     @media print { :root { --ground: #fff; --panel: #fff; --ink: #000; --soft: #444; --mark: #f3f3f3; }
       body { font-size: 10pt; } header, main, footer { max-width: none; padding-left: 0; padding-right: 0; }
       section { margin-top: 1.5rem; } .scroll { overflow: visible; border: 0; } table { font-size: 7.2pt; }
