@@ -62,7 +62,7 @@ extension Report {
     figure h3 + svg { margin-top: .25rem; }
     svg { display: block; width: 100%; height: auto; font-family: inherit; }
     svg text { fill: var(--soft); font-size: 12px; font-variant-numeric: tabular-nums; }
-    svg text.title { font-size: 12px; } svg text.strong { fill: var(--series); font-weight: 600;
+    svg text.caption { fill: var(--ink); font-weight: 600; } svg text.strong { fill: var(--series); font-weight: 600;
       paint-order: stroke; stroke: var(--panel); stroke-width: 3px; stroke-linejoin: round; }
     .rule { stroke: var(--rule); stroke-width: 1; } .base { stroke: var(--soft); stroke-width: 1; }
     .mean { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 3 3; }
@@ -94,7 +94,7 @@ extension Report {
     footer { color: var(--soft); font-size: .82rem; padding-top: 3rem; padding-bottom: 3rem; }
     @media (max-width: 40rem) { header, main, footer { padding-left: 1rem; padding-right: 1rem; }
       header { padding-top: 1.75rem; } section { margin-top: 2.5rem; } figure { padding: .75rem; }
-      .card dd { font-size: 1.2rem; } svg text, svg text.title { font-size: 14px; } }
+      .card dd { font-size: 1.2rem; } svg text { font-size: 14px; } }
     @media print { :root { --ground: #fff; --panel: #fff; --ink: #000; --soft: #444; --mark: #f3f3f3; }
       body { font-size: 10pt; } header, main, footer { max-width: none; padding-left: 0; padding-right: 0; }
       section { margin-top: 1.5rem; } .scroll { overflow: visible; border: 0; } table { font-size: 7.2pt; }
