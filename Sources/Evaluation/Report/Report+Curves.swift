@@ -34,7 +34,7 @@ extension Report {
     }
     let validation = lines(curves) { $0.validation }
     let drawn = (smooth + validation).flatMap(\.points)
-    let plot = Plot(margins: (14, 74, 46, 54), x: drawn.map(\.x), y: drawn.map(\.y))
+    let plot = Plot(margins: (14, margin(curves), 46, 54), x: drawn.map(\.x), y: drawn.map(\.y))
     return figure(
       "Loss", "loss", plot, smooth, steps: curves, axis: "loss (nats per token)",
       caption: "Lines: training loss, a centred mean over a tenth of the steps, with the loss of every step behind it. "
@@ -59,7 +59,7 @@ extension Report {
     }.filter { $0.points.count > 1 }
     guard lines.count > 1 else { return [] }
     let drawn = lines.flatMap(\.points)
-    let plot = Plot(margins: (14, 74, 46, 58), x: drawn.map(\.x), y: drawn.map(\.y))
+    let plot = Plot(margins: (14, margin(curves), 46, 58), x: drawn.map(\.x), y: drawn.map(\.y))
     return [
       figure(
         "Validation loss minus \(reference.arm)", "validation", plot, lines, steps: curves,
@@ -71,6 +71,8 @@ extension Report {
       }
     ]
   }
+
+  private func margin(_ curves: [LossCurve]) -> Double { Self.margin(for: curves.map { brief($0.arm) }) }
 
   private func curve(_ lines: [Line], _ plot: Plot) -> [Markup] {
     lines.map { line in
@@ -111,7 +113,7 @@ extension Report {
         plot.xAxis("step (\(Numbers.short(tokens)) tokens at the end)")
         content()
         for (line, place) in zip(lines, places) {
-          SVG.text(plot.right + 11, place + 4, line.arm, class: "strong s\(series(line.arm) % 6)")
+          SVG.text(plot.right + 11, place + 4, brief(line.arm), class: "strong s\(series(line.arm) % 6)")
         }
       }
       tag("figcaption", caption)

@@ -172,7 +172,7 @@ struct HeatMap {
   }
 
   /// Runs of one level as strokes: `M3 0h2m4 0h1` is row 0, columns 3–4 and 9.
-  private func path(_ level: Int) -> String {
+  func path(_ level: Int) -> String {
     let experts = order.count
     var d = ""
     for row in 0..<experts {

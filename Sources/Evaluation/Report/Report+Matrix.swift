@@ -40,7 +40,7 @@ extension Report {
     ("devices / token", "imbalance"), ("remote copies", "naive"), ("bytes / token", "of naive"), ("mass", "kept"),
   ]
 
-  /// - Parameter rows: How many rows the arm's name stands for, `nil` where it stands above.
+  /// One cell as a row; `rows` is how many rows the arm's name stands for, `nil` where it stands above.
   private func row(_ result: CellResult, name rows: Int?) -> Markup {
     let figures = result.communication
     let interval = result.lossInterval

@@ -68,7 +68,8 @@ extension Report {
 
   private func scatter(_ points: [Point]) -> Markup {
     let plot = Plot(
-      width: 560, height: 370, margins: (14, 144, 46, 58), x: [0] + points.map(\.result.communication.bytes),
+      width: 490, height: 350, margins: (34, Self.margin(for: points.map { brief($0.result.arm) }), 46, 58),
+      x: [0] + points.map(\.result.communication.bytes),
       y: points.flatMap { [$0.low, $0.high] } + (isPaired ? [0] : []), yTicks: 8)
     let points = placed(points, plot)
     let description = points.map {
@@ -111,26 +112,28 @@ extension Report {
     return points
   }
 
-  /// Direct labels, right of each cluster of points, moved apart where they would touch.
+  /// Each limit's name over its points, and each point's arm beside it, moved apart where they would touch.
   private func labels(_ points: [Point], _ plot: Plot) -> [Markup] {
-    var clusters: [[Point]] = []
-    for point in points.sorted(by: { $0.x < $1.x }) {
-      if let last = clusters.last?.last, point.x - last.x < 45 {
-        clusters[clusters.count - 1].append(point)
-      } else {
-        clusters.append([point])
-      }
+    var limits: [Int?] = []
+    for point in points where !limits.contains(point.result.evaluatedLimit) {
+      limits.append(point.result.evaluatedLimit)
     }
-    return clusters.flatMap { cluster -> [Markup] in
-      let x = (cluster.map(\.x).max() ?? 0) + 15
-      let heights = Labels.spread(
-        cluster.map { plot.y($0.value) }, gap: 15, in: plot.top + 6...plot.bottom - 6)
-      return zip(cluster, heights).flatMap { point, y in
-        [
-          SVG.line(point.x + 6, plot.y(point.value), x - 3, y, class: "leader s\(point.series % 6)"),
-          SVG.text(x, y + 4, point.name, class: "strong s\(point.series % 6)"),
-        ]
-      }
+    let groups = limits.map { limit in points.filter { $0.result.evaluatedLimit == limit } }
+    let middles = groups.map { group in group.reduce(0) { $0 + $1.x } / Double(max(1, group.count)) }
+    let captions = Labels.spread(middles, gap: 66, in: plot.left...plot.right + 20)
+    return zip(zip(limits, groups), captions).flatMap { entry, middle -> [Markup] in
+      let (limit, group) = entry
+      let x = (group.map(\.x).max() ?? 0) + 15
+      let heights = Labels.spread(group.map { plot.y($0.value) }, gap: 15, in: plot.top + 6...plot.bottom - 6)
+      let caption = SVG.text(
+        middle, plot.top - 12, limit.map { "limit \($0)" } ?? "no limit", anchor: "middle", class: "caption")
+      return [caption]
+        + zip(group, heights).flatMap { point, y in
+          [
+            SVG.line(point.x + 6, plot.y(point.value), x - 3, y, class: "leader s\(point.series % 6)"),
+            SVG.text(x, y + 4, brief(point.result.arm), class: "strong s\(point.series % 6)"),
+          ]
+        }
     }
   }
 }

@@ -7,7 +7,7 @@ extension Report {
       --s0: #5f6672; --s1: #0b66ad; --s2: #b34a00; --s3: #00755a; --s4: #8e4585; --s5: #7a6200;
       --h0: #f4f7fb; --h1: #dbe7f3; --h2: #b9d3e9; --h3: #8fb9db; --h4: #629bc9; --h5: #3b7ab3; --h6: #1d5a95;
       --h7: #0a3a6b; --box: #c2410c; }
-    @media (prefers-color-scheme: dark) { :root { --ground: #14171c; --panel: #1b1f26; --ink: #e8eaee; --soft: #a5adba;
+    @media screen and (prefers-color-scheme: dark) { :root { --ground: #14171c; --panel: #1b1f26; --ink: #e8eaee; --soft: #a5adba;
       --line: #363c47; --rule: #272c35; --accent: #7cbcf2; --mark: #222a35;
       --s0: #a9b1bd; --s1: #6cb6f5; --s2: #ff9d5c; --s3: #4fcfa5; --s4: #d9a0d4; --s5: #d9bf52;
       --h0: #1a2029; --h1: #1c2f45; --h2: #1f4263; --h3: #275a85; --h4: #3878aa; --h5: #5a9bcb; --h6: #8fc0e3;
@@ -57,12 +57,12 @@ extension Report {
     .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 25rem), 1fr)); gap: 1.25rem; }
     figure { margin: 0; background: var(--panel); border: 1px solid var(--line); border-radius: 6px;
       padding: .9rem 1rem; break-inside: avoid; min-width: 0; }
-    figure.wide { max-width: 46rem; }
+    figure.wide { max-width: 38rem; }
     figcaption { color: var(--soft); font-size: .84rem; margin-top: .4rem; }
     figure h3 + svg { margin-top: .25rem; }
     svg { display: block; width: 100%; height: auto; font-family: inherit; }
     svg text { fill: var(--soft); font-size: 12px; font-variant-numeric: tabular-nums; }
-    svg text.title { font-size: 12px; } svg text.strong { fill: var(--series); font-weight: 600;
+    svg text.caption { fill: var(--ink); font-weight: 600; } svg text.strong { fill: var(--series); font-weight: 600;
       paint-order: stroke; stroke: var(--panel); stroke-width: 3px; stroke-linejoin: round; }
     .rule { stroke: var(--rule); stroke-width: 1; } .base { stroke: var(--soft); stroke-width: 1; }
     .mean { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 3 3; }
@@ -94,12 +94,15 @@ extension Report {
     footer { color: var(--soft); font-size: .82rem; padding-top: 3rem; padding-bottom: 3rem; }
     @media (max-width: 40rem) { header, main, footer { padding-left: 1rem; padding-right: 1rem; }
       header { padding-top: 1.75rem; } section { margin-top: 2.5rem; } figure { padding: .75rem; }
-      .card dd { font-size: 1.2rem; } svg text { font-size: 13px; } }
+      .card dd { font-size: 1.2rem; } svg text { font-size: 14px; } }
     @media print { :root { --ground: #fff; --panel: #fff; --ink: #000; --soft: #444; --mark: #f3f3f3; }
-      body { font-size: 10pt; } header, main, footer { max-width: none; padding-left: 0; padding-right: 0; }
-      section { margin-top: 1.5rem; } .scroll { overflow: visible; border: 0; } table { font-size: 7.2pt; }
-      th, tbody th { font-size: 7.2pt; } th, td { padding: .2rem .25rem; } td small { font-size: 6.4pt; }
-      h2 { break-after: avoid; } * { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
-      @page { margin: 14mm; } }
+      html { font-size: 11.5px; } body { font-size: 1rem; }
+      header, main, footer { max-width: none; padding-left: 0; padding-right: 0; } header { padding-top: 0; }
+      footer { padding-top: 1.5rem; padding-bottom: 0; } section { margin-top: 1.6rem; } .lead, h2 { break-after: avoid; } p { break-inside: avoid; }
+      .cards { grid-template-columns: repeat(3, 1fr); } .figures, .pair { grid-template-columns: 1fr 1fr; }
+      .multiples { grid-template-columns: repeat(5, 1fr); } .terms { columns: 2; }
+      .scroll { overflow: visible; border: 0; break-inside: avoid; } table, tbody th { font-size: 7pt; }
+      th, td small { font-size: 6.2pt; } th, td { padding: .15rem .25rem; position: static; }
+      * { -webkit-print-color-adjust: exact; print-color-adjust: exact; } @page { margin: 13mm; } }
     """
 }

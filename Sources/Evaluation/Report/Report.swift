@@ -22,6 +22,12 @@ public struct Report: Sendable {
   /// The place of an arm among all arms.
   func series(_ arm: String) -> Int { arms.firstIndex(of: arm) ?? arms.count }
 
+  /// An arm's name as it fits into a picture.
+  func brief(_ arm: String) -> String { arm.count <= 14 ? arm : arm.prefix(13) + "…" }
+
+  /// Space that direct labels need on the right, in the units of a picture.
+  static func margin(for labels: [String]) -> Double { 24 + 8.8 * Double(labels.map(\.count).max() ?? 0) }
+
   /// The cells evaluated as they were trained, which one would deploy.
   var matched: [CellResult] { comparison.results.filter(\.isMatched) }
 

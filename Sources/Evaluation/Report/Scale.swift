@@ -13,11 +13,9 @@ struct Scale {
   /// Decimals that tell neighbouring ticks apart.
   let digits: Int
 
-  /// A scale that covers values, its ends moved out to round numbers.
+  /// A scale that covers values, its ends moved out to round numbers, with about `count` ticks.
   ///
-  /// - Parameters:
-  ///   - values: What must fit; an empty or constant list is widened.
-  ///   - ticks: About how many ticks there should be.
+  /// An empty or constant list of values is widened.
   init(covering values: [Double], from start: Double, to end: Double, ticks count: Int = 5) {
     var low = values.min() ?? 0
     var high = values.max() ?? 1
@@ -39,10 +37,9 @@ struct Scale {
     start + (value - domain.lowerBound) / (domain.upperBound - domain.lowerBound) * (end - start)
   }
 
-  /// A tick's value in words, short for thousands.
+  /// A tick's value in words, short for millions.
   func label(_ tick: Double) -> String {
     if domain.upperBound >= 1e6 { return Numbers.fixed(tick / 1e6, 2) + " M" }
-    if domain.upperBound >= 1e4 { return tick == 0 ? "0" : Numbers.fixed(tick / 1e3, 0) + " k" }
     return digits == 0 ? Numbers.grouped(Int(tick.rounded())) : Numbers.fixed(tick, digits)
   }
 }
