@@ -12,20 +12,46 @@ let optimised: [SwiftSetting] = strict + [.unsafeFlags(["-O"], .when(configurati
 
 let package = Package(
   name: "Occult",
+  products: [
+    .executable(name: "occult", targets: ["occult"]),
+    .library(name: "Collaboration", targets: ["Collaboration"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
   targets: [
+    // The ground: C under a thin skin.
     .systemLibrary(name: "COpenBLAS"),
-    .systemLibrary(
-      name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+    .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
     .target(
       name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-fno-math-errno", "-ffp-contract=fast"])],
       linkerSettings: [.linkedLibrary("m")]),
+
     .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"], swiftSettings: optimised),
     .target(name: "Collaboration", swiftSettings: optimised),
     .target(name: "Models", dependencies: ["Tensors", "Collaboration"], swiftSettings: strict),
+    .target(name: "Text", swiftSettings: strict),
     .target(
       name: "Checkpoint", dependencies: ["Models", "Tensors", "Collaboration", "CHDF5"], swiftSettings: strict),
-    .target(name: "Text", swiftSettings: strict),
+    .target(
+      name: "Evaluation", dependencies: ["Checkpoint", "Text", "Models", "Tensors", "Collaboration"],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "occult",
+      dependencies: [
+        "Evaluation", "Checkpoint", "Text", "Models", "Collaboration", "Tensors",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict),
+
+    .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels"], swiftSettings: strict),
+    .testTarget(name: "CollaborationTests", dependencies: ["Collaboration"], swiftSettings: strict),
     .testTarget(name: "ModelsTests", dependencies: ["Models", "Checkpoint"], swiftSettings: strict),
+    .testTarget(name: "TextTests", dependencies: ["Text"], swiftSettings: strict),
+    .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint", "CHDF5"], swiftSettings: strict),
+    .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )

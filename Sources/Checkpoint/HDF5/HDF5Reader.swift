@@ -15,7 +15,7 @@ public final class HDF5Reader: Sendable {
     let place = Place(file: path)
     try Self.checkSignature(path)
     let access = try place.handle(.properties, .open) { H5Pcreate(chdf5_p_file_access()) }
-    try place.check(.open) { H5Pset_fclose_degree(access.id, H5F_CLOSE_STRONG) }
+    try place.check(.open) { H5Pset_fclose_degree(access.id, H5F_CLOSE_WEAK) }
     file = try place.handle(.file, .open) { H5Fopen(path, chdf5_f_read_only(), access.id) }
   }
 
