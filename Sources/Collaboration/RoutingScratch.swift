@@ -42,7 +42,9 @@ struct RankKey {
 /// Keys of all experts, from which the largest are taken one by one.
 ///
 /// Eight keys share a group whose largest is at hand, so taking one looks at E/8 + 8 keys. There is no branch on
-/// data: for 64 experts and k = 8 that is twice as fast as insertion into a sorted list.
+/// data, which is what makes insertion into a sorted list slow.
+/// 64 experts, k = 8: 0.3 µs a token, 0.5 µs with policy `router` (`OCCULT_TIMING=1 swift test -c release
+/// -Xswiftc -enable-testing --filter timing`, one core of a Xeon with AVX-512).
 struct KeyPool {
   static let width = 8
 
