@@ -20,7 +20,7 @@ import Testing
     #expect(PlacementMethod.greedy(Self.coactivation, experts: 6, devices: 3) == [2, 0, 2, 1, 0, 1])
     // Two devices: 1, 4 | 5 starts the other; device 0 takes 0 (3) over 2 (2) and 3 (1).
     #expect(PlacementMethod.greedy(Self.coactivation, experts: 6, devices: 2) == [0, 0, 1, 1, 0, 1])
-    // One expert a device: 1 (first of the pair), then by least collaboration: 2, 5, then 0/4/3 …
+    // One expert a device: any order is as good, and every device gets one.
     #expect(Set(PlacementMethod.greedy(Self.coactivation, experts: 6, devices: 6)).count == 6)
     #expect(PlacementMethod.greedy(Self.coactivation, experts: 6, devices: 1) == [0, 0, 0, 0, 0, 0])
   }
