@@ -75,7 +75,7 @@ extension Placement: Codable {
     } catch let error as PlacementError {
       throw error
     } catch let error as DecodingError {
-      throw Self.explain(error, file: file)
+      throw Self.explain(error, json, file: file)
     } catch {
       throw .unreadable(file: file, reason: "\(error)")
     }
@@ -124,7 +124,7 @@ extension Placement: Codable {
       """
   }
 
-  private static func explain(_ error: DecodingError, file: String) -> PlacementError {
+  private static func explain(_ error: DecodingError, _ json: Data, file: String) -> PlacementError {
     func path(_ keys: [any CodingKey]) -> String {
       keys.reduce("") { path, key in
         if let index = key.intValue { return "\(path)[\(index)]" }
@@ -139,9 +139,11 @@ extension Placement: Codable {
     case .typeMismatch(let type, let context):
       return .malformed(
         file: file, path: path(context.codingPath), expected: name(type), found: "a value of another type")
-    case .dataCorrupted(let context) where !context.codingPath.isEmpty:
+    case .dataCorrupted where isJSON(json):
+      // Foundation does not say where.
       return .malformed(
-        file: file, path: path(context.codingPath), expected: "an integer", found: "another number")
+        file: file, path: "", expected: "integers for experts, devices and layers",
+        found: "a number that is a fraction or too large")
     case .dataCorrupted:
       return .malformed(file: file, path: "", expected: "JSON", found: "something else, or a file cut short")
     @unknown default:
@@ -159,6 +161,9 @@ extension Placement: Codable {
     }
   }
 }
+
+/// Whether the text is sound JSON, so that only a number in it can be at fault.
+func isJSON(_ text: Data) -> Bool { (try? JSONSerialization.jsonObject(with: text)) != nil }
 
 /// Hands the file's name to the decoder.
 private let fileKey = userInfoKey("occult.file")

@@ -100,7 +100,7 @@ public struct PlacementOptions: Sendable, Equatable {
   ///   - seed: of everything random.
   ///   - loadCap: most max/mean load.
   ///   - proposals: most swaps looked at per layer.
-  public init(seed: UInt64 = 0, loadCap: Double? = 1.10, proposals: Int = 1_000_000) {
+  public init(seed: UInt64 = 0, loadCap: Double? = 1.10, proposals: Int = 200_000) {
     self.seed = seed
     self.loadCap = loadCap
     self.proposals = proposals

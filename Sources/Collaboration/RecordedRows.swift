@@ -111,8 +111,8 @@ struct RecordedRows {
       return try decoder.decode(Line.self, from: text)
     } catch DecodingError.typeMismatch(_, let context) where !context.codingPath.isEmpty {
       throw Problem(text: "\(context.codingPath[0].stringValue): found a value of another type than expected")
-    } catch DecodingError.dataCorrupted(let context) where !context.codingPath.isEmpty {
-      throw Problem(text: "\(context.codingPath[0].stringValue): found a number that does not fit")
+    } catch DecodingError.dataCorrupted where isJSON(text) {
+      throw Problem(text: "expected whole numbers for layer and topk_ids, found a fraction or one too large")
     } catch {
       throw Problem(text: "expected a JSON object, found something else, or a line cut short")
     }

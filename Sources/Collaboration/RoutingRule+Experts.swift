@@ -16,11 +16,15 @@ extension RoutingRule {
     case .similarity:
       substituteBySimilarity(p, &filled, scratch)
     case .none, .router, .mass, .bestMass, .adaptive, .randomDevices:
-      for device in 0..<devices where scratch.kept[device] {
-        for slot in offsets[device]..<offsets[device + 1] {
-          let expert = members[slot]
-          RankKey(p[expert], expert).insert(into: scratch.best, &filled, capacity: topK)
-        }
+      // Chosen experts on kept devices outrank all others there; the rest comes from those not chosen.
+      for slot in 0..<topK where scratch.kept[placement[scratch.top[slot].index]] {
+        scratch.best[filled] = scratch.top[slot]
+        filled += 1
+      }
+      scratch.pool.restrict(to: scratch.kept, placement)
+      while filled < topK {
+        scratch.best[filled] = scratch.pool.removeLargest()
+        filled += 1
       }
       for slot in 0..<filled { scratch.source[scratch.best[slot].index] = scratch.best[slot].index }
       if weightSource == .inherited { pairLostWithNew(p, filled, scratch) }
