@@ -85,7 +85,7 @@ public struct Tokenizer: Sendable {
 
   /// The text of tokens; bytes that are not UTF-8 become U+FFFD, ids without a token nothing.
   ///
-  /// - Parameter skipSpecial: leaves out ``specialTokens``.
+  /// With `skipSpecial`, ``specialTokens`` are left out.
   public func decode(_ ids: some Sequence<Int32>, skipSpecial: Bool = false) -> String {
     var bytes: [UInt8] = []
     for id in ids where pieceBytes.indices.contains(Int(id)) && !(skipSpecial && isSpecial[Int(id)]) {
