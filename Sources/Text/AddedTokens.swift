@@ -2,16 +2,19 @@
 struct AddedTokens: Sendable {
   private var children: [UInt64: Int] = [:]  // node and byte → node; node 0 is the root
   private var ids: [Int32?] = [nil]
-  private var isFirst = [Bool](repeating: false, count: 256)
+  /// Whether a token may begin with these two bytes, the first in the upper half: most places are ruled out by it.
+  private var isStart: [Bool] = []
 
   /// Whether there is no token at all.
   var isEmpty: Bool { ids.count == 1 }
 
   /// Adds a token that is not empty.
-  mutating func insert(_ content: String, id: Int32) {
+  mutating func insert(_ content: [UInt8], id: Int32) {
+    if isStart.isEmpty { isStart = Array(repeating: false, count: 1 << 16) }
+    let first = Int(content[0]) << 8
+    for second in content.count > 1 ? content[1]...content[1] : 0...255 { isStart[first | Int(second)] = true }
     var node = 0
-    for byte in content.utf8 {
-      if node == 0 { isFirst[Int(byte)] = true }
+    for byte in content {
       let key = UInt64(node) << 8 | UInt64(byte)
       if let child = children[key] {
         node = child
@@ -27,7 +30,9 @@ struct AddedTokens: Sendable {
   /// The next token in `bytes[start...]`, or `nil`.
   func next(in bytes: [UInt8], from start: Int) -> (range: Range<Int>, id: Int32)? {
     if isEmpty { return nil }
-    for first in start..<bytes.count where isFirst[Int(bytes[first])] {
+    for first in start..<bytes.count {
+      let second = first + 1 < bytes.count ? bytes[first + 1] : 0
+      guard isStart[Int(bytes[first]) << 8 | Int(second)] else { continue }
       var node = 0
       var best: (range: Range<Int>, id: Int32)?
       var index = first

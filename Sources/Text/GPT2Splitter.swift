@@ -98,10 +98,7 @@ struct GPT2Splitter: Sendable {
   private func scalar(_ bytes: [UInt8], _ index: Int) -> (Kind, Int) {
     let first = bytes[index]
     if first < 0x80 { return (ascii[Int(first)], 1) }
-    let second = UInt32(bytes[index + 1] & 0x3F)
-    if first < 0xE0 { return (kind(UInt32(first & 0x1F) << 6 | second), 2) }
-    let third = UInt32(bytes[index + 2] & 0x3F)
-    if first < 0xF0 { return (kind(UInt32(first & 0x0F) << 12 | second << 6 | third), 3) }
-    return (kind(UInt32(first & 0x07) << 18 | second << 12 | third << 6 | UInt32(bytes[index + 3] & 0x3F)), 4)
+    let (value, length) = bytes.scalar(at: index)
+    return (kind(value), length)
   }
 }

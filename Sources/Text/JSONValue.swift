@@ -69,7 +69,7 @@ struct JSONParser {
   /// Deeper values are refused: recursion must not exhaust the stack on hostile input.
   private static let deepest = 200
 
-  /// - Parameter line: number of the line on which `range` begins.
+  /// Reads `range` of the bytes, all of them if it is `nil`; `line` is the number of the line on which it begins.
   init(_ bytes: [UInt8], range: Range<Int>? = nil, line: Int = 1) {
     self.bytes = bytes
     index = range?.lowerBound ?? 0
@@ -225,7 +225,9 @@ extension JSONParser {
     guard index + 4 <= end else { throw error("the end of the text inside an escape") }
     var value: UInt32 = 0
     for byte in bytes[index..<index + 4] {
-      guard let digit = Character(Unicode.Scalar(byte)).hexDigitValue else { throw error("an escape that is not hexadecimal") }
+      guard let digit = Character(Unicode.Scalar(byte)).hexDigitValue else {
+        throw error("an escape that is not hexadecimal")
+      }
       value = value << 4 | UInt32(digit)
     }
     index += 4

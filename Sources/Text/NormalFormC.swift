@@ -1,13 +1,58 @@
 internal import Foundation
 
-extension String {
-  /// Unicode normal form C as Hugging Face tokenizers has it: by the tables of Unicode 9.
+/// Unicode normal form C as Hugging Face tokenizers has it: by the tables of Unicode 9.
+enum NormalFormC {
+  /// Normalises valid UTF-8.
   ///
-  /// Scalars that came later neither compose nor change their order there. They are therefore taken out and only what
-  /// lies between them is normalised. So are the old Hangul jamo, which compose with nothing but are mistaken for
-  /// their modern neighbours by Foundation on Linux (swift-corelibs: U+AC00 U+11A7 becomes U+AC00). Decomposing first
-  /// is needed there too, or a syllable does not take up the final consonant that follows it.
-  var normalFormC: String {
+  /// Most scalars are settled: they never change and never join what stands before them. Only stretches of others are
+  /// normalised, each with the one settled scalar before it, which they may join.
+  static func normalise(_ bytes: [UInt8]) -> [UInt8] {
+    var result: [UInt8] = []
+    var copied = 0  // bytes[..<copied] are in the result
+    var base = 0  // the last settled scalar, or where the last stretch ended
+    var index = 0
+    while index < bytes.count {
+      let (scalar, length) = bytes.scalar(at: index)
+      if isSettled(scalar) {
+        base = index
+        index += length
+        continue
+      }
+      var end = index + length
+      while end < bytes.count {
+        let (next, length) = bytes.scalar(at: end)
+        if isSettled(next) { break }
+        end += length
+      }
+      result += bytes[copied..<base]
+      result += String(decoding: bytes[base..<end], as: UTF8.self).normalFormC.utf8
+      (copied, base, index) = (end, end, end)
+    }
+    return copied == 0 ? bytes : result + bytes[copied...]
+  }
+
+  /// Whether a scalar is known never to change, reorder or join: blocks without combining marks, exceptions left out.
+  @inline(__always)
+  private static func isSettled(_ scalar: UInt32) -> Bool {
+    if scalar < 0x300 { return true }
+    return switch scalar {
+    case 0x375...0x37D, 0x37F...0x386, 0x388...0x482,  // Greek, Cyrillic
+      0x2002...0x20CF, 0x2190...0x2328, 0x232B...0x2ADB,  // punctuation, signs
+      0x3000...0x3029, 0x3030...0x3098, 0x309B...0xA66E,  // kana, Chinese characters
+      0xAC00...0xD7A3, 0xFE00...0xFE0F, 0xFF00...0xFFEF,  // Hangul, selectors, full width
+      0x1F000...0x1FAFF, 0x20000...0x2F7FF:  // emoji, rare Chinese characters
+      true
+    default: false
+    }
+  }
+}
+
+extension String {
+  /// Scalars that came after Unicode 9 neither compose nor change their order in the library. They are therefore taken
+  /// out and only what lies between them is normalised. So are the old Hangul jamo, which compose with nothing but are
+  /// mistaken for their modern neighbours by Foundation on Linux (U+AC00 U+11A7 becomes U+AC00). Decomposing first is
+  /// needed there too, or a syllable does not take up the final consonant that follows it.
+  fileprivate var normalFormC: String {
     var result = ""
     var run = ""
     for scalar in unicodeScalars {
@@ -35,5 +80,19 @@ extension Unicode.Scalar {
     case 0x1113...0x1160, 0x1176...0x11A7, 0x11C3...0x11FF: true
     default: properties.age.map { $0.major > 9 } ?? true
     }
+  }
+}
+
+extension [UInt8] {
+  /// The scalar at an offset of valid UTF-8, and its length in bytes.
+  @inline(__always)
+  func scalar(at index: Int) -> (value: UInt32, length: Int) {
+    let first = UInt32(self[index])
+    if first < 0x80 { return (first, 1) }
+    let second = UInt32(self[index + 1] & 0x3F)
+    if first < 0xE0 { return ((first & 0x1F) << 6 | second, 2) }
+    let third = UInt32(self[index + 2] & 0x3F)
+    if first < 0xF0 { return ((first & 0x0F) << 12 | second << 6 | third, 3) }
+    return ((first & 0x07) << 18 | second << 12 | third << 6 | UInt32(self[index + 3] & 0x3F), 4)
   }
 }

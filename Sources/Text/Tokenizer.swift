@@ -44,10 +44,11 @@ public struct Tokenizer: Sendable {
     for token in file.addedTokens {
       pieces[Int(token.id)] = token.content
       isSpecial[Int(token.id)] = token.isSpecial
+      let bytes = Array(token.content.utf8)
       if token.isNormalised {
-        normalised.insert(file.composes ? token.content.normalFormC : token.content, id: token.id)
+        normalised.insert(file.composes ? NormalFormC.normalise(bytes) : bytes, id: token.id)
       } else {
-        verbatim.insert(token.content, id: token.id)
+        verbatim.insert(bytes, id: token.id)
       }
     }
     self.source = Source(json: json)
@@ -85,7 +86,7 @@ public struct Tokenizer: Sendable {
 
   /// The text of tokens; bytes that are not UTF-8 become U+FFFD, ids without a token nothing.
   ///
-  /// - Parameter skipSpecial: leaves out ``specialTokens``.
+  /// With `skipSpecial`, ``specialTokens`` are left out.
   public func decode(_ ids: some Sequence<Int32>, skipSpecial: Bool = false) -> String {
     var bytes: [UInt8] = []
     for id in ids where pieceBytes.indices.contains(Int(id)) && !(skipSpecial && isSpecial[Int(id)]) {
@@ -117,11 +118,9 @@ extension Tokenizer {
 
   private func encode(normalising slice: ArraySlice<UInt8>, _ state: inout EncoderPool.State, _ ids: inout [Int32]) {
     if slice.isEmpty { return }
-    var bytes = Array(slice)
     // Nothing below U+0300 (first byte 0xCC) composes: such text is in form C already.
-    if composes, bytes.contains(where: { $0 >= 0xCC }) {
-      bytes = Array(String(decoding: bytes, as: UTF8.self).normalFormC.utf8)
-    }
+    let mayCompose = composes && slice.contains { $0 >= 0xCC }
+    let bytes = mayCompose ? NormalFormC.normalise(Array(slice)) : Array(slice)
     var start = 0
     while let match = normalised.next(in: bytes, from: start) {
       encodeWords(bytes, start..<match.range.lowerBound, &state, &ids)

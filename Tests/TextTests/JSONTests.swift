@@ -1,0 +1,43 @@
+import Testing
+
+@testable import Text
+
+@Suite struct JSONTests {
+  private func parse(_ text: String) throws(JSONError) -> JSONValue {
+    var parser = JSONParser(Array(text.utf8))
+    return try parser.document()
+  }
+
+  @Test func reads() throws {
+    #expect(
+      try parse(#" {"a": [1, -2, 0.5, 1e3, -0], "b": {"c": null}, "d": true, "e": false, "b": "last"} "#)
+        == .object([
+          .init(key: "a", value: .array([.integer(1), .integer(-2), .number(0.5), .number(1000), .integer(0)])),
+          .init(key: "b", value: .object([.init(key: "c", value: .null)])), .init(key: "d", value: .bool(true)),
+          .init(key: "e", value: .bool(false)), .init(key: "b", value: .string("last")),
+        ]))
+    #expect(try parse(#"{"b": 1, "b": 2}"#)["b"] == .integer(2))
+    #expect(
+      try parse(#""\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00 é😀""#) == .string("\"\\/\u{8}\u{C}\n\r\té😀 é😀"))
+    #expect(try parse("10000000000000000000") == .number(1e19))
+  }
+
+  static let broken: [(text: String, line: Int, column: Int, reason: String)] = [
+    ("", 1, 1, "the end of the text"), ("{", 1, 2, "the end of the text in place of a key"),
+    ("{\"a\":1,}", 1, 8, "'}' in place of a key"), ("[1,\n 2,\n]", 3, 1, "']' in place of a value"),
+    ("{\"a\" 1}", 1, 6, "'1' in place of ':'"), ("[1 2]", 1, 4, "'2' in place of ',' or ']'"),
+    ("\"abc", 1, 5, "the end of the text inside a string"), ("\"a\nb\"", 1, 3, "byte 0xA inside a string"),
+    ("\"\\x\"", 1, 3, "'x' after a backslash"), ("\"\\ud800\"", 1, 8, "half a surrogate pair"),
+    ("\"\\u12g4\"", 1, 4, "an escape that is not hexadecimal"), ("01", 1, 3, "a malformed number"),
+    ("1.", 1, 3, "a malformed number"), ("-", 1, 2, "a malformed number"), ("1e", 1, 3, "a malformed number"),
+    ("1e999", 1, 6, "a number out of range"), ("nul", 1, 1, "'n' in place of a value"),
+    ("NaN", 1, 1, "'N' in place of a value"), ("1 2", 1, 3, "'2' after the end of the value"),
+    (String(repeating: "[", count: 300), 1, 201, "more than 200 nested values"),
+  ]
+
+  @Test(arguments: broken.indices)
+  func refuses(index: Int) {
+    let (text, line, column, reason) = Self.broken[index]
+    #expect(throws: JSONError(line: line, column: column, reason: reason)) { try parse(text) }
+  }
+}
