@@ -1,4 +1,4 @@
-"""Reads event files of ours with TensorBoard itself (`pip install tensorboard`, checked with 2.20). By hand, from the root:
+"""Reads event files of ours with TensorBoard itself (`pip install tensorboard`, checked with 2.21). By hand, from the root:
 
     folder=$(mktemp -d)
     TENSORBOARD_FOLDER=$folder swift test --filter filesForTheCheckScript

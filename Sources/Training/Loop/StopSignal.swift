@@ -36,8 +36,10 @@ public final class StopSignal: Sendable {
       },
       exit: { _exit($0) })
     var ends: [Int32] = [-1, -1]
-    let status = pipe2(&ends, O_CLOEXEC)
+    let status = pipe(&ends)
     precondition(status == 0, "StopSignal.install: expected a pipe, found: \(String(cString: strerror(errno)))")
+    // Programs that this one starts must not hold the pipe open.
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     let readEnd = ends[0]
     pipeEnd = ends[1]
     Thread.detachNewThread {
