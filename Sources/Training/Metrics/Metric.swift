@@ -1,0 +1,128 @@
+/// Everything that is measured at a step: one table of names, tags and kinds for all sinks.
+///
+/// The raw value is the key in `metrics.jsonl`; the declaration order is the order of keys there.
+public enum Metric: String, Sendable, CaseIterable {
+  /// Tokens trained on so far.
+  case tokens
+  /// Passes over the training data so far.
+  case epoch
+  /// What is minimised: cross-entropy plus the weighted other terms.
+  case loss
+  /// Cross-entropy in nats per counted token.
+  case ce
+  /// Load-balancing loss, unscaled.
+  case aux
+  /// Router z-loss, unscaled.
+  case z
+  /// Learning rate.
+  case lr
+  /// Norm of the whole gradient before clipping.
+  case gradNorm = "grad_norm"
+  /// Training speed.
+  case tokensPerSecond = "tokens_per_second"
+  /// Largest resident memory so far, in bytes.
+  case peakMemory = "peak_memory"
+  /// Seconds since the run, or its resumed part, began.
+  case seconds
+  /// Mean number of distinct devices that hold the experts of a token.
+  case devicesPerToken = "devices_per_token"
+  /// Mean number of those that are not the token's home.
+  case remoteCopies = "remote_copies"
+  /// The same for one copy per expert.
+  case naiveRemoteCopies = "naive_remote_copies"
+  /// Share of co-activations that stay on one device.
+  case intraShare = "intra_share"
+  /// Imbalance of expert rows: compute.
+  case imbalanceRows = "imbalance_rows"
+  /// Imbalance of received rows: wire.
+  case imbalanceWire = "imbalance_wire"
+  /// Share of the top-k probability that the limit keeps.
+  case retainedMass = "retained_mass"
+  /// Cross-entropy on validation data.
+  case validationCE = "validation_ce"
+
+  /// TensorBoard's tag; what stands before the slash groups charts.
+  public var tag: String {
+    switch self {
+    case .loss, .ce, .aux, .z, .lr, .gradNorm, .tokens, .epoch: "train/\(rawValue)"
+    case .tokensPerSecond, .peakMemory, .seconds: "speed/\(rawValue)"
+    case .devicesPerToken, .remoteCopies, .naiveRemoteCopies, .intraShare, .imbalanceRows, .imbalanceWire,
+      .retainedMass:
+      "comm/\(rawValue)"
+    case .validationCE: "validation/ce"
+    }
+  }
+
+  /// Whether values are whole numbers, written without a point.
+  public var isCount: Bool { self == .tokens || self == .peakMemory }
+}
+
+/// Where metrics go. The training loop calls from one thread, once per step; step counts optimizer steps in every sink,
+/// and step 0 is the model before training.
+///
+/// A value that is not finite is left out: a metric that cannot be had is absent, never a string or null. (A run whose
+/// loss is not finite stops and says so.)
+public protocol MetricSink: AnyObject {
+  /// Records the resolved recipe, before the first step.
+  func logConfig(_ yaml: String) throws(MetricError)
+  /// Records the values of one step.
+  func log(step: Int, values: [Metric: Double]) throws(MetricError)
+  /// Ends the record. Nothing is lost without it.
+  func close() throws(MetricError)
+}
+
+/// A file of metrics that cannot be written or continued.
+public enum MetricError: Error, Equatable, CustomStringConvertible {
+  /// The system refused; `reason` is its message.
+  case file(path: String, action: String, reason: String)
+  /// A line that is not a record, before the last one.
+  case record(path: String, line: Int)
+
+  /// `where: expected …, found …; try …`.
+  public var description: String {
+    switch self {
+    case .file(let path, let action, let reason):
+      "\(path): expected to \(action) it, found: \(reason); try another output folder or free some space"
+    case .record(let path, let line):
+      "\(path):\(line): expected an object with an integer \"step\", found something else; "
+        + "try removing the line, or move the file away"
+    }
+  }
+}
+
+/// Several sinks as one. All get every record even if one fails; the first failure is thrown.
+public final class MetricSinks: MetricSink {
+  private let sinks: [any MetricSink]
+
+  /// Sends every record to each of `sinks` in order.
+  public init(_ sinks: [any MetricSink]) {
+    self.sinks = sinks
+  }
+
+  /// Passes `yaml` on.
+  public func logConfig(_ yaml: String) throws(MetricError) {
+    try each { sink throws(MetricError) in try sink.logConfig(yaml) }
+  }
+
+  /// Passes the values on.
+  public func log(step: Int, values: [Metric: Double]) throws(MetricError) {
+    try each { sink throws(MetricError) in try sink.log(step: step, values: values) }
+  }
+
+  /// Closes all.
+  public func close() throws(MetricError) {
+    try each { sink throws(MetricError) in try sink.close() }
+  }
+
+  private func each(_ body: (any MetricSink) throws(MetricError) -> Void) throws(MetricError) {
+    var failure: MetricError?
+    for sink in sinks {
+      do {
+        try body(sink)
+      } catch {
+        failure = failure ?? error
+      }
+    }
+    if let failure { throw failure }
+  }
+}

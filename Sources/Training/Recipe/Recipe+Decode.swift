@@ -1,0 +1,116 @@
+extension Recipe {
+  /// Decodes a tree completely; issues go to `reader`, and the recipe is of use only if there are none.
+  static func decode(_ root: RecipeNode, reader: RecipeReader, purpose: Purpose) -> Recipe {
+    let top = RecipeSection(root, path: "", position: root.position, reader: reader)
+    decodeVersion(top)
+    let model = top.requiredText("model", hint: "a checkpoint or a Hugging Face folder")
+    if reader.checksFiles, !model.isEmpty { RecipeFiles.checkModel(model, in: top) }
+    var recipe = Recipe(model: model, data: top.section("data", decodeData), output: "")
+    recipe.routing = top.section("routing", decodeRouting)
+    recipe.train = top.section("train", decodeTrain)
+    recipe.loss = top.section("loss", decodeLoss)
+    recipe.optimizer = top.section("optimizer", decodeOptimizer)
+    recipe.schedule = top.section("schedule") { decodeSchedule($0, maxTokens: recipe.data.maxTokens) }
+    recipe.run = top.section("run", decodeRun)
+    recipe.save = top.section("save", decodeSave)
+    recipe.parallel = top.section("parallel", decodeParallel)
+    recipe.study = top.section("study") { decodeStudy($0, purpose: purpose) }
+    recipe.output = top.requiredText("output", hint: "a folder for the run")
+    top.finish()
+    reader.finish()
+    if purpose == .study, recipe.data.test.isEmpty, !reader.issues.contains(where: { $0.key.hasPrefix("data.test") }) {
+      reader.report("data.test", top.position(of: "data"), "expected test data for a study, found none")
+    }
+    RecipeFiles.checkDisjoint(reader)
+    return recipe
+  }
+
+  private static func decodeVersion(_ top: RecipeSection) {
+    guard let node = top.node("version") else {
+      top.reader.report("version", top.position, "expected 'version: \(currentVersion)', found no such key")
+      return
+    }
+    if node.int != currentVersion { top.report("version", "expected \(currentVersion), found \(node.found)") }
+  }
+
+  private static func decodeRouting(_ section: RecipeSection) -> Routing {
+    var routing = Routing()
+    routing.devices = section.int("devices", in: 1...(.max), default: routing.devices)
+    routing.placement = decodePlacement(section, default: routing.placement)
+    routing.loadCap = section.optionalDouble("load_cap", .atLeastOne, default: routing.loadCap)
+    let plannedPolicies = ["similarity", "output_similarity", "group_limited", "fewer_experts"]
+    routing.policy = section.choice("policy", planned: plannedPolicies, default: routing.policy)
+    routing.deviceLimit = section.optionalInt("device_limit", in: 1...(.max), default: routing.deviceLimit)
+    if let schedule = section.node("device_limit_schedule"), !schedule.isNone {
+      section.report("device_limit_schedule", "not supported yet by this version; use null")
+    }
+    routing.epsilon = section.double("epsilon", .share, default: routing.epsilon)
+    routing.weightSource = section.choice("weight_source", default: routing.weightSource)
+    routing.renormalize = section.choice("renormalize", default: routing.renormalize)
+    if routing.policy == .none, let limit = routing.deviceLimit {
+      section.report(
+        "policy", "expected a rule that limits devices, as device_limit is \(limit), found 'none'; try router")
+    }
+    return routing
+  }
+
+  private static func decodePlacement(_ section: RecipeSection, default fallback: Placement) -> Placement {
+    guard let node = section.node("placement") else { return fallback }
+    if let text = node.string, text.hasSuffix(".json") {
+      let path = RecipeFiles.resolve(text, at: node.position, section.reader)
+      if section.reader.checksFiles { RecipeFiles.checkFile(path, written: text, key: "placement", in: section) }
+      return .file(path)
+    }
+    if let method = node.string.flatMap(PlacementMethod.init(rawValue:)) { return .method(method) }
+    let words = PlacementMethod.allCases.map(\.rawValue) + ["a placement file (.json)"]
+    section.reportChoice("placement", found: node, among: words, planned: ["spectral"])
+    return fallback
+  }
+
+  private static func decodeTrain(_ section: RecipeSection) -> TrainRoles {
+    var train = TrainRoles()
+    let written = section.reader.issues.count
+    train.attention = decodeMode(section, "attention", default: train.attention)
+    train.experts = decodeMode(section, "experts", default: train.experts)
+    train.router = decodeMode(section, "router", default: train.router)
+    train.sharedExperts = decodeMode(section, "shared_experts", default: train.sharedExperts)
+    train.embeddings = decodeMode(section, "embeddings", default: train.embeddings)
+    train.norms = decodeMode(section, "norms", default: train.norms)
+    train.routerLearningRate = section.optionalDouble(
+      "router_learning_rate", .positive, default: train.routerLearningRate)
+    let modes = [
+      train.attention, train.experts, train.router, train.sharedExperts, train.embeddings, train.norms,
+    ]
+    if section.reader.issues.count == written, modes.allSatisfy({ $0 == .frozen }) {
+      section.reader.report(section.path, section.position, "expected a role to train, found all frozen")
+    }
+    return train
+  }
+
+  private static func decodeMode(_ section: RecipeSection, _ key: String, default fallback: TrainMode) -> TrainMode {
+    guard let node = section.node(key) else { return fallback }
+    if let mode = node.string.flatMap(TrainMode.init(rawValue:)) { return mode }
+    if node["lora"] != nil || node.string == "lora" {
+      section.report(key, "lora: not supported yet by this version; use full or frozen")
+    } else {
+      section.reportChoice(key, found: node, among: TrainMode.allCases.map(\.rawValue))
+    }
+    return fallback
+  }
+
+  private static func decodeLoss(_ section: RecipeSection) -> Loss {
+    var loss = Loss()
+    loss.aux = section.section("aux") { section in
+      var aux = Auxiliary()
+      aux.kind = section.choice("kind", planned: ["sequence"], default: aux.kind)
+      aux.coefficient = section.double("coefficient", .notNegative, default: aux.coefficient)
+      return aux
+    }
+    loss.z = section.double("z", .notNegative, default: loss.z)
+    loss.collaboration = section.double("collaboration", .notNegative, default: loss.collaboration)
+    if loss.collaboration != 0 {
+      section.report("collaboration", "a collaboration loss is not supported yet by this version; use 0")
+    }
+    return loss
+  }
+}

@@ -1,0 +1,137 @@
+extension Recipe {
+  static func decodeOptimizer(_ section: RecipeSection) -> Optimizer {
+    var optimizer = Optimizer()
+    optimizer.name = section.choice("name", planned: ["sgd"], default: optimizer.name)
+    optimizer.learningRate = section.double("learning_rate", .positive, default: optimizer.learningRate)
+    optimizer.betas = section.value(
+      "betas", default: optimizer.betas, expected: "two numbers from 0 to below 1, like [0.9, 0.95]"
+    ) { node in
+      guard case .list(let items) = node.content, items.count == 2 else { return nil }
+      let betas = items.compactMap(\.double).filter(NumberRule.share.admits)
+      return betas.count == 2 ? betas : nil
+    }
+    optimizer.epsilon = section.double("epsilon", .positive, default: optimizer.epsilon)
+    optimizer.weightDecay = section.double("weight_decay", .notNegative, default: optimizer.weightDecay)
+    optimizer.clip = section.optionalDouble("clip", .positive, default: optimizer.clip)
+    return optimizer
+  }
+
+  static func decodeSchedule(_ section: RecipeSection, maxTokens: Int) -> Schedule {
+    var schedule = Schedule()
+    schedule.name = section.choice("name", default: schedule.name)
+    schedule.warmupSteps = section.int("warmup_steps", in: 0...(.max), default: schedule.warmupSteps)
+    schedule.epochs = section.int("epochs", in: 1...(.max), default: schedule.epochs)
+    schedule.maxSteps = section.optionalInt("max_steps", in: 1...(.max), or: "null", default: schedule.maxSteps)
+    schedule.batchTokens = section.int("batch_tokens", in: 1...(.max), default: schedule.batchTokens)
+    schedule.accumulation = section.int("accumulation", in: 1...(.max), default: schedule.accumulation)
+    if schedule.batchTokens < maxTokens {
+      let message = "expected at least data.max_tokens = \(maxTokens), or the longest sample fits no batch, found "
+      section.report("batch_tokens", message + "'\(schedule.batchTokens)'")
+    }
+    if let steps = schedule.maxSteps, schedule.warmupSteps > steps {
+      section.report("warmup_steps", "expected at most max_steps = \(steps), found '\(schedule.warmupSteps)'")
+    }
+    return schedule
+  }
+
+  static func decodeRun(_ section: RecipeSection) -> Run {
+    var run = Run()
+    run.seed = section.int("seed", in: 0...(.max), default: run.seed)
+    run.evaluateEvery = section.optionalInt("evaluate_every", in: 1...(.max), default: run.evaluateEvery)
+    run.threads = section.optionalInt("threads", in: 1...(.max), or: "auto", default: run.threads)
+    return run
+  }
+
+  static func decodeSave(_ section: RecipeSection) -> Save {
+    var save = Save()
+    save.every = section.optionalInt("every", in: 1...(.max), default: save.every)
+    save.keep = section.int("keep", in: 1...(.max), default: save.keep)
+    if let node = section.node("dtype"), !node.isNone {
+      if let type = node.string.flatMap(SaveType.init(rawValue:)) {
+        save.dtype = type
+      } else {
+        section.reportChoice("dtype", found: node, among: ["null"] + SaveType.allCases.map(\.rawValue))
+      }
+    }
+    return save
+  }
+
+  static func decodeParallel(_ section: RecipeSection) -> Parallel {
+    var parallel = Parallel()
+    parallel.dispatch = section.choice("dispatch", planned: ["naive"], default: parallel.dispatch)
+    parallel.overlap = section.value("overlap", default: parallel.overlap, expected: "on or off", \.bool)
+    parallel.wire = section.choice("wire", planned: ["bfloat16", "float16"], default: parallel.wire)
+    parallel.nodes = section.int("nodes", in: 1...(.max), default: parallel.nodes)
+    if parallel.nodes > 1 {
+      section.report("nodes", "\(parallel.nodes) nodes: not supported yet by this version; use 1")
+    }
+    return parallel
+  }
+
+  static func decodeStudy(_ section: RecipeSection, purpose: Purpose) -> Study {
+    var study = Study()
+    study.arms = decodeArms(section)
+    study.learningRates = section.value(
+      "learning_rates", default: [], expected: "a list of different numbers above 0"
+    ) { node in
+      guard case .list(let items) = node.content else { return nil }
+      let rates = items.compactMap(\.double).filter(NumberRule.positive.admits)
+      return rates.count == items.count && Set(rates).count == rates.count ? rates : nil
+    }
+    study.seeds = section.value(
+      "seeds", default: [], expected: "a list of different integers of at least 0"
+    ) { node in
+      guard case .list(let items) = node.content else { return nil }
+      let seeds = items.compactMap(\.int).filter { $0 >= 0 }
+      return seeds.count == items.count && Set(seeds).count == seeds.count ? seeds : nil
+    }
+    if purpose == .study, study.arms.isEmpty, !section.reader.issues.contains(where: { $0.key.hasPrefix("study") }) {
+      section.report("arms", "expected at least one arm for a study, like {standard: {}}, found none")
+    }
+    return study
+  }
+
+  private static func decodeArms(_ section: RecipeSection) -> [Arm] {
+    guard let node = section.node("arms"), !node.isNull else { return [] }
+    guard case .map(let entries) = node.content else {
+      section.report("arms", "expected a map from names to overrides, found \(node.found)")
+      return []
+    }
+    return entries.map { entry in
+      let key = section.path(of: "arms") + "." + entry.key
+      if !isFileName(entry.key) {
+        let message =
+          "expected a name of letters, digits, '.', '_' and '-', which becomes a folder, found '\(entry.key)'"
+        section.reader.report(key, entry.position, message)
+      } else if entry.key == "base" {
+        section.reader.report(key, entry.position, "'base' names the model before fine-tuning; choose another name")
+      }
+      return Arm(name: entry.key, overrides: decodeOverrides(entry.value, key: key, reader: section.reader))
+    }
+  }
+
+  private static func decodeOverrides(_ node: RecipeNode, key: String, reader: RecipeReader) -> [ArmOverride] {
+    if node.isNull { return [] }
+    guard case .map(let entries) = node.content else {
+      reader.report(
+        key, node.position, "expected a map of overrides, like {routing.device_limit: 1}, found \(node.found)")
+      return []
+    }
+    return entries.map { entry in
+      var value = entry.value
+      // The arm is applied later, perhaps from a resolved recipe elsewhere: its path must not depend on the folder.
+      if entry.key == "routing.placement", let text = value.string, text.hasSuffix(".json") {
+        value = .text(RecipeFiles.resolve(text, at: value.position, reader))
+      }
+      return ArmOverride(key: entry.key, value: value.flow, position: entry.position)
+    }
+  }
+
+  private static func isFileName(_ name: String) -> Bool {
+    !name.isEmpty && !name.hasPrefix(".")
+      && name.unicodeScalars.allSatisfy { scalar in
+        ("a"..."z").contains(scalar) || ("A"..."Z").contains(scalar) || ("0"..."9").contains(scalar)
+          || "._-".unicodeScalars.contains(scalar)
+      }
+  }
+}

@@ -1,0 +1,153 @@
+extension Recipe {
+  /// The resolved recipe as YAML: every key in a fixed order, defaults included. Reading it gives an equal recipe,
+  /// from whatever folder.
+  public func yaml() -> String { node.yaml() }
+
+  /// The tree that `decode` reads.
+  var node: RecipeNode {
+    .map([
+      ("version", .int(version)),
+      ("model", .text(model)),
+      ("data", dataNode),
+      ("routing", routingNode),
+      ("train", trainNode),
+      (
+        "loss",
+        .map([
+          ("aux", .map([("kind", .text(loss.aux.kind.rawValue)), ("coefficient", .double(loss.aux.coefficient))])),
+          ("z", .double(loss.z)),
+          ("collaboration", .double(loss.collaboration)),
+        ])
+      ),
+      ("optimizer", optimizerNode),
+      (
+        "schedule",
+        .map([
+          ("name", .text(schedule.name.rawValue)),
+          ("warmup_steps", .int(schedule.warmupSteps)),
+          ("epochs", .int(schedule.epochs)),
+          ("max_steps", schedule.maxSteps.map(RecipeNode.int) ?? .word("null")),
+          ("batch_tokens", .int(schedule.batchTokens)),
+          ("accumulation", .int(schedule.accumulation)),
+        ])
+      ),
+      (
+        "run",
+        .map([
+          ("seed", .int(run.seed)),
+          ("evaluate_every", run.evaluateEvery.map(RecipeNode.int) ?? .word("none")),
+          ("threads", run.threads.map(RecipeNode.int) ?? .word("auto")),
+        ])
+      ),
+      (
+        "save",
+        .map([
+          ("every", save.every.map(RecipeNode.int) ?? .word("none")),
+          ("keep", .int(save.keep)),
+          ("dtype", save.dtype.map { .text($0.rawValue) } ?? .word("null")),
+        ])
+      ),
+      (
+        "parallel",
+        .map([
+          ("dispatch", .text(parallel.dispatch.rawValue)),
+          ("overlap", .word(parallel.overlap ? "on" : "off")),
+          ("wire", .text(parallel.wire.rawValue)),
+          ("nodes", .int(parallel.nodes)),
+        ])
+      ),
+      ("study", studyNode),
+      ("output", .text(output)),
+    ])
+  }
+
+  private var dataNode: RecipeNode {
+    var entries: [(String, RecipeNode)] = [("train", Self.sources(data.train))]
+    switch data.validation {
+    case .share(let share): entries.append(("validation", .double(share)))
+    case .sources(let sources): entries.append(("validation", Self.sources(sources)))
+    }
+    entries += [
+      ("test", Self.sources(data.test)),
+      ("retention", Self.sources(data.retention)),
+      ("profile", Self.sources(data.profile)),
+      ("template", .text(data.template.rawValue)),
+      ("loss_on", .text(data.lossOn.rawValue)),
+      ("max_tokens", .int(data.maxTokens)),
+      ("packing", .word(data.packing ? "true" : "false")),
+    ]
+    return .map(entries)
+  }
+
+  private static func sources(_ sources: [Source]) -> RecipeNode {
+    .list(
+      sources.map { source in
+        let columns = source.columnMap.sorted { $0.key < $1.key }.map { ($0.key, RecipeNode.text($0.value)) }
+        return .map([
+          ("path", .text(source.path)),
+          ("format", .text(source.format.rawValue)),
+          ("column_map", .map(columns)),
+          ("weight", .double(source.weight)),
+        ])
+      })
+  }
+
+  private var routingNode: RecipeNode {
+    let placement: RecipeNode =
+      switch routing.placement {
+      case .method(let method): .text(method.rawValue)
+      case .file(let path): .text(path)
+      }
+    return .map([
+      ("devices", .int(routing.devices)),
+      ("placement", placement),
+      ("load_cap", routing.loadCap.map(RecipeNode.double) ?? .word("none")),
+      ("policy", .word(routing.policy.rawValue)),
+      ("device_limit", routing.deviceLimit.map(RecipeNode.int) ?? .word("none")),
+      ("device_limit_schedule", .word("null")),
+      ("epsilon", .double(routing.epsilon)),
+      ("weight_source", .text(routing.weightSource.rawValue)),
+      ("renormalize", .text(routing.renormalize.rawValue)),
+    ])
+  }
+
+  private var trainNode: RecipeNode {
+    .map([
+      ("attention", .text(train.attention.rawValue)),
+      ("experts", .text(train.experts.rawValue)),
+      ("router", .text(train.router.rawValue)),
+      ("shared_experts", .text(train.sharedExperts.rawValue)),
+      ("embeddings", .text(train.embeddings.rawValue)),
+      ("norms", .text(train.norms.rawValue)),
+      ("router_learning_rate", train.routerLearningRate.map(RecipeNode.double) ?? .word("null")),
+    ])
+  }
+
+  private var optimizerNode: RecipeNode {
+    .map([
+      ("name", .text(optimizer.name.rawValue)),
+      ("learning_rate", .double(optimizer.learningRate)),
+      ("betas", .list(optimizer.betas.map(RecipeNode.double))),
+      ("epsilon", .double(optimizer.epsilon)),
+      ("weight_decay", .double(optimizer.weightDecay)),
+      ("clip", optimizer.clip.map(RecipeNode.double) ?? .word("none")),
+    ])
+  }
+
+  private var studyNode: RecipeNode {
+    let arms = study.arms.map { arm in
+      (arm.name, RecipeNode.map(arm.overrides.map { ($0.key, Self.parsed($0.value)) }))
+    }
+    return .map([
+      ("arms", .map(arms)),
+      ("learning_rates", .list(study.learningRates.map(RecipeNode.double))),
+      ("seeds", .list(study.seeds.map(RecipeNode.int))),
+    ])
+  }
+
+  /// The value of an arm's override, which is YAML already. `flow` of the result is the same text again.
+  private static func parsed(_ value: String) -> RecipeNode {
+    var issues: [RecipeError.Issue] = []
+    return RecipeNode.parse(value, issues: &issues) { _, _ in .resolved } ?? .word("null")
+  }
+}

@@ -1,0 +1,125 @@
+extension Recipe {
+  /// `routing`: how many devices a token may use, and how experts lie on them.
+  public struct Routing: Sendable, Equatable {
+    /// Virtual devices D, over which the experts of a layer are divided. Default: 4.
+    public var devices: Int = 4
+    /// Which device holds which expert. Default: `refined`.
+    public var placement: Placement = .method(.refined)
+    /// Largest load imbalance that `refined` may accept; `nil` (`none`) for no bound. Default: 1.10.
+    public var loadCap: Double? = 1.10
+    /// The rule that picks devices and replacements. Default: `router`, the paper's.
+    public var policy: Policy = .router
+    /// Most devices L a token may use; `nil` (`none`) for no limit. Default: none.
+    public var deviceLimit: Int?
+    /// For `adaptive`: the share of top-k mass that may be lost. Default: 0.05.
+    public var epsilon: Double = 0.05
+    /// Whose probability weights a replacement. Default: `own`.
+    public var weightSource: WeightSource = .own
+    /// How the weights of the experts used are scaled. Default: `model`.
+    public var renormalize: Renormalize = .model
+
+    /// The defaults.
+    public init() {}
+  }
+
+  /// A placement by method, or from a file.
+  public enum Placement: Sendable, Equatable {
+    /// Computed from the profile.
+    case method(PlacementMethod)
+    /// Read from an absolute path ending in `.json`.
+    case file(String)
+  }
+
+  /// Placement methods.
+  public enum PlacementMethod: String, Sendable, CaseIterable {
+    /// The file's order, cut into D blocks; random; the paper's greedy; balanced load; best start, then swaps.
+    case contiguous, random, occult, load, refined
+  }
+
+  /// Pruning rules of this version.
+  public enum Policy: String, Sendable, CaseIterable {
+    /// No pruning; the paper's router-based rule; most top-k mass; most mass after replacement.
+    case none, router, mass
+    /// The upper bound of retained probability.
+    case bestMass = "best_mass"
+    /// Per token the fewest devices that keep 1 − ε of the mass.
+    case adaptive
+    /// Controls: lost experts are not replaced; devices are drawn at random.
+    case drop
+    /// Random devices of those hit.
+    case randomDevices = "random_devices"
+  }
+
+  /// Whose probability weights an expert that replaces a lost one.
+  public enum WeightSource: String, Sendable, CaseIterable {
+    /// Its own; or the lost expert's, whose logit then receives the gradient of its substitute's output.
+    case own, inherited
+  }
+
+  /// Scaling of the weights of the experts used.
+  public enum Renormalize: String, Sendable, CaseIterable {
+    /// As the model's own configuration says.
+    case model
+    /// To the mass of the original top-k, with gradient.
+    case originalMass = "original_mass"
+    /// To the mass of the original top-k, as a constant.
+    case originalMassDetached = "original_mass_detached"
+  }
+
+  /// `train`: which parameters move, by role, in every family alike.
+  public struct TrainRoles: Sendable, Equatable {
+    /// Attention projections. Default: frozen.
+    public var attention: TrainMode = .frozen
+    /// Routed experts. Default: full.
+    public var experts: TrainMode = .full
+    /// Router. Default: full.
+    public var router: TrainMode = .full
+    /// Shared experts, where a model has them. Default: full.
+    public var sharedExperts: TrainMode = .full
+    /// Input and output embeddings. Default: frozen.
+    public var embeddings: TrainMode = .frozen
+    /// Norm weights. Default: frozen.
+    public var norms: TrainMode = .frozen
+    /// A learning rate of its own for the router. Default: null, the common one.
+    public var routerLearningRate: Double?
+
+    /// The defaults: experts and router, as in the paper.
+    public init() {}
+  }
+
+  /// What happens to a parameter.
+  public enum TrainMode: String, Sendable, CaseIterable {
+    /// It keeps its value and costs neither gradient nor moments; or every element moves.
+    case frozen, full
+  }
+
+  /// `loss`: terms beside the cross-entropy.
+  public struct Loss: Sendable, Equatable {
+    /// Load-balancing loss.
+    public var aux = Auxiliary()
+    /// Coefficient of the router z-loss. Default: 0.
+    public var z: Double = 0
+    /// Coefficient of the collaboration loss; only 0 in this version. Default: 0.
+    public var collaboration: Double = 0
+
+    /// The defaults.
+    public init() {}
+  }
+
+  /// `loss.aux`: the load-balancing loss, taken per micro-batch.
+  public struct Auxiliary: Sendable, Equatable {
+    /// Which formula. Default: `hf`.
+    public var kind: AuxiliaryKind = .hf
+    /// Its coefficient; 0 turns it off. Default: 0.01.
+    public var coefficient: Double = 0.01
+
+    /// The defaults.
+    public init() {}
+  }
+
+  /// Formulas of the load-balancing loss.
+  public enum AuxiliaryKind: String, Sendable, CaseIterable {
+    /// transformers': layers pooled, k when balanced; or Switch's per layer, 1 when balanced.
+    case hf, `switch`
+  }
+}
