@@ -55,7 +55,8 @@ public struct ModelFiles {
     let strangers = try source.unexpected(besides: parameters.map(\.path.name))
     if let first = strangers.first {
       throw .invalid(
-        path: path, item: first, expected: "only tensors of \(configuration.modelType) as its configuration describes it",
+        path: path, item: first,
+        expected: "only tensors of \(configuration.modelType) as its configuration describes it",
         found: strangers.count == 1 ? "this one besides" : "this one and \(strangers.count - 1) more besides")
     }
     var stored: [StoredParameter] = []
@@ -70,13 +71,18 @@ public struct ModelFiles {
   ///
   /// - Throws: ``FileError`` naming file, tensor, expected and found; `RoutingError` or `PlacementError`.
   public func model() throws -> LanguageModel {
+    var model = try weights()
+    if let routing { try model.apply(routing) }
+    return model
+  }
+
+  /// The model without any routing applied.
+  func weights() throws -> LanguageModel {
     let types = Dictionary(uniqueKeysWithValues: try inventory().map { ($0.path.name, $0.type) })
-    var model = try ModelFamily.model(configuration) { (name: String, shape: [Int]) throws(FileError) in
+    return try ModelFamily.model(configuration) { (name: String, shape: [Int]) throws(FileError) in
       guard let type = types[name] else { preconditionFailure("\(name) is not in the inventory") }
       return try tensor(name, shape, type)
     }
-    if let routing { try model.apply(routing) }
-    return model
   }
 
   func tensor(_ name: String, _ shape: [Int], _ type: ElementType) throws(FileError) -> Tensor {
