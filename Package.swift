@@ -37,12 +37,19 @@ let package = Package(
     .target(
       name: "Checkpoint", dependencies: ["Models", "Tensors", "Collaboration", "CHDF5"], swiftSettings: strict),
     .target(
-      name: "Evaluation", dependencies: ["Checkpoint", "Text", "Models", "Tensors", "Collaboration"],
+      name: "Training",
+      dependencies: [
+        "Models", "Tensors", "Collaboration", "Checkpoint", "Text", "Yams",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ], swiftSettings: strict),
+    .testTarget(name: "TrainingTests", dependencies: ["Training"], swiftSettings: strict),
+    .target(
+      name: "Evaluation", dependencies: ["Training", "Checkpoint", "Text", "Models", "Tensors", "Collaboration"],
       swiftSettings: strict),
     .executableTarget(
       name: "occult",
       dependencies: [
-        "Evaluation", "Checkpoint", "Text", "Models", "Collaboration", "Tensors",
+        "Evaluation", "Training", "Checkpoint", "Text", "Models", "Collaboration", "Tensors",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 
