@@ -1,4 +1,3 @@
-internal import Dispatch
 internal import Foundation
 internal import Synchronization
 
@@ -8,16 +7,17 @@ internal import Synchronization
 ///     let stop = StopSignal.install()
 ///     defer { stop.uninstall() }
 ///     while step < steps, !stop.isRequested { … }
+///
+/// A signal handler may do hardly anything: ours writes the signal's number into a pipe, and a thread of its own reads it.
 public final class StopSignal: Sendable {
   private let first = Atomic<Int32>(0)
   private let announce: @Sendable (String) -> Void
   private let exit: @Sendable (Int32) -> Void
-  private let sources = Mutex<[Source]>([])
 
-  /// A source may be cancelled from any thread, which is all that is done with it; Dispatch does not say so to the compiler.
-  private struct Source: @unchecked Sendable {
-    let signal: any DispatchSourceSignal
-  }
+  /// The end of the pipe that the handler writes to.
+  ///
+  /// Unsafe only in the compiler's eyes: it is set before the handler is installed and cleared after it is gone.
+  nonisolated(unsafe) private static var pipeEnd: Int32 = -1
 
   /// - Parameters:
   ///   - announce: Receives a line for the user at the first signal.
@@ -27,36 +27,46 @@ public final class StopSignal: Sendable {
     self.exit = exit
   }
 
-  /// Catches SIGINT and SIGTERM from now on.
-  ///
-  /// The signals arrive on a queue of their own, not in a signal handler, where hardly anything is allowed.
+  /// Catches SIGINT and SIGTERM from now on. One at a time, from the main thread.
   public static func install() -> StopSignal {
+    precondition(pipeEnd == -1, "StopSignal.install: one is installed already")
     let stop = StopSignal(
       announce: { line in
         _ = Array((line + "\n").utf8).withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
       },
       exit: { _exit($0) })
-    let queue = DispatchQueue(label: "stop-signal")
-    for number in [SIGINT, SIGTERM] {
-      // The default action would end the program before the queue hears of it.
-      signal(number, SIG_IGN)
-      let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
-      source.setEventHandler { stop.receive(number) }
-      source.resume()
-      let kept = Source(signal: source)
-      stop.sources.withLock { $0.append(kept) }
+    var ends: [Int32] = [-1, -1]
+    let status = pipe(&ends)
+    precondition(status == 0, "StopSignal.install: expected a pipe, found: \(String(cString: strerror(errno)))")
+    // Programs that this one starts must not hold the pipe open.
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    let readEnd = ends[0]
+    pipeEnd = ends[1]
+    Thread.detachNewThread {
+      var number: UInt8 = 0
+      while read(readEnd, &number, 1) == 1 { stop.receive(Int32(number)) }
+      close(readEnd)
     }
+    for number in signals { signal(number, forward) }
     return stop
+  }
+
+  private static let signals = [SIGINT, SIGTERM]
+
+  private static let forward: @convention(c) (Int32) -> Void = { number in
+    // The interrupted code may be between a call and its look at errno.
+    let saved = errno
+    var byte = UInt8(truncatingIfNeeded: number)
+    _ = write(pipeEnd, &byte, 1)
+    errno = saved
   }
 
   /// Gives both signals their default meaning again.
   public func uninstall() {
-    sources.withLock { sources in
-      if sources.isEmpty { return }
-      for source in sources { source.signal.cancel() }
-      sources = []
-      for number in [SIGINT, SIGTERM] { signal(number, SIG_DFL) }
-    }
+    guard Self.pipeEnd != -1 else { return }
+    for number in Self.signals { signal(number, SIG_DFL) }
+    close(Self.pipeEnd)
+    Self.pipeEnd = -1
   }
 
   /// Whether the loop should stop after this step.

@@ -20,7 +20,9 @@ final class AppendFile {
     case .keep: descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
     }
     guard descriptor >= 0 else { throw Self.failure(path, "create") }
-    if case .keep(let length) = mode, ftruncate(descriptor, off_t(length)) != 0 {
+    if case .keep(let length) = mode, lseek(descriptor, 0, SEEK_END) > off_t(length),
+      ftruncate(descriptor, off_t(length)) != 0
+    {
       let error = Self.failure(path, "shorten")
       _ = Foundation.close(descriptor)
       throw error

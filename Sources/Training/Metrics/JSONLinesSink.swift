@@ -54,6 +54,7 @@ public final class JSONLinesSink: MetricSink {
     var start = 0
     var line = 1
     while let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) {
+      // JSONSerialization rounds doubles in the last place on Linux; only the integer is used.
       let object = try? JSONSerialization.jsonObject(with: Data(bytes[start..<end])) as? [String: Any]
       guard let step = object?["step"] as? Int else { throw .record(path: path, line: line) }
       if step > last { break }

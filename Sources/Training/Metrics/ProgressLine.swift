@@ -56,6 +56,7 @@ public final class ProgressLine {
   ///   - total: How many units there are; `nil` if unknown.
   ///   - unit: Plural: `steps`, `documents`.
   ///   - done: Units done before, in a resumed job; they do not count in the rate.
+  ///   - output: Where lines go.
   ///   - clock: Seconds that never go back.
   public init(
     label: String, total: Int?, unit: String, done: Int = 0, output: Output = .standardError,
@@ -72,8 +73,7 @@ public final class ProgressLine {
   }
 
   /// Tells that `done` units are done; shown at most four times a second on a terminal, every ten seconds elsewhere.
-  ///
-  /// - Parameter note: What else to show, such as a loss.
+  /// `note` is what else to show, such as a loss.
   public func update(_ done: Int, note: String = "") {
     precondition(!isFinished, "ProgressLine '\(label)': update after finish")
     let now = clock()

@@ -48,7 +48,8 @@ extension Recipe {
     routing.weightSource = section.choice("weight_source", default: routing.weightSource)
     routing.renormalize = section.choice("renormalize", default: routing.renormalize)
     if routing.policy == .none, let limit = routing.deviceLimit {
-      section.report("policy", "expected a rule that limits devices, as device_limit is \(limit), found 'none'; try router")
+      section.report(
+        "policy", "expected a rule that limits devices, as device_limit is \(limit), found 'none'; try router")
     }
     return routing
   }

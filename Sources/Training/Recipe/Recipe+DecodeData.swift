@@ -37,7 +37,8 @@ extension Recipe {
 
   private static func decodeSource(_ node: RecipeNode, key: String, reader: RecipeReader) -> Source? {
     if let path = node.string, !path.isEmpty {
-      let pathNode = RecipeNode(content: .map([.init(key: "path", position: node.position, value: node)]), position: node.position)
+      let pathNode = RecipeNode(
+        content: .map([.init(key: "path", position: node.position, value: node)]), position: node.position)
       return decodeSource(pathNode, key: key, reader: reader)
     }
     guard case .map = node.content else {
@@ -50,7 +51,8 @@ extension Recipe {
     var source = Source(path: written, format: written.hasSuffix(".txt") ? .text : .alpaca)
     if section.node("format") == nil, !written.isEmpty, !written.hasSuffix(".txt") {
       let formats = Format.allCases.map(\.rawValue).joined(separator: ", ")
-      reader.report(key + ".format", section.position, "expected the format of '\(written)', one of \(formats), found no such key")
+      reader.report(
+        key + ".format", section.position, "expected the format of '\(written)', one of \(formats), found no such key")
     }
     source.format = section.choice("format", default: source.format)
     source.columnMap = decodeColumns(section, format: source.format)
@@ -65,7 +67,8 @@ extension Recipe {
   private static func decodeColumns(_ section: RecipeSection, format: Format) -> [String: String] {
     guard let node = section.node("column_map"), !node.isNull else { return [:] }
     guard case .map(let entries) = node.content else {
-      section.report("column_map", "expected a map from columns of the format to names in the file, found \(node.found)")
+      section.report(
+        "column_map", "expected a map from columns of the format to names in the file, found \(node.found)")
       return [:]
     }
     var columns: [String: String] = [:]
@@ -74,7 +77,8 @@ extension Recipe {
       if !format.columns.contains(entry.key) {
         let list = format.columns.joined(separator: ", ")
         let nearest = EditDistance.nearest(to: entry.key, in: format.columns).map { "; did you mean '\($0)'?" } ?? ""
-        section.reader.report(key, entry.position, "expected a column of \(format.rawValue) (\(list)), found '\(entry.key)'\(nearest)")
+        section.reader.report(
+          key, entry.position, "expected a column of \(format.rawValue) (\(list)), found '\(entry.key)'\(nearest)")
       } else if let name = entry.value.string, !name.isEmpty {
         columns[entry.key] = name
       } else {

@@ -100,7 +100,8 @@ extension Recipe {
     return entries.map { entry in
       let key = section.path(of: "arms") + "." + entry.key
       if !isFileName(entry.key) {
-        let message = "expected a name of letters, digits, '.', '_' and '-', which becomes a folder, found '\(entry.key)'"
+        let message =
+          "expected a name of letters, digits, '.', '_' and '-', which becomes a folder, found '\(entry.key)'"
         section.reader.report(key, entry.position, message)
       } else if entry.key == "base" {
         section.reader.report(key, entry.position, "'base' names the model before fine-tuning; choose another name")
@@ -112,7 +113,8 @@ extension Recipe {
   private static func decodeOverrides(_ node: RecipeNode, key: String, reader: RecipeReader) -> [ArmOverride] {
     if node.isNull { return [] }
     guard case .map(let entries) = node.content else {
-      reader.report(key, node.position, "expected a map of overrides, like {routing.device_limit: 1}, found \(node.found)")
+      reader.report(
+        key, node.position, "expected a map of overrides, like {routing.device_limit: 1}, found \(node.found)")
       return []
     }
     return entries.map { entry in

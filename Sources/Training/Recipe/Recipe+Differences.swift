@@ -42,6 +42,7 @@ extension Recipe {
   /// moved; callers that cache add hashes of the contents.
   ///
   /// - Parameter ignored: Keys and sections left out.
+  /// - Returns: Lower-case digits.
   public func contentHash(ignoring ignored: [String] = harmlessKeys + ["output"]) -> String {
     var portable = self
     portable.model = Self.lastComponent(model)

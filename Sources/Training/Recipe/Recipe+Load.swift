@@ -15,8 +15,10 @@ extension Recipe {
   ///   - path: The file, absolute or relative to `workingFolder`.
   ///   - overrides: Arguments `key=value` (the value is YAML, lists and maps in flow style) and `~key`, applied in order.
   ///   - firstArgument: The number of the first override on the command line; the recipe itself is argument 1.
+  ///   - purpose: What the recipe must hold.
   ///   - checksFiles: Whether the model and the data must exist.
   ///   - workingFolder: Where `model`, `output` and paths in arguments start; `nil` for the process's own.
+  /// - Returns: A recipe in which nothing is wrong.
   /// - Throws: `RecipeError` with everything that is wrong.
   public static func load(
     _ path: String, overrides: [String] = [], firstArgument: Int = 2, purpose: Purpose = .finetune,
@@ -39,9 +41,10 @@ extension Recipe {
       checksFiles: checksFiles, workingFolder: workingFolder)
   }
 
-  /// Reads a recipe from text, such as the resolved recipe stored in a checkpoint.
+  /// Reads a recipe from text, such as the resolved recipe stored in a checkpoint, as `load` does.
   ///
-  /// - Parameter file: The name in messages; relative data paths start from its folder.
+  /// `file` is the name in messages; relative data paths start from its folder.
+  ///
   /// - Throws: `RecipeError` with everything that is wrong.
   public static func parse(
     _ text: String, file: String, overrides: [String] = [], firstArgument: Int = 2, purpose: Purpose = .finetune,

@@ -54,6 +54,7 @@ extension Recipe {
   /// The recipe of one arm: this one with the arm's overrides.
   ///
   /// - Parameter name: One of `study.arms`.
+  /// - Returns: A complete recipe; its `study` and `output` are still those of the whole.
   /// - Throws: `RecipeError` at the arm's line for an override that makes the recipe impossible, or for an unknown name.
   public func arm(_ name: String) throws(RecipeError) -> Recipe {
     guard let arm = study.arms.first(where: { $0.name == name }) else {

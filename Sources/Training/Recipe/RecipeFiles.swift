@@ -4,7 +4,8 @@ internal import Foundation
 enum RecipeFiles {
   /// `path` from `folder`, without `.` and `..`.
   static func absolute(_ path: String, from folder: String) -> String {
-    let full = path.hasPrefix("/") ? path : path.hasPrefix("~/") ? NSHomeDirectory() + path.dropFirst() : folder + "/" + path
+    let full =
+      path.hasPrefix("/") ? path : path.hasPrefix("~/") ? NSHomeDirectory() + path.dropFirst() : folder + "/" + path
     var parts: [Substring] = []
     for part in full.split(separator: "/") where part != "." {
       if part == ".." {
@@ -60,7 +61,8 @@ enum RecipeFiles {
     guard isFile(path) == nil else { return }
     let hint = nearest(to: path).map { "; did you mean '\($0)'?" } ?? ""
     section.report(
-      "model", "expected a checkpoint or a Hugging Face folder, found no '\(written)' in the working folder "
+      "model",
+      "expected a checkpoint or a Hugging Face folder, found no '\(written)' in the working folder "
         + "\(section.reader.folders.working)\(hint)")
   }
 
@@ -96,7 +98,8 @@ enum RecipeFiles {
       let paths = Set(used.paths.map(real))
       for other in reader.files where rivals[used.key, default: []].contains(other.key) {
         guard let shared = other.paths.map(real).first(where: paths.contains) else { continue }
-        reader.report(other.key, other.position, "expected held-out data, found '\(name(of: shared))', which \(used.key) has too")
+        reader.report(
+          other.key, other.position, "expected held-out data, found '\(name(of: shared))', which \(used.key) has too")
       }
     }
   }

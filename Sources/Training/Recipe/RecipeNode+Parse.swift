@@ -82,7 +82,9 @@ extension RecipeNode {
           continue
         }
         let keyPath = path.isEmpty ? key : path + "." + key
-        if let twin = twins.last(where: { $0.letters == String(String.UnicodeScalarView(key.unicodeScalars.dropFirst())) }) {
+        if let twin = twins.last(where: {
+          $0.letters == String(String.UnicodeScalarView(key.unicodeScalars.dropFirst()))
+        }) {
           let message = "given twice, before in line \(twin.line); remove one"
           issues.append(.init(position: keyPosition, key: keyPath, message: message))
         }

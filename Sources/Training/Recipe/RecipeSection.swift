@@ -8,7 +8,7 @@ final class RecipeSection {
   private let entries: [RecipeNode.Entry]
   private var known: Set<String> = []
 
-  /// - Parameter node: `nil` for a section that is not written, whose keys all take their defaults.
+  /// A section that is not written has no `node`, and its keys all take their defaults.
   init(_ node: RecipeNode?, path: String, position: RecipePosition, reader: RecipeReader) {
     self.reader = reader
     self.path = path
@@ -55,10 +55,7 @@ final class RecipeSection {
     return read(section)
   }
 
-  /// Any value by a rule of its own.
-  ///
-  /// - Parameters:
-  ///   - expected: Completes "expected …" when `convert` gives `nil`.
+  /// Any value by a rule of its own; `expected` completes "expected …" when `convert` gives `nil`.
   func value<Value>(
     _ key: String, default fallback: Value, expected: String, _ convert: (RecipeNode) -> Value?
   ) -> Value {
@@ -88,10 +85,12 @@ final class RecipeSection {
   }
 
   /// An integer, or `none` and `null` for nothing.
-  func optionalInt(_ key: String, in range: ClosedRange<Int>, or word: String = "none", default fallback: Int?) -> Int? {
+  func optionalInt(_ key: String, in range: ClosedRange<Int>, or word: String = "none", default fallback: Int?) -> Int?
+  {
     value(key, default: fallback, expected: Self.words(range) + " or \(word)") { node -> Int?? in
       if node.isNull || node.plain == word { return .some(nil) }
-      return node.int.flatMap { range.contains($0) ? $0 : nil }
+      guard let value = node.int, range.contains(value) else { return .none }
+      return value
     }
   }
 
@@ -105,7 +104,8 @@ final class RecipeSection {
   func optionalDouble(_ key: String, _ rule: NumberRule, default fallback: Double?) -> Double? {
     value(key, default: fallback, expected: rule.words + " or none") { node -> Double?? in
       if node.isNone { return .some(nil) }
-      return node.double.flatMap { rule.admits($0) ? $0 : nil }
+      guard let value = node.double, rule.admits(value) else { return .none }
+      return value
     }
   }
 
@@ -113,9 +113,7 @@ final class RecipeSection {
     value(key, default: fallback, expected: "true or false", \.bool)
   }
 
-  /// One of the words of an enumeration.
-  ///
-  /// - Parameter planned: Words of the schema that this version does not know how to carry out.
+  /// One of the words of an enumeration. `planned` are words of the schema that this version cannot carry out yet.
   func choice<Choice: RawRepresentable & CaseIterable>(
     _ key: String, planned: [String] = [], default fallback: Choice
   ) -> Choice where Choice.RawValue == String {

@@ -1,0 +1,87 @@
+import Foundation
+import Testing
+
+@testable import Training
+
+@Suite struct MetricTests {
+  private func lines(_ path: String) throws -> [String] {
+    try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map(String.init)
+  }
+
+  @Test func recordsAreInTableOrderAndReadBack() throws {
+    let text = JSONLinesSink.record(
+      step: 3,
+      values: [.devicesPerToken: 1.5, .ce: 0.1 + 0.2, .lr: 2e-5, .tokens: 12288, .aux: .nan, .z: .infinity, .loss: 2])
+    #expect(
+      text == #"{"step":3,"tokens":12288,"loss":2.0,"ce":0.30000000000000004,"lr":2e-05,"devices_per_token":1.5}"#)
+    struct Record: Decodable { let ce: Double }
+    #expect(try JSONDecoder().decode(Record.self, from: Data(text.utf8)).ce == 0.1 + 0.2)
+  }
+
+  @Test func namesAndTagsAreDistinct() {
+    #expect(Set(Metric.allCases.map(\.tag)).count == Metric.allCases.count)
+    #expect(Metric.allCases.allSatisfy { $0.tag.contains("/") })
+    #expect(Metric.loss.tag == "train/loss")
+    #expect(Metric.devicesPerToken.tag == "comm/devices_per_token")
+  }
+
+  @Test func everyRecordIsWrittenAtOnce() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.path + "/metrics.jsonl"
+    let sink = try JSONLinesSink(path: path)
+    try sink.log(step: 1, values: [.ce: 1])
+    #expect(try lines(path) == [#"{"step":1,"ce":1.0}"#])
+    try sink.close()
+    try sink.close()
+    #expect(throws: MetricError.file(path: path, action: "create", reason: "File exists")) {
+      try JSONLinesSink(path: path)
+    }
+  }
+
+  @Test(arguments: [
+    (2, ["1", "2", "9"]), (0, ["9"]), (3, ["1", "2", "3", "9"]), (7, ["1", "2", "3", "9"]),
+  ])
+  func resumingCutsOffLaterRecords(step: Int, steps: [String]) throws {
+    let folder = try TemporaryFolder()
+    let path = folder.path + "/metrics.jsonl"
+    // The last record was torn by a crash.
+    try folder.write("metrics.jsonl", "{\"step\":1}\n{\"step\":2,\"ce\":1}\n{\"step\":3}\n{\"step\":4,\"ce\":")
+    let sink = try JSONLinesSink(path: path, resumedStep: step)
+    try sink.log(step: 9, values: [:])
+    try sink.close()
+    #expect(try lines(path).map { $0.filter(\.isNumber).prefix(1) } == steps.map { $0[...] })
+  }
+
+  @Test(arguments: ["{\"step\":1}\nnonsense\n{\"step\":3}\n", "{\"step\":1}\n{\"ce\":1}\n"])
+  func aBrokenLineIsNamed(text: String) throws {
+    let folder = try TemporaryFolder()
+    try folder.write("metrics.jsonl", text)
+    let path = folder.path + "/metrics.jsonl"
+    #expect(throws: MetricError.record(path: path, line: 2)) { try JSONLinesSink(path: path, resumedStep: 3) }
+    // What cannot be continued stays as it was.
+    #expect(try String(contentsOfFile: path, encoding: .utf8) == text)
+  }
+
+  @Test func aFullDiskIsAnError() throws {
+    guard FileManager.default.fileExists(atPath: "/dev/full") else { return }
+    let sink = try JSONLinesSink(path: "/dev/full", resumedStep: 0)
+    let error = #expect(throws: MetricError.self) { try sink.log(step: 1, values: [:]) }
+    #expect(
+      error?.description == "/dev/full: expected to write it, found: No space left on device; "
+        + "try another output folder or free some space")
+  }
+
+  @Test func oneFailingSinkDoesNotSilenceTheOthers() throws {
+    final class Broken: MetricSink {
+      func logConfig(_ yaml: String) throws(MetricError) {}
+      func log(step: Int, values: [Metric: Double]) throws(MetricError) { throw .record(path: "broken", line: step) }
+      func close() throws(MetricError) {}
+    }
+    let folder = try TemporaryFolder()
+    let path = folder.path + "/metrics.jsonl"
+    let sinks = MetricSinks([Broken(), try JSONLinesSink(path: path)])
+    #expect(throws: MetricError.record(path: "broken", line: 5)) { try sinks.log(step: 5, values: [:]) }
+    try sinks.close()
+    #expect(try lines(path) == [#"{"step":5}"#])
+  }
+}

@@ -1,0 +1,231 @@
+import Testing
+
+@testable import Training
+
+/// A recipe with what must be there, to which tests add lines.
+let minimal = """
+  version: 1
+  model: base.h5
+  data: {train: {path: train.jsonl, format: alpaca}}
+  output: runs/x
+
+  """
+
+func parse(_ text: String, _ overrides: String..., purpose: Recipe.Purpose = .finetune) throws(RecipeError) -> Recipe {
+  try Recipe.parse(
+    text, file: "r.yaml", overrides: overrides, purpose: purpose, checksFiles: false, workingFolder: "/work")
+}
+
+/// The lines of the error, or the word `fine`.
+func messages(_ text: String, _ overrides: [String] = [], purpose: Recipe.Purpose = .finetune) -> [String] {
+  do {
+    _ = try Recipe.parse(
+      text, file: "r.yaml", overrides: overrides, purpose: purpose, checksFiles: false, workingFolder: "/work")
+    return ["fine"]
+  } catch {
+    return error.issues.map(\.description)
+  }
+}
+
+@Suite struct RecipeErrorTests {
+  @Test(arguments: [
+    // Wrong values, by kind.
+    ("train: {experts: ful}", "r.yaml:5:18: train.experts: expected frozen or full, found 'ful'; did you mean 'full'?"),
+    ("run: {seed: eight}", "r.yaml:5:13: run.seed: expected an integer of at least 0, found 'eight'"),
+    ("run: {seed: \"8\"}", "r.yaml:5:13: run.seed: expected an integer of at least 0, found '\"8\"'"),
+    ("run: {seed: 1.5}", "r.yaml:5:13: run.seed: expected an integer of at least 0, found '1.5'"),
+    ("run: {threads: 0}", "r.yaml:5:16: run.threads: expected an integer of at least 1 or auto, found '0'"),
+    ("routing:\n  devices: 0", "r.yaml:6:12: routing.devices: expected an integer of at least 1, found '0'"),
+    (
+      "routing: {device_limit: 0}",
+      "r.yaml:5:25: routing.device_limit: expected an integer of at least 1 or none, found '0'"
+    ),
+    ("routing: {load_cap: 0.9}", "r.yaml:5:21: routing.load_cap: expected a number of at least 1 or none, found '0.9'"),
+    ("routing: {epsilon: 1}", "r.yaml:5:20: routing.epsilon: expected a number from 0 to below 1, found '1'"),
+    (
+      "optimizer: {learning_rate: 0}",
+      "r.yaml:5:28: optimizer.learning_rate: expected a number above 0, found '0'"
+    ),
+    (
+      "optimizer: {learning_rate: .nan}",
+      "r.yaml:5:28: optimizer.learning_rate: expected a number above 0, found '.nan'"
+    ),
+    (
+      "optimizer: {betas: [0.9]}",
+      "r.yaml:5:20: optimizer.betas: expected two numbers from 0 to below 1, like [0.9, 0.95], found a list"
+    ),
+    ("optimizer: [adamw]", "r.yaml:5:12: optimizer: expected a map of keys, found a list"),
+    ("save: {dtype: int8}", "r.yaml:5:15: save.dtype: expected null, float32, bfloat16 or float16, found 'int8'"),
+    ("schedule: {max_steps: 5}", "r.yaml:5:11: schedule.warmup_steps: expected at most max_steps = 5, found '10'"),
+    (
+      "schedule: {batch_tokens: 256}",
+      "r.yaml:5:26: schedule.batch_tokens: expected at least data.max_tokens = 512, or the longest sample fits no batch, "
+        + "found '256'"
+    ),
+    (
+      "routing: {policy: none, device_limit: 2}",
+      "r.yaml:5:19: routing.policy: expected a rule that limits devices, as device_limit is 2, found 'none'; try router"
+    ),
+    (
+      "train: {experts: frozen, router: frozen, shared_experts: frozen}",
+      "r.yaml:5:8: train: expected a role to train, found all frozen"
+    ),
+    // Unknown keys: a slip, a key of another section, another tool's name, nothing like it.
+    (
+      "routing: {devise_limit: 1}",
+      "r.yaml:5:11: routing.devise_limit: unknown key; did you mean 'routing.device_limit'?"
+    ),
+    ("device_limit: 1", "r.yaml:5:1: device_limit: unknown key; did you mean 'routing.device_limit'?"),
+    ("optimizer: {lr: 1}", "r.yaml:5:13: optimizer.lr: unknown key; did you mean 'optimizer.learning_rate'?"),
+    ("save: {xyzzy: 1}", "r.yaml:5:8: save.xyzzy: unknown key; known here: every, keep, dtype"),
+    // Of the schema, but not of this version.
+    (
+      "train: {experts: {lora: {rank: 16}}}",
+      "r.yaml:5:18: train.experts: lora: not supported yet by this version; use full or frozen"
+    ),
+    (
+      "routing: {device_limit_schedule: [4, 2]}",
+      "r.yaml:5:34: routing.device_limit_schedule: not supported yet by this version; use null"
+    ),
+    (
+      "routing: {policy: similarity}",
+      "r.yaml:5:19: routing.policy: similarity: not supported yet by this version; use none, router, mass, best_mass, "
+        + "adaptive, drop or random_devices"
+    ),
+    (
+      "routing: {placement: spectral}",
+      "r.yaml:5:22: routing.placement: spectral: not supported yet by this version; use contiguous, random, occult, "
+        + "load, refined or a placement file (.json)"
+    ),
+    (
+      "loss: {collaboration: 0.1}",
+      "r.yaml:5:23: loss.collaboration: a collaboration loss is not supported yet by this version; use 0"
+    ),
+    ("parallel: {nodes: 2}", "r.yaml:5:19: parallel.nodes: 2 nodes: not supported yet by this version; use 1"),
+    // Arms.
+    (
+      "study:\n  arms:\n    L2: {routing.devise_limit: 2}",
+      "r.yaml:7:10: routing.devise_limit: unknown key; did you mean 'routing.device_limit'?"
+    ),
+    (
+      "study: {arms: {L2: {routing.device_limit: 0}}}",
+      "r.yaml:5:21: routing.device_limit: expected an integer of at least 1 or none, found '0'"
+    ),
+    (
+      "study: {arms: {a: {run.seed: 2}}}",
+      "r.yaml:5:20: study.arms.a: an arm may change only keys of routing, train, loss, optimizer, schedule, parallel, "
+        + "found 'run.seed': arms share model, data, seed and saving"
+    ),
+    (
+      "study: {arms: {base: {}}}",
+      "r.yaml:5:16: study.arms.base: 'base' names the model before fine-tuning; choose another name"
+    ),
+    (
+      "study: {seeds: [1, 1]}",
+      "r.yaml:5:16: study.seeds: expected a list of different integers of at least 0, found a list"
+    ),
+    // YAML itself.
+    ("run: {seed: 1, seed: 2}", "r.yaml:5:16: run.seed: given twice, before in line 5; remove one"),
+    (
+      "run: [1",
+      "r.yaml:6:1: expected YAML, while parsing a flow sequence from line 5: did not find expected ',' or ']'"
+    ),
+  ])
+  func lineIsAnError(line: String, message: String) {
+    #expect(messages(minimal + line + "\n") == [message])
+  }
+
+  @Test func dataErrors() {
+    let text = """
+      version: 2
+      model: [a]
+      data:
+        train:
+          - {path: a.jsonl}
+          - {path: b.json, format: alpacca, weight: 0}
+          - {path: c.json, format: prompt_completion, column_map: {promt: q, completion: [a]}}
+        validation: 1.0
+        test: 3.5
+        templates: alpaca
+      """
+    #expect(
+      messages(text) == [
+        "r.yaml:1:1: output: expected a folder for the run, found no such key",
+        "r.yaml:1:10: version: expected 1, found '2'",
+        "r.yaml:2:8: model: expected a checkpoint or a Hugging Face folder, found a list",
+        "r.yaml:5:7: data.train.format: expected the format of 'a.jsonl', one of alpaca, sharegpt, chat, "
+          + "prompt_completion, text, found no such key",
+        "r.yaml:6:30: data.train.format: expected alpaca, sharegpt, chat, prompt_completion or text, found 'alpacca'; "
+          + "did you mean 'alpaca'?",
+        "r.yaml:6:47: data.train.weight: expected a number above 0, found '0'",
+        "r.yaml:7:62: data.train.column_map.promt: expected a column of prompt_completion (prompt, completion), "
+          + "found 'promt'; did you mean 'prompt'?",
+        "r.yaml:7:84: data.train.column_map.completion: expected a name in the file, found a list",
+        "r.yaml:8:15: data.validation: expected a share from 0 to below 1, or a source, found '1.0'",
+        "r.yaml:9:9: data.test.format: expected the format of '3.5', one of alpaca, sharegpt, chat, prompt_completion, "
+          + "text, found no such key",
+        "r.yaml:10:3: data.templates: unknown key; did you mean 'data.template'?",
+      ])
+  }
+
+  @Test(arguments: ["", "# only a comment\n", "---\n"])
+  func emptyFile(text: String) {
+    #expect(messages(text).count >= 1)
+    #expect(messages(text) != ["fine"])
+  }
+
+  @Test func everyRepeatedKeyIsFoundTogetherWithTheRest() {
+    let text = minimal + "run:\n  seed: 1\n  'seed': 2\n  seed: 3\nsave: {keep: 1, keep: 2}\nmodel: b.h5\nruns: {}\n"
+    #expect(
+      messages(text) == [
+        "r.yaml:8:3: run.seed: given twice, before in line 7; remove one",
+        "r.yaml:9:17: save.keep: given twice, before in line 9; remove one",
+        "r.yaml:10:1: model: given twice, before in line 2; remove one",
+        "r.yaml:11:1: runs: unknown key; did you mean 'run'?",
+      ])
+  }
+
+  @Test func studyNeedsArmsAndTestData() {
+    #expect(
+      messages(minimal, purpose: .study) == [
+        "r.yaml:1:1: study.arms: expected at least one arm for a study, like {standard: {}}, found none",
+        "r.yaml:3:7: data.test: expected test data for a study, found none",
+      ])
+  }
+
+  @Test(arguments: [
+    ("routing.devise_limit=1", "argument 2: routing.devise_limit=1: unknown key; did you mean 'routing.device_limit'?"),
+    ("rooting.device_limit=1", "argument 2: rooting.device_limit=1: rooting: unknown key; did you mean 'routing'?"),
+    (
+      "routing={devise_limit: 1}",
+      "argument 2: routing={devise_limit: 1}: routing.devise_limit: unknown key; did you mean 'routing.device_limit'?"
+    ),
+    ("run.seed=x", "argument 2: run.seed=x: expected an integer of at least 0, found 'x'"),
+    ("run.seed", "argument 2: run.seed: expected key=value or ~key, found no '='"),
+    ("run..seed=1", "argument 2: run..seed=1: expected a dotted key before '='"),
+    ("=1", "argument 2: =1: expected a dotted key before '='"),
+    (
+      "optimizer.betas=[0.9",
+      "argument 2: optimizer.betas=[0.9: expected YAML, while parsing a flow sequence from line 1: did not find expected ',' or ']'"
+    ),
+    ("~run.seed", "argument 2: ~run.seed: nothing to remove, the recipe does not set it"),
+    (
+      "~data.trian",
+      "argument 2: ~data.trian: nothing to remove, the recipe does not set it; did you mean 'data.train'?"
+    ),
+    ("model.x=1", "argument 2: model.x=1: expected a map of keys at 'model', found 'base.h5'; give 'model' as a whole"),
+    ("~data.train", "r.yaml:3:7: data.train: expected training data, found no such key"),
+  ])
+  func argumentIsAnError(argument: String, message: String) {
+    #expect(messages(minimal, [argument]) == [message])
+  }
+
+  @Test func fileAndArgumentsAreReportedTogetherInReadingOrder() {
+    #expect(
+      messages(minimal + "run: {seed: -1}\n", ["run.threads=-2", "save.keep=0", "run.threads=0"]) == [
+        "r.yaml:5:13: run.seed: expected an integer of at least 0, found '-1'",
+        "argument 3: save.keep=0: expected an integer of at least 1, found '0'",
+        "argument 4: run.threads=0: expected an integer of at least 1 or auto, found '0'",
+      ])
+  }
+}
