@@ -43,6 +43,7 @@ public struct Tensor: Sendable {
   /// - Parameters:
   ///   - shape: Extent of each axis.
   ///   - body: Receives the elements in row-major order, not initialised.
+  /// - Returns: The tensor of what was written.
   public static func filled(
     _ shape: [Int], _ body: (UnsafeMutableBufferPointer<Float>) throws -> Void
   ) rethrows -> Tensor {
@@ -57,6 +58,7 @@ public struct Tensor: Sendable {
   ///   - shape: Extent of each axis.
   ///   - dtype: How elements are encoded.
   ///   - body: Receives the memory, not initialised, and writes all of it.
+  /// - Returns: The tensor of what was written.
   public static func raw(
     _ shape: [Int], dtype: DType, _ body: (UnsafeMutableRawBufferPointer) throws -> Void
   ) rethrows -> Tensor {
