@@ -28,9 +28,12 @@ import Testing
   @Test func sharedGradientsAreNotOverwritten() throws {
     let (a, b) = (Tensor([1, 2]).tracked(), Tensor([3, 4]).tracked())
     let cotangent = Tensor([10, 20])
-    let gradients = ((a + b) * cotangent + a * a).sum().gradients()
-    expectEqual(try #require(gradients[a]), [12, 24], [2], rtol: 0, atol: 0)
-    expectEqual(try #require(gradients[b]), [10, 20], [2], rtol: 0, atol: 0)
+    // Both orders of walking: the shared gradient comes first in one of them.
+    for loss in [(a + b) * cotangent + a * a, a * a + (a + b) * cotangent] {
+      let gradients = loss.sum().gradients()
+      expectEqual(try #require(gradients[a]), [12, 24], [2], rtol: 0, atol: 0)
+      expectEqual(try #require(gradients[b]), [10, 20], [2], rtol: 0, atol: 0)
+    }
     #expect(cotangent.elements == [10, 20])
     // The graph can be walked again.
     let loss = (a * b).sum()
