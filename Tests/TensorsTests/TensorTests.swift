@@ -11,7 +11,7 @@ import Testing
     #expect(Tensor.zeros([2, 0]).elements.isEmpty && Tensor.zeros([3]).elements == [0, 0, 0])
     let filled = Tensor.filled([4]) { target in for index in target.indices { target[index] = Float(index) } }
     #expect(filled.elements == [0, 1, 2, 3])
-    let raw = Tensor.raw([2], dtype: .bfloat16) { $0.copyBytes(from: [0x80, 0x3F, 0x00, 0xC0]) }
+    let raw = Tensor.read([2], dtype: .bfloat16) { $0.copyBytes(from: [0x80, 0x3F, 0x00, 0xC0]) }
     #expect(raw.elements == [1, -2] && raw.withBytes { Array($0) } == [0x80, 0x3F, 0x00, 0xC0])
   }
 

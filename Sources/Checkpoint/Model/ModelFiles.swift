@@ -55,7 +55,8 @@ public struct ModelFiles {
     let strangers = try source.unexpected(besides: parameters.map(\.path.name))
     if let first = strangers.first {
       throw .invalid(
-        path: path, item: first, expected: "only tensors of \(configuration.modelType) as its configuration describes it",
+        path: path, item: first,
+        expected: "only tensors of \(configuration.modelType) as its configuration describes it",
         found: strangers.count == 1 ? "this one besides" : "this one and \(strangers.count - 1) more besides")
     }
     var stored: [StoredParameter] = []
