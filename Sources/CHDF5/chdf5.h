@@ -17,7 +17,6 @@ static inline unsigned chdf5_f_truncate(void) { return H5F_ACC_TRUNC; }
 
 static inline hid_t chdf5_s_all(void) { return H5S_ALL; }
 static inline hid_t chdf5_e_default(void) { return H5E_DEFAULT; }
-static inline size_t chdf5_t_variable(void) { return H5T_VARIABLE; }
 static inline haddr_t chdf5_address_undefined(void) { return HADDR_UNDEF; }
 
 static inline hid_t chdf5_t_f32(void) { return H5T_IEEE_F32LE; }

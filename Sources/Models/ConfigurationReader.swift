@@ -93,7 +93,9 @@ struct ConfigurationReader {
   func integers(_ key: String) throws(ConfigurationError) -> [Int] {
     guard let value = value(key) else { return [] }
     if let list = value as? [NSNumber] { return list.map(\.intValue) }
-    guard let number = value as? NSNumber, !isBoolean(value) else { throw invalid(key, "an integer or a list of them", value) }
+    guard let number = value as? NSNumber, !isBoolean(value) else {
+      throw invalid(key, "an integer or a list of them", value)
+    }
     return [number.intValue]
   }
 

@@ -74,7 +74,8 @@ extension LanguageModel {
   ///   - targets: `targets[t]` is the token that position t predicts; negative positions (-100) are left out.
   /// - Returns: Σ of the losses of all predicted tokens in nats, and each one's loss, NaN where left out.
   public func crossEntropy(_ pass: ForwardPass, targets: [Int32]) -> (sum: Tensor, losses: [Float], count: Int) {
-    precondition(targets.count == pass.hidden.rows, "crossEntropy: \(targets.count) targets, \(pass.hidden.rows) positions")
+    precondition(
+      targets.count == pass.hidden.rows, "crossEntropy: \(targets.count) targets, \(pass.hidden.rows) positions")
     let positions = targets.indices.filter { targets[$0] >= 0 }
     let hidden =
       positions.count == targets.count ? pass.hidden : pass.hidden.gatherRows(positions.map(Int32.init))

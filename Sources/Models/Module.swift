@@ -71,6 +71,13 @@ extension Module {
     }
   }
 
+  /// The same parameters outside the graph: for measuring, without the cost of gradients.
+  public func untracked() -> Self {
+    var copy = self
+    copy.updateParameters { _, tensor in tensor = tensor.detached() }
+    return copy
+  }
+
   /// Number of parameters by role.
   public var parameterCounts: [Role: Int] {
     var counts: [Role: Int] = [:]

@@ -12,6 +12,8 @@ public struct RoutingSettings: Sendable, Equatable {
   public var weightSource: WeightSource
   /// Scale of the weights.
   public var renormalization: Renormalization
+  /// ε of the adaptive policy: the share of top-k mass that a token may lose.
+  public var epsilon: Double
   /// Seed of random policies.
   public var seed: UInt64
 
@@ -23,13 +25,15 @@ public struct RoutingSettings: Sendable, Equatable {
   ///   - deviceLimit: L; nil for no limit.
   ///   - weightSource: Whose probability weighs a substitute.
   ///   - renormalization: Scale of the weights.
+  ///   - epsilon: ε of the adaptive policy.
   ///   - seed: Seed of random policies.
   public init(
     placement: Placement, policy: RoutingPolicy = .none, deviceLimit: Int? = nil, weightSource: WeightSource = .own,
-    renormalization: Renormalization = .model, seed: UInt64 = 0
+    renormalization: Renormalization = .model, epsilon: Double = 0.05, seed: UInt64 = 0
   ) {
     (self.placement, self.policy, self.deviceLimit) = (placement, policy, deviceLimit)
-    (self.weightSource, self.renormalization, self.seed) = (weightSource, renormalization, seed)
+    (self.weightSource, self.renormalization) = (weightSource, renormalization)
+    (self.epsilon, self.seed) = (epsilon, seed)
   }
 
   /// The same settings under another limit.
@@ -51,9 +55,19 @@ extension LanguageModel {
         experts: configuration.experts, topK: configuration.topK,
         placement: try settings.placement.expertDevice(layer: index), devices: settings.placement.devices,
         policy: settings.policy, deviceLimit: settings.deviceLimit, weightSource: settings.weightSource,
-        seed: settings.seed &+ UInt64(index))
+        epsilon: settings.epsilon, seed: settings.seed &+ UInt64(index))
       layers[index].mlp.renormalization = settings.renormalization
     }
+  }
+
+  /// The same model without any placement or limit.
+  public func unlimited() -> LanguageModel {
+    var copy = self
+    for index in copy.layers.indices {
+      copy.layers[index].mlp.rule = RoutingRule(experts: configuration.experts, topK: configuration.topK)
+      copy.layers[index].mlp.renormalization = .model
+    }
+    return copy
   }
 
   /// Moves every layer's experts so that devices are contiguous groups; the function is unchanged.

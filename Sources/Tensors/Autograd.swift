@@ -33,6 +33,7 @@ extension Tensor {
   /// - Parameters:
   ///   - inputs: The inputs in the order of the rule's results.
   ///   - rule: From the gradient of the result to the inputs' gradients; `nil` where an input is not tracked.
+  /// - Returns: The edge for ``op(_:_:_:)``.
   package static func jointGradient(
     _ inputs: [Tensor], _ rule: @escaping @Sendable (Tensor) -> [Tensor?]
   ) -> Edge? {
@@ -51,6 +52,7 @@ extension Tensor {
   ///     d self / d leaf,  seeded with d self / d self = seed
   ///
   /// - Parameter seed: Factor of all gradients, such as 1 / tokens of an accumulated batch.
+  /// - Returns: One gradient a leaf, of the leaf's shape.
   public func gradients(seed: Float = 1) -> Gradients {
     precondition(count == 1, "gradients: expected a scalar, found shape \(shape)")
     guard let node else { return Gradients() }

@@ -43,6 +43,7 @@ public struct Tensor: Sendable {
   /// - Parameters:
   ///   - shape: Extent of each axis.
   ///   - body: Receives the elements in row-major order, not initialised.
+  /// - Returns: The tensor of what was written.
   public static func filled(
     _ shape: [Int], _ body: (UnsafeMutableBufferPointer<Float>) throws -> Void
   ) rethrows -> Tensor {

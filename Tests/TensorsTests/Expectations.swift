@@ -51,7 +51,7 @@ func expectClose(
 }
 
 /// Elements as they are, bit by bit: what must not depend on the number of threads or on what shares the memory.
-func bits(_ tensor: Tensor?) -> [UInt32] { (tensor?.elements ?? []).map(\.bitPattern) }
+func bits(_ tensor: Tensor?) -> Data { tensor?.withBytes { Data($0) } ?? Data() }
 
 extension Tensor {
   /// The elements as `Double`, for references.

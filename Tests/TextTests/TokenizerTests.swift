@@ -58,9 +58,9 @@ import Testing
     #expect(try olmoe.json == Fixtures.data("olmoe.tokenizer.json"))
   }
 
-  @Test func aMillionLettersAreOneWord() throws {
+  @Test func aVeryLongWordIsNotQuadratic() throws {
     let base = try Self.tokenizer("base")
-    let text = String(repeating: "a", count: 30_000)
+    let text = String(repeating: "a", count: 300_000)
     #expect(base.decode(base.encode(text)) == text)
   }
 

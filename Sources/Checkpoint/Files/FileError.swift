@@ -24,6 +24,8 @@ public enum FileError: Error, Equatable, CustomStringConvertible, Sendable {
   case corrupted(path: String, item: String, reason: String)
   /// The file format cannot hold what was asked for.
   case unsupported(path: String, item: String, expected: String, found: String)
+  /// A later HDF5 wrote what this machine's library does not know.
+  case tooNew(path: String, item: String?, reason: String)
   /// The HDF5 library refused, in its own words.
   case library(path: String, item: String?, action: FileAction, reason: String)
 
@@ -52,8 +54,11 @@ public enum FileError: Error, Equatable, CustomStringConvertible, Sendable {
       "\(Self.place(path, item)): expected intact data, found damage (\(reason)); try copying or fetching the file again"
     case .unsupported(let path, let item, let expected, let found):
       "\(Self.place(path, item)): expected \(expected), found \(found); try writing it in another way"
+    case .tooNew(let path, let item, let reason):
+      "\(Self.place(path, item)): expected the HDF5 1.10 format, found a later one or damage (\(reason)); "
+        + "try writing the file with h5py.File(…, libver='v110')"
     case .library(let path, let item, let action, let reason):
-      "\(Self.place(path, item)): expected to \(action.rawValue), found an HDF5 error (\(reason)); "
+      "\(Self.place(path, item)): expected to \(action.rawValue) it, found an HDF5 error (\(reason)); "
         + "try writing or fetching the file again"
     }
   }

@@ -10,9 +10,8 @@ public final class MappedFile: @unchecked Sendable {  // unchecked: the memory i
   /// All bytes; valid while this object lives.
   public let bytes: UnsafeRawBufferPointer
 
-  /// Maps the file.
+  /// Maps the file; `expected` is what the caller hopes to find, for the error's text: `"a safetensors file"`.
   ///
-  /// - Parameter expected: what the caller hopes to find, for the error's text: `"a safetensors file"`.
   /// - Throws: `FileError.system` or `.notAFile`.
   public init(_ path: String, expected: String = "a file") throws(FileError) {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)

@@ -2,7 +2,7 @@ import CHDF5
 
 /// The value of an attribute; numbers are widened to 64 bits.
 public enum HDF5Attribute: Equatable, Sendable {
-  /// Text; variable-length UTF-8 in files, `str` in h5py.
+  /// Text; UTF-8 of fixed length in files, `bytes` in h5py.
   case string(String)
   /// A whole number.
   case integer(Int)
@@ -93,21 +93,13 @@ struct HDF5AttributeAccess {
         path: place.file, item: place.item ?? "/", expected: "text without a zero byte in attribute '\(name)'",
         found: "one")
     }
-    let type = try place.handle(.type, .create) { H5Tcopy(chdf5_t_c_string()) }
-    try place.check(.create) { H5Tset_size(type.id, chdf5_t_variable()) }
-    try place.check(.create) { H5Tset_cset(type.id, H5T_CSET_UTF8) }
+    // Fixed length, padded with zeros: it lies in the object header, which has a checksum. Text of variable length lies
+    // in the global heap, where one flipped bit makes libhdf5 1.10 read on for ever.
+    let size = values.map(\.utf8.count).max() ?? 0
+    let type = try makeTextType(place, byteCount: size)
     let attribute = try create(name, extent, type.id)
-    // One block of zero-terminated texts, and a pointer to the start of each.
-    var (block, starts): ([CChar], [Int]) = ([], [])
-    for value in values {
-      starts.append(block.count)
-      block += value.utf8CString
-    }
-    try place.check(.write) {
-      block.withUnsafeBufferPointer { block in
-        H5Awrite(attribute.id, type.id, starts.map { start in block.baseAddress.map { $0 + start } })
-      }
-    }
+    let block = values.flatMap { Array($0.utf8) + [UInt8](repeating: 0, count: max(1, size) - $0.utf8.count) }
+    try place.check(.write) { H5Awrite(attribute.id, type.id, block) }
   }
 
   private func create(_ name: String, _ extent: Int?, _ type: hid_t) throws(FileError) -> Handle {

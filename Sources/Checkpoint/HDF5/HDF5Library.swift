@@ -60,6 +60,9 @@ enum HDF5Library {
       {
         return .truncated(path: place.file, expectedBytes: expected, foundBytes: found)
       }
+      if message.hasPrefix("bad version number") || message.hasPrefix("bad superblock version") {
+        return .tooNew(path: place.file, item: place.item, reason: message)
+      }
       if message.contains("checksum") {
         return .corrupted(path: place.file, item: place.item ?? "/", reason: message)
       }

@@ -8,6 +8,15 @@ func makeSpace(_ place: Place, _ shape: [Int]) throws(FileError) -> Handle {
   }
 }
 
+/// UTF-8 text of a fixed length, padded with zeros; HDF5 has no length 0.
+func makeTextType(_ place: Place, byteCount: Int) throws(FileError) -> Handle {
+  let type = try place.handle(.type, .create) { H5Tcopy(chdf5_t_c_string()) }
+  try place.check(.create) { H5Tset_size(type.id, max(1, byteCount)) }
+  try place.check(.create) { H5Tset_cset(type.id, H5T_CSET_UTF8) }
+  try place.check(.create) { H5Tset_strpad(type.id, H5T_STR_NULLPAD) }
+  return type
+}
+
 /// A name of unknown length: asked for its length first, then copied.
 func readName(
   _ place: Place, _ action: FileAction, _ call: (UnsafeMutablePointer<CChar>?, Int) -> Int
@@ -21,8 +30,7 @@ func readName(
 }
 
 /// Texts of an attribute or dataset, of fixed or variable length, ASCII or UTF-8.
-///
-/// - Parameter read: gets the memory type, which is the file's own, and the buffer.
+/// `read` gets the memory type, which is the file's own, and the buffer.
 func readStrings(
   _ place: Place, type: hid_t, space: hid_t, count: Int, read: (hid_t, UnsafeMutableRawPointer) -> herr_t
 ) throws(FileError) -> [String] {

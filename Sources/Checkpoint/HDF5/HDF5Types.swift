@@ -65,8 +65,8 @@ extension ElementType {
 extension HDF5StoredType {
   /// Recognises a file's type by its bit fields, whatever it was made from.
   ///
-  /// - Parameter markedBFloat16: the dataset has the attribute `dtype` = `BF16`, as writers without a 16-bit float type
-  ///   leave on unsigned integers.
+  /// `markedBFloat16`: the dataset has the attribute `dtype` = `BF16`, which writers without a 16-bit float type leave
+  /// on unsigned integers.
   init(_ type: hid_t, markedBFloat16: Bool) {
     self = HDF5Library.locked {
       let size = H5Tget_size(type)

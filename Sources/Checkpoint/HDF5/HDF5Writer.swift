@@ -18,8 +18,9 @@ public struct HDF5Writer: ~Copyable, Sendable {
 
   /// Starts a file at a temporary name beside `path`.
   ///
-  /// - Parameter alignment: a power of two that every dataset's first byte is a multiple of; 4096 for files that are to
-  ///   be memory-mapped. Each object of the file then takes at least so many bytes.
+  /// Every dataset's first byte is a multiple of `alignment`, a power of two: 4096 for files that are to be
+  /// memory-mapped. Each object of the file then takes at least so many bytes.
+  ///
   /// - Throws: `FileError.system` if the folder is missing or not writable, `.notAFile` if `path` is a folder.
   public init(creating path: String, alignment: Int = 1) throws(FileError) {
     precondition(alignment > 0 && alignment & (alignment - 1) == 0, "alignment \(alignment) is not a power of two")
@@ -47,12 +48,11 @@ public struct HDF5Writer: ~Copyable, Sendable {
     self.pending = pending
   }
 
-  /// Writes one array.
+  /// Writes one array, chunked with Fletcher-32 where `layout` does not say otherwise.
   ///
-  /// - Parameters:
-  ///   - dataset: path whose groups are created where missing; a leading `/` makes no difference.
-  ///   - bytes: all elements, little-endian, row-major.
-  ///   - layout: chunked with Fletcher-32 where not said otherwise.
+  /// Groups on the way to the dataset are created; a leading `/` makes no difference. `bytes` are all elements,
+  /// little-endian, row-major.
+  ///
   /// - Throws: `FileError`, for instance on a full disk.
   public func write(
     _ dataset: String, shape: [Int], type: ElementType, bytes: UnsafeRawBufferPointer, layout: HDF5Layout? = nil
@@ -91,11 +91,7 @@ public struct HDF5Writer: ~Copyable, Sendable {
       throw .unsupported(
         path: path, item: place.item ?? dataset, expected: "text without a zero byte", found: "one")
     }
-    // Fixed length: variable-length text lies in the global heap, which has no checksum. HDF5 has no length 0.
-    let type = try place.handle(.type, .create) { H5Tcopy(chdf5_t_c_string()) }
-    try place.check(.create) { H5Tset_size(type.id, max(1, bytes.count)) }
-    try place.check(.create) { H5Tset_cset(type.id, H5T_CSET_UTF8) }
-    try place.check(.create) { H5Tset_strpad(type.id, H5T_STR_NULLPAD) }
+    let type = try makeTextType(place, byteCount: bytes.count)
     let space = try makeSpace(place, [])
     let properties = try HDF5Layout.contiguous(checksum: .none).makeProperties(shape: [], place)
     let id = try create(place) { group, name in

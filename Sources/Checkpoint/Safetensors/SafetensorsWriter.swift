@@ -49,7 +49,8 @@ public struct SafetensorsWriter: ~Copyable {
 
   /// Starts `model.safetensors` in a folder that exists, or `model-0000i-of-0000n.safetensors` and their index.
   ///
-  /// - Parameter maximumShardBytes: tensors fill a shard, in the given order, until the next would pass this.
+  /// Tensors fill a shard, in the given order, until the next would pass `maximumShardBytes`.
+  ///
   /// - Throws: `FileError`, also if the folder has safetensors files that these would not replace: a reader of the
   ///   folder could take the old for the new.
   public init(

@@ -57,7 +57,9 @@ public enum ModelFamily {
       Tensor.filled(shape) { elements in
         if shape.count == 1 { return elements.update(repeating: 1) }
         for index in stride(from: 0, to: elements.count, by: 2) {
-          let (radius, angle) = ((-2 * log(uniform())).squareRoot() * configuration.initializerRange, 2 * .pi * uniform())
+          let (radius, angle) = (
+            (-2 * log(uniform())).squareRoot() * configuration.initializerRange, 2 * .pi * uniform()
+          )
           elements[index] = Float(radius * cos(angle))
           if index + 1 < elements.count { elements[index + 1] = Float(radius * sin(angle)) }
         }

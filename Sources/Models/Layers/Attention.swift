@@ -40,7 +40,8 @@ public struct Attention: Module {
     let values = clipped(valueProjection(x))
     let attended: Tensor
     if let cache {
-      attended = queries.cachedAttention(keys: keys, values: values, heads: heads, segments: batch.segments, cache: cache)
+      attended = queries.cachedAttention(
+        keys: keys, values: values, heads: heads, segments: batch.segments, cache: cache)
     } else {
       attended = queries.causalAttention(
         keys: keys, values: values, heads: heads, kvHeads: kvHeads, segments: batch.segments)

@@ -29,7 +29,8 @@ public final class AttentionCache {
   fileprivate func attend(
     queries: Storage, keys newKeys: Storage, values newValues: Storage, heads: Int, segments: [Range<Int>]
   ) -> Storage {
-    precondition(segments.count == lengths.count, "AttentionCache: \(segments.count) segments for \(lengths.count) sequences")
+    precondition(
+      segments.count == lengths.count, "AttentionCache: \(segments.count) segments for \(lengths.count) sequences")
     let (width, kvWidth, d, group) = (heads * dimension, kvHeads * dimension, dimension, heads / kvHeads)
     let out = Storage(queries.count)
     let scale = 1 / Float(d).squareRoot()
@@ -39,7 +40,8 @@ public final class AttentionCache {
         length + segment.count <= capacity, "AttentionCache: \(length) + \(segment.count) tokens in \(capacity) places")
       let source = segment.lowerBound * kvWidth
       (keys[sequence].floats + length * kvWidth).update(from: newKeys.floats + source, count: segment.count * kvWidth)
-      (values[sequence].floats + length * kvWidth).update(from: newValues.floats + source, count: segment.count * kvWidth)
+      (values[sequence].floats + length * kvWidth).update(
+        from: newValues.floats + source, count: segment.count * kvWidth)
       lengths[sequence] = length + segment.count
     }
     // A task is one row and one group of heads: with few rows there is little else to share out.
@@ -51,7 +53,8 @@ public final class AttentionCache {
         for head in kvHead * group..<(kvHead + 1) * group {
           ck_attend_row(
             queries.floats + row * width + head * d, keys[sequence].floats + kvHead * d,
-            values[sequence].floats + kvHead * d, scale, scores.baseAddress, out.floats + row * width + head * d, visible,
+            values[sequence].floats + kvHead * d, scale, scores.baseAddress, out.floats + row * width + head * d,
+            visible,
             kvWidth, d)
         }
       }
@@ -75,6 +78,7 @@ extension Tensor {
   ) -> Tensor {
     precondition(!isTracked, "cachedAttention: a cache serves inference; the queries are tracked")
     return Tensor(
-      cache.attend(queries: storage, keys: keys.storage, values: values.storage, heads: heads, segments: segments), shape)
+      cache.attend(queries: storage, keys: keys.storage, values: values.storage, heads: heads, segments: segments),
+      shape)
   }
 }

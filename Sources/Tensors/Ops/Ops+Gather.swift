@@ -4,6 +4,7 @@ extension Tensor {
   /// Rows of a matrix by index: `[n, h]` → `[indices.count, h]`; from bfloat16 too, as an embedding lookup is.
   ///
   /// - Parameter indices: Row numbers; a row may occur often, its gradients add up in the order of the indices.
+  /// - Returns: `[indices.count, h]`, float32.
   public func gatherRows(_ indices: [Int32]) -> Tensor {
     precondition(shape.count == 2, "gatherRows: expected a matrix, found shape \(shape)")
     let (count, h, source) = (shape[0], shape[1], storage)

@@ -8,6 +8,7 @@ extension Tensor {
   /// - Parameters:
   ///   - weight: `[n]`, float32 or bfloat16.
   ///   - epsilon: ε, added to the mean square.
+  /// - Returns: The shape of `self`.
   /// - Source: Zhang and Sennrich 2019, eq. 4.
   public func rmsNorm(_ weight: Tensor, epsilon: Float) -> Tensor {
     let (rows, n, shape, x) = (rows, columns, shape, storage)

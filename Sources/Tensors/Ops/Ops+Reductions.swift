@@ -19,6 +19,7 @@ extension Tensor {
   /// - Parameters:
   ///   - axis: Axis to add up, from 0.
   ///   - keepingAxis: Whether the axis stays, with extent 1.
+  /// - Returns: The other axes, in their order.
   public func sum(axis: Int, keepingAxis: Bool = false) -> Tensor {
     precondition(shape.indices.contains(axis), "sum(axis:): axis \(axis) of shape \(shape)")
     let (outer, extent, inner) = (shape[..<axis].reduce(1, *), shape[axis], shape[(axis + 1)...].reduce(1, *))

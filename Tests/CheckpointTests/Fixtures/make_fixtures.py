@@ -25,7 +25,7 @@ def bfloat16(file, path, array, **options):
     dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.ascontiguousarray(bits), mtype=type_id)
 
 
-for name, libver in [("h5py-default.h5", None), ("h5py-latest.h5", "latest")]:
+for name, libver in [("h5py-default.h5", None), ("h5py-v110.h5", "v110")]:
     with h5py.File(name, "w", libver=libver) as f:
         f.attrs["format"] = "fixture"
         f.attrs["version"] = 3
@@ -62,6 +62,9 @@ for name, libver in [("h5py-default.h5", None), ("h5py-latest.h5", "latest")]:
         f["s/empty"] = ""
         f["link"] = h5py.SoftLink("/a/f32")
         f["outside"] = h5py.ExternalLink("elsewhere.h5", "/x")
+
+with h5py.File("h5py-latest.h5", "w", libver="latest") as f:
+    f.create_dataset("new", data=values((6, 4), "<f4"), chunks=(2, 4), fletcher32=True)  # HDF5 2.0's own layout message
 
 with h5py.File("circle.h5", "w") as f:
     f.create_group("g")

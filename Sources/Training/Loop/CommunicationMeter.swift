@@ -1,0 +1,41 @@
+public import Collaboration
+public import Models
+public import Text
+
+/// Counts what a batch would send between devices: integers from the model's own routing decisions.
+public struct CommunicationMeter: Sendable {
+  /// The counts so far.
+  public private(set) var counter: CommunicationCounter
+
+  /// A meter for a model under a placement.
+  ///
+  /// - Parameters:
+  ///   - placement: Which device holds which expert.
+  ///   - topK: k.
+  public init(_ placement: Placement, topK: Int) {
+    counter = CommunicationCounter(
+      devices: placement.devices, topK: topK, placements: placement.layers.map(\.expertDevice), home: .known)
+  }
+
+  /// Counts a batch; sequence j has home j mod D.
+  ///
+  /// - Parameters:
+  ///   - batch: The sequences.
+  ///   - pass: What the model computed for them.
+  ///   - firstSequence: Number of the batch's first sequence in the global batch.
+  public mutating func add(_ batch: Batch, _ pass: ForwardPass, firstSequence: Int = 0) {
+    var homes = [Int32](repeating: 0, count: batch.tokens.count)
+    for (index, sequence) in batch.sequences.enumerated() {
+      let home = Int32((firstSequence + index) % counter.devices)
+      for token in sequence { homes[token] = home }
+    }
+    for (layer, routing) in pass.routing.enumerated() {
+      counter.add(
+        layer: layer, chosen: routing.chosen, used: routing.used, probabilities: routing.probabilities.elements,
+        homes: homes)
+    }
+  }
+
+  /// Ends a step: imbalances are means over steps.
+  public mutating func endStep() { counter.endStep() }
+}

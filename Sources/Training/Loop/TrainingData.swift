@@ -1,0 +1,129 @@
+internal import Foundation
+public import Checkpoint
+public import Text
+
+/// The data of a recipe, tokenised.
+public struct TrainingData: Sendable {
+  /// What is trained on, without what `validation` took away.
+  public let train: [TokenizedDocument]
+  /// What is measured during training.
+  public let validation: [TokenizedDocument]
+  /// What is measured at the end.
+  public let test: [TokenizedDocument]
+  /// Base-domain text, every token of which counts.
+  public let retention: [TokenizedDocument]
+  /// Text that experts are profiled on: training text.
+  public let profile: [TokenizedDocument]
+  /// What was read, dropped and truncated, by part.
+  public let reports: [(part: String, report: DatasetReport)]
+
+  /// Which parts a command needs.
+  public struct Parts: OptionSet, Sendable {
+    /// One bit a part.
+    public let rawValue: Int
+    /// Parts by their bits.
+    public init(rawValue: Int) { self.rawValue = rawValue }
+    /// `data.train` and `data.validation`.
+    public static let training = Parts(rawValue: 1)
+    /// `data.test` and `data.retention`.
+    public static let evaluation = Parts(rawValue: 2)
+    /// `data.profile`.
+    public static let profile = Parts(rawValue: 4)
+  }
+
+  /// Reads and tokenises the data of a recipe.
+  ///
+  /// - Parameters:
+  ///   - recipe: Its `data` section.
+  ///   - tokenizer: The model's.
+  ///   - endOfSequence: Token that ends a response.
+  ///   - parts: What is needed; the rest stays empty.
+  /// - Throws: `DataError` naming file and line.
+  public init(_ recipe: Recipe, tokenizer: Tokenizer, endOfSequence: Int32, parts: Parts) throws(DataError) {
+    let data = recipe.data
+    guard let template = PromptTemplate(rawValue: data.template.rawValue),
+      let scope = LossScope(rawValue: data.lossOn.rawValue)
+    else { preconditionFailure("TrainingData: templates of recipes and of Text differ") }
+    let options = DatasetOptions(
+      template: template, lossOn: scope, maxTokens: data.maxTokens, endOfSequence: endOfSequence)
+    var reports: [(String, DatasetReport)] = []
+    func load(_ part: String, _ sources: [Recipe.Source]) throws(DataError) -> Dataset {
+      let dataset = try Dataset.load(sources.map(DataSource.init), options: options, tokenizer: tokenizer)
+      reports.append((part, dataset.report))
+      return dataset
+    }
+    var train: [TokenizedDocument] = []
+    var validation: [TokenizedDocument] = []
+    if parts.contains(.training) {
+      let all = try load("train", data.train)
+      train = all.documents
+      switch data.validation {
+      case .share(let share) where share > 0:
+        (train, validation) = try all.split(share: share, seed: UInt64(recipe.run.seed))
+      case .share: break
+      case .sources(let sources): validation = try load("validation", sources).documents
+      }
+    }
+    (self.train, self.validation) = (train, validation)
+    let measures = parts.contains(.evaluation)
+    test = measures && !data.test.isEmpty ? try load("test", data.test).documents : []
+    retention = measures && !data.retention.isEmpty ? try load("retention", data.retention).documents : []
+    if parts.contains(.profile) {
+      profile =
+        data.profile.isEmpty && !train.isEmpty
+        ? train : try load("profile", data.profile.isEmpty ? data.train : data.profile).documents
+    } else {
+      profile = []
+    }
+    self.reports = reports
+  }
+
+  /// The tokenizer and the end-of-text token of a model's files.
+  ///
+  /// - Parameter files: The model.
+  /// - Returns: Both.
+  /// - Throws: ``ModelTextError`` saying what the files lack; `TokenizerError`.
+  public static func tokenizer(of files: ModelFiles) throws -> (tokenizer: Tokenizer, endOfSequence: Int32) {
+    guard let json = files.tokenizerJSON else { throw ModelTextError.noTokenizer(model: files.path) }
+    guard let end = files.configuration.endTokens.first else { throw ModelTextError.noEnd(model: files.path) }
+    let tokenizer = try Tokenizer(json: Data(json.utf8), source: files.path + " tokenizer_json")
+    guard tokenizer.vocabularySize <= files.configuration.vocabulary else {
+      throw ModelTextError.vocabulary(
+        model: files.path, embeddings: files.configuration.vocabulary, tokens: tokenizer.vocabularySize)
+    }
+    return (tokenizer, Int32(end))
+  }
+}
+
+/// What a model lacks to work with text.
+public enum ModelTextError: Error, Equatable, CustomStringConvertible {
+  /// There is no tokenizer.
+  case noTokenizer(model: String)
+  /// The configuration names no token that ends a text.
+  case noEnd(model: String)
+  /// The tokenizer has ids that the model has no embeddings for.
+  case vocabulary(model: String, embeddings: Int, tokens: Int)
+
+  /// The message for a person.
+  public var description: String {
+    switch self {
+    case .noTokenizer(let model):
+      "\(model): expected a tokenizer, found none; try adding tokenizer.json to the Hugging Face folder and converting again"
+    case .noEnd(let model):
+      "\(model): config.json: expected eos_token_id, found none; try adding it and converting again"
+    case .vocabulary(let model, let embeddings, let tokens):
+      "\(model): expected a tokenizer of at most \(embeddings) ids, as the model has embeddings, found \(tokens); "
+        + "try the tokenizer that belongs to the model"
+    }
+  }
+}
+
+extension DataSource {
+  /// A source as a recipe describes it.
+  init(_ source: Recipe.Source) {
+    guard let format = DataFormat(rawValue: source.format.rawValue) else {
+      preconditionFailure("DataSource: formats of recipes and of Text differ")
+    }
+    self.init(paths: [source.path], format: format, columnMap: source.columnMap, weight: source.weight)
+  }
+}
