@@ -1,5 +1,5 @@
 public import Models
-public import Tensors
+internal import Tensors
 internal import Training
 
 /// Sizes of a random model and of what is done with it.

@@ -25,7 +25,9 @@ public struct ModelProfiler {
   ///   - recordedLimit: Most recorded sets per layer.
   ///   - seed: Of the sample of recorded sets.
   public init(_ model: LanguageModel, batchTokens: Int = 2048, recordedLimit: Int = 100_000, seed: UInt64 = 0) {
-    (self.model, self.batchTokens, self.recordedLimit, self.seed) = (model.untracked(), batchTokens, recordedLimit, seed)
+    (self.model, self.batchTokens, self.recordedLimit, self.seed) = (
+      model.untracked(), batchTokens, recordedLimit, seed
+    )
   }
 
   /// Runs the model over documents, each by itself, without padding.
