@@ -17,7 +17,7 @@ import sys
 import h5py
 import numpy as np
 
-NOT_PARAMETERS = ("config_json", "tokenizer_json", "recipe_yaml", "routing", "training", "base")
+NOT_PARAMETERS = ("config_json", "tokenizer_json", "recipe_yaml", "hub_files", "routing", "training", "base")
 TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4"}
 
 

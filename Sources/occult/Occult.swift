@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 
 /// The command line: one file per subcommand; parse, call, print.
 @main
@@ -6,7 +7,26 @@ struct Occult: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "occult",
     abstract: "Collaboration-pruning fine-tuning of Mixture-of-Experts language models.",
-    version: Program.version, subcommands: [])
+    version: Program.version,
+    subcommands: [
+      Convert.self, Inspect.self, Trace.self,
+    ])
+
+  /// Errors of the libraries are complete sentences: they are printed as they are, without a prefix.
+  static func main() async {
+    do {
+      var command = try parseAsRoot()
+      if var asynchronous = command as? any AsyncParsableCommand {
+        try await asynchronous.run()
+      } else {
+        try command.run()
+      }
+    } catch {
+      guard exitCode(for: error) == .failure, !(error is ExitCode) else { exit(withError: error) }
+      FileHandle.standardError.write(Data("\(error)\n".utf8))
+      exit(withError: ExitCode.failure)
+    }
+  }
 }
 
 /// Name and version of this program, as files record them.

@@ -71,13 +71,18 @@ public struct ModelFiles {
   ///
   /// - Throws: ``FileError`` naming file, tensor, expected and found; `RoutingError` or `PlacementError`.
   public func model() throws -> LanguageModel {
+    var model = try weights()
+    if let routing { try model.apply(routing) }
+    return model
+  }
+
+  /// The model without any routing applied.
+  func weights() throws -> LanguageModel {
     let types = Dictionary(uniqueKeysWithValues: try inventory().map { ($0.path.name, $0.type) })
-    var model = try ModelFamily.model(configuration) { (name: String, shape: [Int]) throws(FileError) in
+    return try ModelFamily.model(configuration) { (name: String, shape: [Int]) throws(FileError) in
       guard let type = types[name] else { preconditionFailure("\(name) is not in the inventory") }
       return try tensor(name, shape, type)
     }
-    if let routing { try model.apply(routing) }
-    return model
   }
 
   func tensor(_ name: String, _ shape: [Int], _ type: ElementType) throws(FileError) -> Tensor {

@@ -1,0 +1,150 @@
+internal import Foundation
+public import Models
+
+/// A model copied from one file format to another: HDF5 checkpoint or hub folder, told from the paths.
+///
+/// Weights keep their bits unless a type is asked for. What only one format can hold (routing, recipe, state of a run) goes
+/// along between checkpoints; a limit that an export would lose silently is an error unless that is asked for.
+public struct Conversion: Sendable, Equatable {
+  /// What is read: a `.h5` file or a folder.
+  public var source: String
+  /// What is written: a `.h5` file or a folder.
+  public var destination: String
+  /// Type of all parameters; each one's own if nil.
+  public var dtype: ElementType?
+  /// How weights lie in an HDF5 destination.
+  public var weightLayout: WeightLayout
+  /// Names of experts in a folder.
+  public var expertLayout: HuggingFaceLayout
+  /// Largest safetensors file of a folder, in bytes.
+  public var maximumShardBytes: Int
+  /// Whether both are read again and compared.
+  public var verifies: Bool
+  /// Whether a model under a device limit may be exported to a folder, which cannot hold the limit.
+  public var allowsUnlimited: Bool
+  /// Whether a destination that exists is replaced.
+  public var overwrites: Bool
+
+  /// A conversion; see the properties.
+  public init(
+    source: String, destination: String, dtype: ElementType? = nil, weightLayout: WeightLayout = .chunked(),
+    expertLayout: HuggingFaceLayout = .perExpert, maximumShardBytes: Int = 5_000_000_000, verifies: Bool = false,
+    allowsUnlimited: Bool = false, overwrites: Bool = false
+  ) {
+    (self.source, self.destination, self.dtype) = (source, destination, dtype)
+    (self.weightLayout, self.expertLayout, self.maximumShardBytes) = (weightLayout, expertLayout, maximumShardBytes)
+    (self.verifies, self.allowsUnlimited, self.overwrites) = (verifies, allowsUnlimited, overwrites)
+  }
+
+  /// What was written.
+  public struct Outcome: Sendable, Equatable {
+    /// Number of parameters.
+    public let tensors: Int
+    /// Bytes of their elements in the destination.
+    public let bytes: Int
+    /// Parameters read again and found equal; nil where that was not asked for.
+    public let verified: Int?
+  }
+
+  /// Reads, writes, and verifies if asked to.
+  ///
+  /// - Parameters:
+  ///   - program: Name and version for `created_by`.
+  ///   - progress: Told the parameters done and how many there are.
+  /// - Returns: What was written.
+  /// - Throws: ``ConversionError``, ``FileError`` or `ConfigurationError`; an HDF5 destination is then as it was before.
+  public func run(program: String, progress: @escaping (Int, Int) -> Void = { _, _ in }) throws -> Outcome {
+    try check()
+    let files = try ModelFiles(opening: source)
+    let intoCheckpoint = ModelFiles.isHDF5(destination)
+    if !intoCheckpoint, !allowsUnlimited, let routing = files.routing, routing.isLimited {
+      throw ConversionError.losesLimit(
+        source: source, destination: destination, limit: routing.deviceLimit ?? 0, devices: routing.placement.devices)
+    }
+    let parameters = try files.inventory()
+    let weights = CountedBytes(base: files, total: parameters.count, progress: progress)
+    if intoCheckpoint {
+      try CheckpointWriter.write(
+        destination, weights: weights, dtype: dtype, layout: weightLayout, extras: try extras(files), program: program)
+    } else {
+      try HuggingFaceWriter.write(
+        destination, weights: weights, dtype: dtype, layout: expertLayout, maximumShardBytes: maximumShardBytes,
+        extras: CheckpointExtras(files))
+    }
+    return Outcome(
+      tensors: parameters.count,
+      bytes: parameters.reduce(0) { $0 + $1.count * (dtype ?? $1.type).byteCount },
+      verified: verifies
+        ? try Verification.compare(try ModelFiles(opening: destination), with: files, dtype: dtype) : nil)
+  }
+
+  private func check() throws {
+    let manager = FileManager.default
+    let place = { (path: String) in URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL.path }
+    if place(source) == place(destination) { throw ConversionError.samePlace(path: destination) }
+    var isFolder: ObjCBool = false
+    guard manager.fileExists(atPath: destination, isDirectory: &isFolder) else { return }
+    if isFolder.boolValue, (try? manager.contentsOfDirectory(atPath: destination))?.isEmpty == true { return }
+    if !overwrites { throw ConversionError.exists(path: destination) }
+  }
+
+  /// What a checkpoint carries besides weights goes into the new one.
+  private func extras(_ files: ModelFiles) throws -> CheckpointExtras {
+    var extras = CheckpointExtras(files)
+    guard ModelFiles.isHDF5(source) else { return extras }
+    let file = try HDF5Reader(source)
+    if try file.contains("recipe_yaml") { extras.recipeYAML = try file.string("recipe_yaml") }
+    if try file.contains("training") { extras.training = try TrainingState(readingFrom: source) }
+    return extras
+  }
+}
+
+extension RoutingSettings {
+  /// Whether tokens may use fewer devices than there are.
+  public var isLimited: Bool { policy != .none && (deviceLimit ?? placement.devices) < placement.devices }
+}
+
+/// Why a conversion does not begin.
+public enum ConversionError: Error, Equatable, CustomStringConvertible {
+  /// Something is there already.
+  case exists(path: String)
+  /// Source and destination are the same.
+  case samePlace(path: String)
+  /// The hub's layout has no place for the limit that the model was made for.
+  case losesLimit(source: String, destination: String, limit: Int, devices: Int)
+
+  /// `where: expected …, found …; try …`.
+  public var description: String {
+    switch self {
+    case .exists(let path):
+      "\(path): expected a new name, found something there; try another name, or --overwrite"
+    case .samePlace(let path):
+      "\(path): expected another place than the source, found the same; try another name"
+    case .losesLimit(let source, let destination, let limit, let devices):
+      "\(destination): expected a model without a device limit, found a limit of \(limit) of \(devices) devices in "
+        + "\(source), which a folder cannot hold; try --allow-unlimited to export the weights alone"
+    }
+  }
+}
+
+/// The bytes of parameters, counted as they pass.
+private final class CountedBytes: ParameterBytes {
+  private let base: ModelFiles
+  private let total: Int
+  private let progress: (Int, Int) -> Void
+  private var done = 0
+
+  init(base: ModelFiles, total: Int, progress: @escaping (Int, Int) -> Void) {
+    (self.base, self.total, self.progress) = (base, total, progress)
+  }
+
+  func inventory() throws(FileError) -> [StoredParameter] { try base.inventory() }
+
+  func withBytes(
+    _ parameter: StoredParameter, as type: ElementType, _ body: (UnsafeRawBufferPointer) throws(FileError) -> Void
+  ) throws(FileError) {
+    try base.withBytes(parameter, as: type, body)
+    done += 1
+    progress(done, total)
+  }
+}

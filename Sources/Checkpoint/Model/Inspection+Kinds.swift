@@ -1,0 +1,98 @@
+internal import Collaboration
+internal import Models
+
+// What is said about each kind of file.
+extension Inspection {
+  /// Sizes, parameters by role and type, routing.
+  mutating func describe(model files: ModelFiles) throws {
+    let c = files.configuration
+    add("model_type", c.modelType)
+    add("layers", c.layers)
+    add("hidden", c.hidden)
+    add("heads", c.heads == c.kvHeads ? "\(c.heads)" : "\(c.heads), \(c.kvHeads) for keys and values")
+    add("experts", "\(c.experts) of width \(c.intermediate), top \(c.topK) a token")
+    add("vocabulary", c.vocabulary)
+    add("context", c.maxPositions)
+    add("tokenizer", files.tokenizerJSON == nil ? "none" : "stored")
+    let parameters = try files.inventory()
+    add("parameters", parameters.reduce(0) { $0 + $1.count })
+    roles = Role.allCases.compactMap { role in Self.share(role.rawValue, parameters.filter { $0.path.role == role }) }
+    types = ElementType.allCases.compactMap { type in
+      Self.share(type.description, parameters.filter { $0.type == type })
+    }
+    if items.isEmpty {
+      items = parameters.map {
+        Item(name: $0.path.name, shape: $0.shape, type: $0.type.description, layout: nil, filters: [])
+      }
+    }
+    guard let routing = files.routing else { return add("routing", "no placement, no limit") }
+    add("devices", routing.placement.devices)
+    add("policy", routing.policy.rawValue)
+    add("device_limit", routing.deviceLimit.map { "\($0)" } ?? "none")
+    add("weight_source", routing.weightSource.rawValue)
+    add("renormalize", routing.renormalization.rawValue)
+  }
+
+  /// Where the run stands that wrote a checkpoint.
+  mutating func describeRun(_ file: HDF5Reader) throws(FileError) {
+    if case .string(let program)? = try file.attribute("created_by") { add("created_by", program) }
+    add("recipe", try file.contains("recipe_yaml") ? "stored" : "none")
+    guard try file.contains("training") else { return add("training state", "none") }
+    let step = try file.integer(attribute: "step", of: "training")
+    let tokens = try file.integer(attribute: "tokens", of: "training")
+    add("training state", "step \(step), \(tokens) tokens")
+  }
+
+  mutating func describe(profile: CollaborationProfile) {
+    add("model_type", profile.modelType ?? "unknown")
+    add("data", profile.data)
+    add("tokens", profile.tokens)
+    add("experts", "\(profile.experts), top \(profile.topK) a token")
+    add("layers", profile.layers.map { "\($0.layer)" }.joined(separator: ", "))
+    add("recorded sets", profile.layers.map(\.recorded).max() ?? 0)
+    add("similarity", profile.layers.allSatisfy { $0.cosineSimilarity != nil } ? "of router logits" : "none")
+  }
+
+  mutating func describe(placement: Placement) {
+    add("model_type", placement.modelType ?? "unknown")
+    add("experts", placement.experts)
+    add("devices", placement.devices)
+    add("layers", placement.layers.map { "\($0.layer)" }.joined(separator: ", "))
+    let predictions = placement.layers.compactMap(\.predicted)
+    guard !predictions.isEmpty else { return add("predicted", "nothing") }
+    func mean(_ value: (Prediction) -> Double) -> String {
+      let mean = predictions.map(value).reduce(0, +) / Double(predictions.count)
+      return "\((mean * 1000).rounded() / 1000), mean over layers"
+    }
+    add("devices_per_token", mean(\.devicesPerToken))
+    add("imbalance", mean(\.imbalance))
+    add("remote_copies", mean(\.remoteCopies))
+    add("intra_share", mean(\.intraShare))
+  }
+
+  /// Every dataset with its type and filters.
+  mutating func list(_ file: HDF5Reader) throws(FileError) {
+    for path in try file.datasets() {
+      let info = try file.info(path)
+      let layout =
+        switch info.storage {
+        case .contiguous: "contiguous"
+        case .compact: "compact"
+        case .chunked(let extents): "chunked \(extents)"
+        }
+      items.append(
+        Item(
+          name: info.path, shape: info.shape, type: info.type.description, layout: layout, filters: info.filters))
+    }
+  }
+
+  private mutating func add(_ name: String, _ value: Int) { add(name, "\(value)") }
+  private mutating func add(_ name: String, _ value: String) { facts.append(Fact(name: name, value: value)) }
+
+  private static func share(_ name: String, _ parameters: [StoredParameter]) -> Share? {
+    if parameters.isEmpty { return nil }
+    return Share(
+      name: name, tensors: parameters.count, elements: parameters.reduce(0) { $0 + $1.count },
+      bytes: parameters.reduce(0) { $0 + $1.byteCount })
+  }
+}

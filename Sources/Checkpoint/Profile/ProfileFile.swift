@@ -1,0 +1,142 @@
+public import Collaboration
+
+/// Collaboration profiles as HDF5: `/layers/<layer>/` with counts, recorded sets and similarity tables.
+///
+///     coactivation [E, E] int64 · load [E] int64 · sets [n, k] int32 ascending · weights [n, k] float32
+///     documents [n] int32 · logit_similarity, logit_similarity_centered [E, E] float32 where logits were seen
+///
+/// Root attributes: `format`, `version`, `model_type`, `experts`, `top_k`, `tokens`, `data`, `created_by`; every layer has
+/// `tokens` of its own.
+public enum ProfileFile {
+  /// Value of the root attribute `format`.
+  static let format = "occult-profile"
+  /// Value of the root attribute `version`.
+  static let version = 1
+
+  /// Writes a profile, crash-safe.
+  ///
+  /// - Parameters:
+  ///   - profile: What to write.
+  ///   - path: Name of the file; a file of that name stays as it was until the new one is complete.
+  ///   - program: Name and version for `created_by`.
+  /// - Throws: ``FileError``.
+  public static func write(_ profile: CollaborationProfile, to path: String, program: String) throws(FileError) {
+    let file = try HDF5Writer(creating: path)
+    let (e, k) = (profile.experts, profile.topK)
+    for layer in profile.layers {
+      let group = "layers/\(layer.layer)/"
+      let n = layer.recorded
+      try write(layer.coactivation, group + "coactivation", [e, e], .int64, to: file)
+      try write(layer.load, group + "load", [e], .int64, to: file)
+      try write(layer.sets, group + "sets", [n, k], .int32, to: file)
+      try write(layer.weights, group + "weights", [n, k], .float32, to: file)
+      try write(layer.documents, group + "documents", [n], .int32, to: file)
+      if let table = layer.cosineSimilarity {
+        try write(table, group + "logit_similarity", [e, e], .float32, to: file)
+      }
+      if let table = layer.centeredSimilarity {
+        try write(table, group + "logit_similarity_centered", [e, e], .float32, to: file)
+      }
+      try file.setAttribute("tokens", .integer(layer.tokens), of: "layers/\(layer.layer)")
+    }
+    var attributes: [(String, HDF5Attribute)] = [
+      ("format", .string(format)), ("version", .integer(version)), ("experts", .integer(e)), ("top_k", .integer(k)),
+      ("tokens", .integer(profile.tokens)), ("data", .string(profile.data)), ("created_by", .string(program)),
+    ]
+    if let modelType = profile.modelType { attributes.append(("model_type", .string(modelType))) }
+    for (name, value) in attributes { try file.setAttribute(name, value) }
+    try file.commit()
+  }
+
+  /// Reads a profile, and checks what everything made from it relies on.
+  ///
+  /// - Parameter path: The file.
+  /// - Returns: The profile.
+  /// - Throws: ``FileError`` naming dataset, expected and found.
+  public static func read(_ path: String) throws(FileError) -> CollaborationProfile {
+    let file = try HDF5Reader(path)
+    guard case .string(Self.format)? = try file.attribute("format") else {
+      throw .foreign(
+        path: path, expected: "a profile (root attribute format = '\(format)')", found: "an HDF5 file of another kind")
+    }
+    let found = try file.integer(attribute: "version")
+    guard found == version else {
+      throw .unsupported(path: path, item: "version", expected: "version \(version)", found: "version \(found)")
+    }
+    let experts = try file.integer(attribute: "experts")
+    let topK = try file.integer(attribute: "top_k")
+    guard (1...65_536).contains(experts), (1...experts).contains(topK) else {
+      throw .invalid(
+        path: path, item: "top_k", expected: "1 ≤ top_k ≤ experts", found: "top_k \(topK), experts \(experts)")
+    }
+    var modelType: String?
+    if case .string(let text)? = try file.attribute("model_type") { modelType = text }
+    var layers: [LayerProfile] = []
+    for group in try file.groups() where group.hasPrefix("/layers/") {
+      guard let layer = Int(group.dropFirst("/layers/".count)), layer >= 0 else {
+        throw .invalid(path: path, item: group, expected: "a layer number", found: "another name")
+      }
+      layers.append(try read(layer, group + "/", experts, topK, file))
+    }
+    guard !layers.isEmpty else { throw .missing(path: path, item: "/layers/0", nearest: nil) }
+    return CollaborationProfile(
+      modelType: modelType, experts: experts, topK: topK, data: try file.string(attribute: "data"), layers: layers)
+  }
+
+  private static func read(
+    _ layer: Int, _ group: String, _ e: Int, _ k: Int, _ file: HDF5Reader
+  ) throws(FileError) -> LayerProfile {
+    let n = try file.info(group + "documents").shape.first ?? 0
+    func table(_ name: String) throws(FileError) -> [Float]? {
+      try file.contains(group + name) ? try read(group + name, [e, e], .float32, Float(0), file) : nil
+    }
+    let sets = try read(group + "sets", [n, k], .int32, Int32(0), file)
+    for row in 0..<n {
+      let set = sets[row * k..<(row + 1) * k]
+      let isAscending = zip(set, set.dropFirst()).allSatisfy { $0 < $1 }
+      guard isAscending, set.allSatisfy({ (0..<e).contains(Int($0)) }) else {
+        throw .invalid(
+          path: file.path, item: group + "sets",
+          expected: "\(k) different experts of \(e) in ascending order", found: "\(Array(set)) in row \(row)")
+      }
+    }
+    return LayerProfile(
+      layer: layer, experts: e, topK: k, tokens: try file.integer(attribute: "tokens", of: "layers/\(layer)"),
+      coactivation: try counts(group + "coactivation", [e, e], file), load: try counts(group + "load", [e], file),
+      sets: sets, weights: try read(group + "weights", [n, k], .float32, Float(0), file),
+      documents: try read(group + "documents", [n], .int32, Int32(0), file),
+      cosineSimilarity: try table("logit_similarity"), centeredSimilarity: try table("logit_similarity_centered"))
+  }
+
+  private static func counts(_ dataset: String, _ shape: [Int], _ file: HDF5Reader) throws(FileError) -> [Int64] {
+    let counts = try read(dataset, shape, .int64, Int64(0), file)
+    if let bad = counts.firstIndex(where: { $0 < 0 }) {
+      throw .invalid(
+        path: file.path, item: dataset, expected: "counts of 0 or more", found: "\(counts[bad]) at element \(bad)")
+    }
+    return counts
+  }
+
+  private static func write<T: BitwiseCopyable>(
+    _ values: [T], _ dataset: String, _ shape: [Int], _ type: ElementType, to file: borrowing HDF5Writer
+  ) throws(FileError) {
+    try values.withUnsafeBufferPointer { (values) throws(FileError) in
+      try file.write(dataset, shape: shape, type: type, bytes: UnsafeRawBufferPointer(values))
+    }
+  }
+
+  private static func read<T: BitwiseCopyable>(
+    _ dataset: String, _ shape: [Int], _ type: ElementType, _ zero: T, _ file: HDF5Reader
+  ) throws(FileError) -> [T] {
+    // The shape is checked before memory is taken: a damaged extent must not become an allocation of terabytes.
+    let info = try file.info(dataset)
+    guard info.shape == shape else {
+      throw .shape(path: file.path, item: info.path, expected: shape, found: info.shape)
+    }
+    var values = [T](repeating: zero, count: shape.reduce(1, *))
+    try values.withUnsafeMutableBufferPointer { (values) throws(FileError) in
+      try file.read(dataset, shape: shape, type: type, into: UnsafeMutableRawBufferPointer(values))
+    }
+    return values
+  }
+}

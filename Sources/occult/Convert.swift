@@ -1,0 +1,105 @@
+public import ArgumentParser
+public import Checkpoint
+import Training
+
+/// `occult convert`.
+struct Convert: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Copy a model between a Hugging Face folder and an HDF5 checkpoint.",
+    discussion: """
+      Formats are told from the paths: a name that ends in .h5 is a checkpoint, anything else a folder. Weights keep \
+      their bits unless --dtype asks for another type.
+
+      Examples:
+        occult convert OLMoE-1B-7B-0924 olmoe.h5 --verify
+        occult convert runs/quickstart/final.h5 my-model --dtype bfloat16
+      """)
+
+  @Argument(help: "A Hugging Face folder or a checkpoint (.h5).", completion: .file())
+  var source: String
+
+  @Argument(help: "The folder or checkpoint (.h5) to write.", completion: .file())
+  var destination: String
+
+  @Option(help: "Store all parameters as float32, bfloat16 or float16 (default: as they are).")
+  var dtype: StoredType?
+
+  @Option(
+    name: .customLong("hdf5-layout"), help: "chunked (checksummed, can be compressed) or mapped (default: chunked).")
+  var hdf5Layout: HDF5LayoutName?
+
+  @Option(help: "Compress a chunked checkpoint by gzip at this level, 1 to 9.")
+  var compress: Int?
+
+  @Option(help: "Experts in a folder: per_expert, as on the hub, or fused, as in transformers 5 (default: per_expert).")
+  var layout: HuggingFaceLayout?
+
+  @Option(help: "Largest safetensors file in a folder (default: 5GB).")
+  var maxShardSize: String?
+
+  @Flag(help: "Read both again and compare every parameter.")
+  var verify = false
+
+  @Flag(help: "Export a model with a device limit to a folder, which cannot hold the limit.")
+  var allowUnlimited = false
+
+  @Flag(help: "Replace a destination that exists.")
+  var overwrite = false
+
+  func validate() throws {
+    if let compress, !(1...9).contains(compress) {
+      throw ValidationError("--compress: expected a level in 1...9, found \(compress)")
+    }
+    if compress != nil, hdf5Layout == .mapped {
+      throw ValidationError("--compress: expected --hdf5-layout chunked, found mapped, which is never compressed")
+    }
+    if let maxShardSize, ByteSize.bytes(maxShardSize) == nil {
+      throw ValidationError("--max-shard-size: expected a size such as 5GB or 500MB, found '\(maxShardSize)'")
+    }
+    if ModelFiles.isHDF5(destination), layout != nil || maxShardSize != nil {
+      throw ValidationError("--layout, --max-shard-size: expected a folder to write, found '\(destination)'")
+    }
+    if !ModelFiles.isHDF5(destination), hdf5Layout != nil || compress != nil {
+      throw ValidationError("--hdf5-layout, --compress: expected a checkpoint (.h5) to write, found '\(destination)'")
+    }
+  }
+
+  func run() throws {
+    let conversion = Conversion(
+      source: source, destination: destination, dtype: dtype?.elementType,
+      weightLayout: hdf5Layout == .mapped ? .mapped : .chunked(deflate: compress), expertLayout: layout ?? .perExpert,
+      maximumShardBytes: maxShardSize.flatMap(ByteSize.bytes) ?? 5_000_000_000, verifies: verify,
+      allowsUnlimited: allowUnlimited, overwrites: overwrite)
+    let started = Clock.monotonic()
+    var line: ProgressLine?
+    let outcome = try conversion.run(program: Program.name) { done, total in
+      if line == nil { line = ProgressLine(label: "convert", total: total, unit: "tensors") }
+      line?.update(done)
+    }
+    line?.finish()
+    let verified = outcome.verified.map { ", \($0) verified" } ?? ""
+    print(
+      "\(destination): \(outcome.tensors) tensors, \(ByteSize.words(outcome.bytes))\(verified), "
+        + "\(fixed(Clock.monotonic() - started, 1)) s")
+  }
+}
+
+/// Types that weights can be stored as.
+enum StoredType: String, ExpressibleByArgument, CaseIterable {
+  case float32, bfloat16, float16
+
+  var elementType: ElementType {
+    switch self {
+    case .float32: .float32
+    case .bfloat16: .bfloat16
+    case .float16: .float16
+    }
+  }
+}
+
+/// How weights lie in a checkpoint.
+enum HDF5LayoutName: String, ExpressibleByArgument, CaseIterable {
+  case chunked, mapped
+}
+
+extension HuggingFaceLayout: ExpressibleByArgument {}

@@ -1,0 +1,53 @@
+import ArgumentParser
+import Checkpoint
+
+/// `occult inspect`.
+struct Inspect: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Say what is in a checkpoint, Hugging Face folder, profile, placement or trace.",
+    discussion: """
+      Examples:
+        occult inspect checkpoints/base.h5
+        occult inspect checkpoints/base.h5 --tensors
+        occult inspect placement.json --json
+      """)
+
+  @Argument(help: "The file or folder.", completion: .file())
+  var file: String
+
+  @Flag(help: "List every array with shape, type, layout and filters.")
+  var tensors = false
+
+  @OptionGroup var output: OutputOptions
+
+  func run() throws {
+    let inspection = try Inspection(file)
+    if output.json { return try OutputOptions.print(inspection) }
+    print("\(inspection.path): \(inspection.kind.words), \(ByteSize.words(inspection.diskBytes))\n")
+    print(TextTable(heads: ["", ""], rows: inspection.facts.map { [$0.name, $0.value] }).text)
+    for (title, shares) in [("role", inspection.roles), ("type", inspection.types)] where !shares.isEmpty {
+      let rows = shares.map { [$0.name, "\($0.tensors)", "\($0.elements)", ByteSize.words($0.bytes)] }
+      print("\n" + TextTable(heads: [title, ">tensors", ">parameters", ">bytes"], rows: rows).text)
+    }
+    if tensors || inspection.kind == .trace {
+      let rows = inspection.items.map {
+        [$0.name, "\($0.shape)", $0.type, $0.layout ?? "", $0.filters.joined(separator: ", ")]
+      }
+      print("\n" + TextTable(heads: ["name", "shape", "type", "layout", "filters"], rows: rows).text)
+    }
+  }
+}
+
+extension Inspection.Kind {
+  /// What it is, in words.
+  fileprivate var words: String {
+    switch self {
+    case .checkpoint: "an Occult checkpoint"
+    case .huggingFace: "a Hugging Face folder"
+    case .profile: "a collaboration profile"
+    case .placement: "a placement"
+    case .trace: "a trace"
+    case .hdf5: "an HDF5 file of another kind"
+    }
+  }
+}

@@ -1,0 +1,52 @@
+import ArgumentParser
+import Checkpoint
+import Foundation
+import Training
+
+/// `--json`, where a command prints a table.
+struct OutputOptions: ParsableArguments {
+  @Flag(help: "Print one JSON object instead of a table.")
+  var json = false
+
+  /// Prints a value as JSON.
+  static func print(_ value: some Encodable) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    Swift.print(String(decoding: try encoder.encode(value), as: UTF8.self))
+  }
+}
+
+/// Columns of text with aligned edges.
+struct TextTable {
+  /// Heads of the columns; those that begin with `>` are aligned to the right.
+  let heads: [String]
+  var rows: [[String]] = []
+
+  /// The lines, two spaces between columns.
+  var text: String {
+    let isRight = heads.map { $0.hasPrefix(">") }
+    let titles = zip(heads, isRight).map { $1 ? String($0.dropFirst()) : $0 }
+    let all = titles.allSatisfy(\.isEmpty) ? rows : [titles] + rows
+    let widths = titles.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
+    return all.map { row in
+      let cells = row.indices.map { column in
+        let padding = String(repeating: " ", count: widths[column] - row[column].count)
+        return isRight[column] ? padding + row[column] : row[column] + padding
+      }
+      return cells.joined(separator: "  ").replacing(/\ +$/, with: "")
+    }.joined(separator: "\n")
+  }
+}
+
+/// Text for standard error, where progress and warnings go.
+func note(_ text: String) {
+  FileHandle.standardError.write(Data((text + "\n").utf8))
+}
+
+/// A number with a fixed count of digits behind the point.
+func fixed(_ value: Double, _ digits: Int = 3) -> String { String(format: "%.\(digits)f", value) }
+
+/// A file that a command is about to write must not be there already, unless it may be replaced.
+func checkFree(_ path: String, overwrite: Bool) throws {
+  if !overwrite, FileManager.default.fileExists(atPath: path) { throw ConversionError.exists(path: path) }
+}
