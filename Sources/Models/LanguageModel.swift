@@ -11,6 +11,7 @@ public struct DecoderLayer: Module {
   /// The experts.
   public var mlp: MoELayer
 
+  /// Visits every parameter once, in the order of the checkpoint.
   public mutating func visit(
     _ path: ParameterPath, _ body: (ParameterPath, inout Tensor) throws -> Void
   ) rethrows {
@@ -76,6 +77,7 @@ public struct LanguageModel: Module {
   /// Logits of hidden states: `[tokens, hidden]` → `[tokens, vocabulary]`.
   public func logits(_ hidden: Tensor) -> Tensor { hidden.matMulTransposed(outputWeight) }
 
+  /// Visits every parameter once, in the order of the checkpoint.
   public mutating func visit(
     _ path: ParameterPath, _ body: (ParameterPath, inout Tensor) throws -> Void
   ) rethrows {

@@ -130,6 +130,7 @@ extension Tensor {
   ///   - dtype: How elements are encoded.
   ///   - body: Receives the memory, not initialised, and writes all of it.
   /// - Returns: The tensor, outside the graph.
+  /// - Throws: What `body` throws.
   public static func read<E: Error>(
     _ shape: [Int], dtype: DType, _ body: (UnsafeMutableRawBufferPointer) throws(E) -> Void
   ) throws(E) -> Tensor {

@@ -40,3 +40,17 @@ public enum Verification {
     return value
   }
 }
+
+extension ModelFiles {
+  /// CRC-32C of the configuration and every parameter's bytes, in the order of the module tree: identity of the weights.
+  ///
+  /// - Throws: ``FileError`` when a tensor cannot be read.
+  public func checksum() throws(FileError) -> UInt32 {
+    var crc = CRC32C()
+    for parameter in try inventory() {
+      try withBytes(parameter, as: parameter.type) { (bytes) throws(FileError) in crc.update(bytes) }
+    }
+    for byte in configuration.json.utf8 { withUnsafeBytes(of: byte) { crc.update($0) } }
+    return crc.value
+  }
+}

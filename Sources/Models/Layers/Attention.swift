@@ -51,6 +51,7 @@ public struct Attention: Module {
 
   private func clipped(_ x: Tensor) -> Tensor { clip.map { x.clamped(to: -$0...$0) } ?? x }
 
+  /// Visits every parameter once, in the order of the checkpoint.
   public mutating func visit(
     _ path: ParameterPath, _ body: (ParameterPath, inout Tensor) throws -> Void
   ) rethrows {

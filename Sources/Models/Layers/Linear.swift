@@ -12,6 +12,7 @@ public struct Linear: Module {
   /// - Returns: `[..., out]`.
   public func callAsFunction(_ x: Tensor) -> Tensor { x.matMulTransposed(weight) }
 
+  /// Visits every parameter once, in the order of the checkpoint.
   public mutating func visit(
     _ path: ParameterPath, _ body: (ParameterPath, inout Tensor) throws -> Void
   ) rethrows { try body(path["weight"], &weight) }
@@ -34,6 +35,7 @@ public struct RMSNorm: Module {
   /// - Returns: The same shape.
   public func callAsFunction(_ x: Tensor) -> Tensor { x.rmsNorm(weight, epsilon: epsilon) }
 
+  /// Visits every parameter once, in the order of the checkpoint.
   public mutating func visit(
     _ path: ParameterPath, _ body: (ParameterPath, inout Tensor) throws -> Void
   ) rethrows { try body(path["weight"], &weight) }

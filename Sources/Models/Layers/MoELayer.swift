@@ -11,6 +11,7 @@ public struct ExpertStack: Module {
   /// Number of experts.
   public var experts: Int { gateUp.shape[0] }
 
+  /// Visits every parameter once, in the order of the checkpoint.
   public mutating func visit(
     _ path: ParameterPath, _ body: (ParameterPath, inout Tensor) throws -> Void
   ) rethrows {
@@ -94,6 +95,7 @@ public struct MoELayer: Module {
     return LayerRouting(logits: logits, rule: rule, renormalization: renormalization, normalizesTopK: normalizesTopK)
   }
 
+  /// Visits every parameter once, in the order of the checkpoint.
   public mutating func visit(
     _ path: ParameterPath, _ body: (ParameterPath, inout Tensor) throws -> Void
   ) rethrows {

@@ -76,7 +76,7 @@ public struct FineTuning {
   ///
   /// - Parameters:
   ///   - mode: What to do with a folder that exists.
-  ///   - sinks: Further sinks beside the run folder's own, such as the console.
+  ///   - extra: Further sinks beside the run folder's own, such as the console.
   ///   - isStopRequested: Asked after every step.
   /// - Returns: How it ended, and the trained model.
   /// - Throws: ``RunFolderError``, ``TrainingError``, `FileError`, `MetricError`, `RoutingError`.

@@ -62,6 +62,8 @@ public struct RunFolder: Sendable, Equatable {
     case overwrite
     /// The run in it goes on.
     case resume
+    /// It is ready: somebody has prepared it.
+    case prepared
   }
 
   /// Steps that have a complete checkpoint, ascending.

@@ -1,0 +1,122 @@
+internal import Foundation
+internal import Text
+public import Training
+
+/// A study that cannot begin or go on.
+public enum StudyError: Error, Equatable, CustomStringConvertible {
+  /// The output folder holds something else.
+  case notAStudy(path: String)
+  /// The system refused.
+  case file(path: String, action: String, reason: String)
+  /// Several seeds are asked for.
+  case seeds(Int)
+  /// Learning rates are to be chosen on validation data that is not there.
+  case noValidation
+  /// A signal asked to stop.
+  case stopped(arm: String, step: Int)
+
+  /// The message for a person.
+  public var description: String {
+    switch self {
+    case .notAStudy(let path):
+      "\(path): expected a new folder or one of an earlier study, found other files; try another output=… or --overwrite"
+    case .file(let path, let action, let reason):
+      "\(path): expected to \(action), found '\(reason)'; try another folder"
+    case .seeds(let count):
+      "study.seeds: expected one seed, found \(count); try one study per seed: run.seed=… output=…"
+    case .noValidation:
+      "study.learning_rates: expected validation data to choose by, found none; try data.validation: 0.05"
+    case .stopped(let arm, let step):
+      "stopped in arm '\(arm)' after step \(step); the same command goes on from there"
+    }
+  }
+}
+
+/// The files of a study: profile, placement, one run folder an arm, one measurement a cell, and the results.
+struct StudyFolder {
+  let path: String
+
+  var profile: String { path + "/profile.h5" }
+  var placement: String { path + "/placement.json" }
+  var recipe: String { path + "/recipe.yaml" }
+  var comparison: String { path + "/comparison.json" }
+  var table: String { path + "/comparison.md" }
+  var report: String { path + "/report.html" }
+  private var marker: String { path + "/study.json" }
+
+  func arm(_ name: String) -> String { path + "/arms/" + name }
+  func cell(_ arm: String, _ limit: Int?) -> String {
+    path + "/cells/\(arm)-\(limit.map { "L\($0)" } ?? "unlimited").json"
+  }
+
+  /// Makes the folder ready; one of an earlier study is kept, so that what did not change is not done again.
+  func prepare(overwrite: Bool) throws(StudyError) {
+    let manager = FileManager.default
+    let contents = (try? manager.contentsOfDirectory(atPath: path)) ?? []
+    if overwrite {
+      do {
+        if manager.fileExists(atPath: path) { try manager.removeItem(atPath: path) }
+      } catch {
+        throw .file(path: path, action: "remove the old study", reason: error.localizedDescription)
+      }
+    } else if !contents.isEmpty, !manager.fileExists(atPath: marker) {
+      throw .notAStudy(path: path)
+    }
+    for folder in [path + "/arms", path + "/cells"] {
+      do {
+        try manager.createDirectory(atPath: folder, withIntermediateDirectories: true)
+      } catch {
+        throw .file(path: folder, action: "create the folder", reason: error.localizedDescription)
+      }
+    }
+    try write("{\"format\": \"occult-study\", \"version\": 1}\n", to: marker)
+  }
+
+  func write(_ text: String, to file: String) throws(StudyError) { try write(Data(text.utf8), to: file) }
+
+  func write(_ data: Data, to file: String) throws(StudyError) {
+    do {
+      try data.write(to: URL(fileURLWithPath: file), options: .atomic)
+    } catch {
+      throw .file(path: file, action: "write the file", reason: error.localizedDescription)
+    }
+  }
+
+  /// A result kept under the key of everything it depends on; nil when it is absent, damaged, or of another key.
+  func cached<T: Decodable>(_ file: String, key: String, as: T.Type) -> T? {
+    guard let data = FileManager.default.contents(atPath: file),
+      let kept = try? JSONDecoder().decode(Kept<T>.self, from: data), kept.key == key
+    else { return nil }
+    return kept.value
+  }
+
+  /// Keeps a result under its key.
+  func keep<T: Encodable>(_ value: T, key: String, in file: String) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys]
+    try write(try encoder.encode(Kept(key: key, value: value)), to: file)
+  }
+
+  private struct Kept<T> {
+    let key: String
+    let value: T
+  }
+}
+
+extension StudyFolder.Kept: Encodable where T: Encodable {}
+extension StudyFolder.Kept: Decodable where T: Decodable {}
+
+/// A key of everything that a result depends on.
+struct CacheKey {
+  private var hash = StableHash()
+
+  init(_ parts: String...) { for part in parts { hash.combine(part) } }
+
+  func adding(_ part: String) -> CacheKey {
+    var copy = self
+    copy.hash.combine(part)
+    return copy
+  }
+
+  var text: String { hash.hexadecimal }
+}
