@@ -1,9 +1,9 @@
 internal import Collaboration
-public import Checkpoint
+internal import Checkpoint
 internal import Foundation
-public import Models
+internal import Models
 internal import Tensors
-public import Text
+internal import Text
 public import Training
 
 /// A whole study: profile, placement with its proof, fine-tuning of every arm, the matrix of arms and limits, comparison.
@@ -79,7 +79,7 @@ public struct StudyRunner {
     for (part, report) in data.reports { console.say("\(part): \(report)") }
 
     let profile = profiled()
-    try ProfileFile.write(profile, to: folder.profile)
+    try ProfileFile.write(profile, to: folder.profile, program: program)
     let placement = try RoutingPlan.placement(recipe, model) { profile }
     try folder.write(placement.json, to: folder.placement)
     let contiguous = try Placement(profile, devices: placement.devices, method: .contiguous)
