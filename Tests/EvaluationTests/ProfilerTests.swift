@@ -32,7 +32,7 @@ import Testing
     }
     let limit = RoutingOverrides(devices: 4, deviceLimit: .devices(1))
     if let settings = try limit.settings(over: nil, model.configuration) { try model.apply(settings) }
-    let limited = ModelProfiler.profile(model, documents: documents, data: "test", keepsLimit: true)
+    let limited = ModelProfiler.profile(model, documents: documents, data: "test", batchTokens: 16, keepsLimit: true)
     #expect(limited.layers[0].coactivation == profile.layers[0].coactivation)
     #expect(limited.layers[0].weights == profile.layers[0].weights)
     #expect(limited.layers[1].cosineSimilarity != profile.layers[1].cosineSimilarity)
