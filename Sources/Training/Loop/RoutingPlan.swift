@@ -61,11 +61,15 @@ public enum RoutingPlan {
   /// - Parameters:
   ///   - recipe: Its `routing` section.
   ///   - configuration: The model's sizes.
+  /// - Returns: The rule of a layer under a placement of equal groups, which knows ρ and whether it prunes at all.
   /// - Throws: `RoutingError` when devices and experts do not divide or the limit leaves too few experts.
-  public static func check(_ recipe: Recipe, _ configuration: ModelConfiguration) throws(RoutingError) {
+  @discardableResult
+  public static func check(_ recipe: Recipe, _ configuration: ModelConfiguration) throws(RoutingError) -> RoutingRule {
     let (experts, devices) = (configuration.experts, recipe.routing.devices)
-    guard let policy = RoutingPolicy(rawValue: recipe.routing.policy.rawValue) else { return }
-    _ = try RoutingRule(
+    guard let policy = RoutingPolicy(rawValue: recipe.routing.policy.rawValue) else {
+      preconditionFailure("RoutingPlan: policies of recipes and of Collaboration differ")
+    }
+    return try RoutingRule(
       experts: experts, topK: configuration.topK,
       placement: PlacementMethod.contiguous(experts: experts, devices: max(1, min(devices, experts))), devices: devices,
       policy: policy, deviceLimit: recipe.routing.deviceLimit, epsilon: recipe.routing.epsilon)
