@@ -9,7 +9,7 @@ struct Occult: AsyncParsableCommand {
     abstract: "Collaboration-pruning fine-tuning of Mixture-of-Experts language models.",
     version: Program.version,
     subcommands: [
-      Convert.self, Inspect.self, Trace.self,
+      Finetune.self, Convert.self, Inspect.self, DataCommand.self, Trace.self, Recipes.self,
     ])
 
   /// Errors of the libraries are complete sentences: they are printed as they are, without a prefix.

@@ -17,14 +17,7 @@ public enum RoutingPlan {
     let (routing, configuration) = (recipe.routing, model.configuration)
     switch routing.placement {
     case .file(let path):
-      let placement = try Placement(path: path)
-      guard placement.experts == configuration.experts else {
-        throw .size(
-          file: path, layer: placement.layers.first?.layer ?? 0, expected: configuration.experts,
-          found: placement.experts)
-      }
-      for layer in 0..<configuration.layers { _ = try placement.expertDevice(layer: layer, file: path) }
-      return placement
+      return try placement(try Placement(path: path), configuration, file: path)
     case .method(let name):
       guard let method = PlacementMethod(rawValue: name.rawValue) else {
         preconditionFailure("RoutingPlan: placement methods of recipes and of Collaboration differ")
@@ -37,6 +30,26 @@ public enum RoutingPlan {
         profile(), devices: routing.devices, method: method,
         options: PlacementOptions(seed: UInt64(recipe.run.seed), loadCap: routing.loadCap))
     }
+  }
+
+  /// A placement from a file, checked against a model.
+  ///
+  /// - Parameters:
+  ///   - placement: What the file holds.
+  ///   - configuration: The model's sizes.
+  ///   - file: Its path, for messages.
+  /// - Returns: The same placement.
+  /// - Throws: `PlacementError` when sizes do not fit or a layer is missing.
+  static func placement(
+    _ placement: Placement, _ configuration: ModelConfiguration, file: String
+  ) throws(PlacementError) -> Placement {
+    guard placement.experts == configuration.experts else {
+      throw .size(
+        file: file, layer: placement.layers.first?.layer ?? 0, expected: configuration.experts,
+        found: placement.experts)
+    }
+    for layer in 0..<configuration.layers { _ = try placement.expertDevice(layer: layer, file: file) }
+    return placement
   }
 
   /// Placement and limit together, checked against the model.

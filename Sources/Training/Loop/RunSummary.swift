@@ -1,3 +1,5 @@
+internal import Foundation
+
 /// `summary.json`: what a run did, in numbers.
 public struct RunSummary: Codable, Sendable, Equatable {
   /// Name and version of the program.
@@ -22,4 +24,16 @@ public struct RunSummary: Codable, Sendable, Equatable {
   public var trainedParameters: [String: Int]
   /// Last validation loss in nats per token; nil without validation data.
   public var validationLoss: Double?
+}
+
+extension RunSummary {
+  /// Reads what a finished run has written.
+  ///
+  /// - Parameter path: `summary.json`.
+  /// - Throws: `DecodingError`, or what reading a file throws.
+  public init(path: String) throws {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    self = try decoder.decode(RunSummary.self, from: Data(contentsOf: URL(fileURLWithPath: path)))
+  }
 }

@@ -31,6 +31,15 @@ public struct TrainingData: Sendable {
     public static let profile = Parts(rawValue: 4)
   }
 
+  /// Documents that are tokenised already, nothing to test or to profile.
+  ///
+  /// - Parameters:
+  ///   - train: What is trained on.
+  ///   - validation: What is measured during training.
+  public init(train: [TokenizedDocument], validation: [TokenizedDocument] = []) {
+    (self.train, self.validation, test, retention, profile, reports) = (train, validation, [], [], [], [])
+  }
+
   /// Reads and tokenises the data of a recipe.
   ///
   /// - Parameters:
