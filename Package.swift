@@ -64,6 +64,7 @@ let package = Package(
       dependencies: ["Training", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
       exclude: ["check_tensorboard.py"], swiftSettings: strict),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"], swiftSettings: strict),
+    .testTarget(name: "OccultTests", dependencies: ["occult", "Checkpoint"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )
