@@ -1,7 +1,7 @@
 import ArgumentParser
 import Checkpoint
 import Collaboration
-import Evaluation
+import Models
 import Text
 import Training
 
@@ -84,7 +84,7 @@ struct Profile: ParsableCommand {
     let profiler = ModelProfiler(try files.model(overriding: routingOptions.overrides).model)
     let tokens = documents.reduce(0) { $0 + $1.tokens.count }
     let line = ProgressLine(label: "profile", total: tokens, unit: "tokens")
-    let profile = try profiler.profile(documents, data: text.joined(separator: ", ")) { line.update($0) }
+    let profile = try profiler.profile(documents.map { ($0.id, $0.tokens) }, data: text.joined(separator: ", ")) { line.update($0) }
     line.finish()
     return profile
   }

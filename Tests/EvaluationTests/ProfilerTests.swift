@@ -17,7 +17,7 @@ import Text
       return TokenizedDocument(tokens: tokens, hasLoss: tokens.map { _ in true }, id: id * 10, source: "t")
     }
     var told: [Int] = []
-    let profile = try ModelProfiler(model, batchTokens: 16).profile(documents, data: "test") { told.append($0) }
+    let profile = try ModelProfiler(model, batchTokens: 16).profile(documents.map { ($0.id, $0.tokens) }, data: "test") { told.append($0) }
     #expect(told == [15, 24, 34, 45])
     #expect(profile.modelType == "olmoe" && profile.tokens == 45 && profile.layers.map(\.layer) == [0, 1])
     for (index, layer) in profile.layers.enumerated() {
@@ -36,7 +36,7 @@ import Text
     }
     let limit = RoutingOverrides(devices: 4, deviceLimit: .devices(1))
     if let settings = try limit.settings(over: nil, model.configuration) { try model.apply(settings) }
-    let limited = try ModelProfiler(model).profile(documents, data: "test")
+    let limited = try ModelProfiler(model).profile(documents.map { ($0.id, $0.tokens) }, data: "test")
     #expect(limited.layers[0].coactivation == profile.layers[0].coactivation)
   }
 
@@ -44,7 +44,7 @@ import Text
     let model = try ModelFiles(opening: TraceTests.folder).model()
     let tokens = (0..<200).map { Int32(($0 * 37) % 512) }
     let document = TokenizedDocument(tokens: tokens, hasLoss: tokens.map { _ in true }, id: 0, source: "t")
-    let profile = try ModelProfiler(model).profile([document], data: "test")
+    let profile = try ModelProfiler(model).profile([(document.id, document.tokens)], data: "test")
     let placement = try Placement(profile, devices: 4, method: .refined)
     let summary = try PlacementSummary(placement, method: .refined, profile: profile)
     #expect(summary.layers.map(\.predicted) == placement.layers.map(\.predicted))
