@@ -50,6 +50,7 @@ let package = Package(
       dependencies: [
         "Evaluation", "Training", "Checkpoint", "Text", "Models", "Collaboration", "Tensors",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),
 
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels"], swiftSettings: strict),

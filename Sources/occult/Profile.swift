@@ -87,11 +87,11 @@ struct Profile: ParsableCommand {
     ).documents(upTo: maxTokens)
     let tokens = documents.reduce(0) { $0 + $1.tokens.count }
     let line = ProgressLine(label: "profile", total: tokens, unit: "tokens")
-    let profile = ModelProfiler.profile(
-      try files.model(overriding: routingOptions.overrides).model, documents: documents.map(\.tokens),
-      data: text.joined(separator: ", "), recordedLimit: recorded,
-      keepsLimit: routingOptions.overrides.deviceLimit != nil
-    ) { line.update($0) }
+    let profiler = ModelProfiler(
+      try files.model(overriding: routingOptions.overrides).model, recordedLimit: recorded)
+    let profile = try profiler.profile(documents.map { ($0.id, $0.tokens) }, data: text.joined(separator: ", ")) {
+      line.update($0)
+    }
     line.finish()
     return profile
   }

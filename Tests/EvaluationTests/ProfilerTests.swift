@@ -11,38 +11,39 @@ import Testing
   /// that the first layer makes.
   @Test func countsWhatTheRoutersChoose() throws {
     var model = try ModelFiles(opening: TraceTests.folder).model()
-    let documents = (0..<5).map { id in (0..<7 + id).map { Int32(($0 * 37 + id * 101) % 512) } }
+    let documents = (0..<5).map { id in
+      (id: id * 10, tokens: (0..<7 + id).map { Int32(($0 * 37 + id * 101) % 512) })
+    }
     var told: [Int] = []
-    let profile = ModelProfiler.profile(model, documents: documents, data: "test", batchTokens: 16) { told.append($0) }
+    let profile = try ModelProfiler(model, batchTokens: 16).profile(documents, data: "test") { told.append($0) }
     #expect(told == [15, 24, 34, 45])
     #expect(profile.modelType == "olmoe" && profile.tokens == 45 && profile.layers.map(\.layer) == [0, 1])
     for (index, layer) in profile.layers.enumerated() {
       var load = [Int64](repeating: 0, count: 8)
       var sets: [Int32] = []
       for document in documents {
-        let routing = model(TokenBatch(sequences: [document])).routing[index]
+        let routing = model(TokenBatch(sequences: [document.tokens])).routing[index]
         for expert in routing.chosen { load[Int(expert)] += 1 }
         for start in stride(from: 0, to: routing.chosen.count, by: 2) {
           sets += routing.chosen[start..<start + 2].sorted()
         }
       }
       #expect(layer.load == load && layer.sets == sets)
-      #expect(layer.documents.first == 0 && layer.documents.last == 4)
+      #expect(layer.documents.first == 0 && layer.documents.last == 40)
       #expect(layer.cosineSimilarity?[9] == 1 && layer.centeredSimilarity != nil)
     }
     let limit = RoutingOverrides(devices: 4, deviceLimit: .devices(1))
     if let settings = try limit.settings(over: nil, model.configuration) { try model.apply(settings) }
-    let limited = ModelProfiler.profile(model, documents: documents, data: "test", batchTokens: 16, keepsLimit: true)
+    let limited = try ModelProfiler(model, batchTokens: 16).profile(documents, data: "test")
     #expect(limited.layers[0].coactivation == profile.layers[0].coactivation)
     #expect(limited.layers[0].weights == profile.layers[0].weights)
     #expect(limited.layers[1].cosineSimilarity != profile.layers[1].cosineSimilarity)
-    #expect(ModelProfiler.profile(model, documents: documents, data: "test", batchTokens: 16) == profile)
   }
 
   @Test func summariesCompareWithContiguous() throws {
     let model = try ModelFiles(opening: TraceTests.folder).model()
     let tokens = (0..<200).map { Int32(($0 * 37) % 512) }
-    let profile = ModelProfiler.profile(model, documents: [tokens], data: "test")
+    let profile = try ModelProfiler(model).profile([(id: 0, tokens: tokens)], data: "test")
     let placement = try Placement(profile, devices: 4, method: .refined)
     let summary = try PlacementSummary(placement, method: .refined, profile: profile)
     #expect(summary.layers.map(\.predicted) == placement.layers.map(\.predicted))
