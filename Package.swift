@@ -50,6 +50,7 @@ let package = Package(
       dependencies: [
         "Evaluation", "Training", "Checkpoint", "Text", "Models", "Collaboration", "Tensors",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),
 
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels"], swiftSettings: strict),
@@ -65,6 +66,7 @@ let package = Package(
       dependencies: ["Training", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
       exclude: ["check_tensorboard.py"], swiftSettings: strict),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"], swiftSettings: strict),
+    .testTarget(name: "OccultTests", dependencies: ["occult", "Checkpoint"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )

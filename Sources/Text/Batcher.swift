@@ -55,7 +55,12 @@ public struct Batcher: Sendable {
   }
 
   /// Number of batches in an epoch; with packing it differs from epoch to epoch.
-  public func batchCount(epoch: Int) -> Int { plan(epoch).count }
+  public func batchCount(epoch: Int) -> Int {
+    if let known = plans.counts.withLock({ $0[epoch] }) { return known }
+    let count = plan(epoch).count
+    plans.counts.withLock { $0[epoch] = count }
+    return count
+  }
 
   /// Number of batches in the first epochs.
   public func stepCount(epochs: Int) -> Int { (0..<epochs).reduce(0) { $0 + batchCount(epoch: $1) } }
@@ -113,9 +118,10 @@ extension Batcher {
   /// Batches of sequences of indices into `documents`.
   fileprivate typealias Plan = [[[Int]]]
 
-  /// The last plans; an epoch is asked for batch by batch.
+  /// The last plans, since an epoch is asked for batch by batch, and the sizes of all, which place a step in its epoch.
   private final class PlanCache: Sendable {
     let recent = Mutex<[(epoch: Int, plan: Plan)]>([])
+    let counts = Mutex<[Int: Int]>([:])
     static let most = 3
   }
 

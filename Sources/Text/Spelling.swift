@@ -1,13 +1,13 @@
 /// Finds what a mistyped word was meant to be.
 public enum Spelling {
-  /// The candidate that is nearest to a word, `nil` where none is near: at most a third of the letters differ.
+  /// The candidate that is nearest to a word, `nil` where none is near: at most a third of the letters differ, or one.
   ///
   /// Ties go to the earlier candidate. Case and the choice of `-` or `_` do not count.
   public static func nearest(to word: String, in candidates: some Sequence<String>) -> String? {
     var best: (candidate: String, distance: Int)?
     for candidate in candidates {
       let distance = distance(normal(word), normal(candidate))
-      if distance * 3 <= max(word.count, candidate.count), distance < best?.distance ?? .max {
+      if distance <= max(1, max(word.count, candidate.count) / 3), distance < best?.distance ?? .max {
         best = (candidate, distance)
       }
     }

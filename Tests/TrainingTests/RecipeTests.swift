@@ -230,10 +230,4 @@ import Testing
     #expect(issues == [])
     #expect(again?["key"]?.string == text)
   }
-
-  @Test(arguments: [("kitten", "sitting", 3), ("abcd", "acbd", 1), ("", "abc", 3), ("Same", "same", 0)])
-  func editDistance(a: String, b: String, distance: Int) {
-    #expect(EditDistance.between(a, b) == distance)
-    #expect(EditDistance.between(b, a) == distance)
-  }
 }

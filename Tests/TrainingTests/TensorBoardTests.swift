@@ -10,13 +10,6 @@ import Testing
     return stride(from: 0, to: digits.count, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
   }
 
-  /// - Source: the check value of CRC-32C in RFC 3720, B.4, and the catalogue of CRCs.
-  @Test func checksumOfTheCheckString() {
-    #expect(CRC32C.checksum(Array("123456789".utf8)) == 0xE306_9283)
-    #expect(CRC32C.checksum([UInt8](repeating: 0, count: 32)) == 0x8A91_36AA)
-    #expect(CRC32C.checksum([]) == 0)
-  }
-
   /// A whole record as TensorFlow's writer frames it.
   @Test func recordOfTheFirstEvent() {
     let payload = bytes("09 0000000000000000 1a0d") + Array("brain.Event:2".utf8)

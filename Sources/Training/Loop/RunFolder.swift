@@ -10,6 +10,8 @@ public enum RunFolderError: Error, Equatable, CustomStringConvertible {
   case changed(path: String, keys: [String])
   /// The system refused.
   case system(path: String, action: String, reason: String)
+  /// `--overwrite` on something that no run has written.
+  case notARun(path: String)
   /// The data, and with it the order of batches, is not what the run was trained on.
   case otherData(path: String, expected: String, found: String)
 
@@ -20,7 +22,9 @@ public enum RunFolderError: Error, Equatable, CustomStringConvertible {
       "\(path): expected a new folder, found one that exists; try --resume to go on, --overwrite to begin anew, or another "
         + "output=…"
     case .nothingToResume(let path, let found):
-      "\(path): expected a run to resume, found \(found); try without --resume"
+      "\(path): expected a run to resume, found \(found); try without --resume, with --overwrite if the folder exists"
+    case .notARun(let path):
+      "\(path): expected an earlier run to overwrite, found something else; try another output=…, or remove it yourself"
     case .changed(let path, let keys):
       "\(path): expected the recipe that the run began with, found changes:\n  " + keys.joined(separator: "\n  ")
         + "\ntry the old values, or another output=… for a new run"
@@ -75,22 +79,42 @@ public struct RunFolder: Sendable, Equatable {
     }.sorted()
   }
 
-  /// Makes the folder ready.
+  /// Whether a run may use the folder, without touching it.
   ///
   /// - Parameter mode: What to do where it exists.
   /// - Throws: ``RunFolderError``.
-  public func prepare(_ mode: Mode) throws(RunFolderError) {
+  public func check(_ mode: Mode) throws(RunFolderError) {
     let manager = FileManager.default
-    let exists = manager.fileExists(atPath: path)
+    var isFolder: ObjCBool = false
+    let exists = manager.fileExists(atPath: path, isDirectory: &isFolder)
     switch mode {
     case .new where exists: throw .exists(path: path)
     case .resume where savedSteps().isEmpty:
       throw .nothingToResume(path: path, found: exists ? "no checkpoint in it" : "nothing there")
     case .overwrite where exists:
+      // A mistyped output must not cost somebody's files.
+      let contents = (try? manager.contentsOfDirectory(atPath: path)) ?? []
+      guard isFolder.boolValue, contents.isEmpty || contents.contains("checkpoints") else { throw .notARun(path: path) }
+    default: break
+    }
+    var ancestor = URL(fileURLWithPath: path)
+    while !manager.fileExists(atPath: ancestor.path), ancestor.path != "/" { ancestor.deleteLastPathComponent() }
+    guard access(ancestor.path, W_OK | X_OK) == 0 else {
+      throw .system(path: path, action: "write here", reason: String(cString: strerror(errno)))
+    }
+  }
+
+  /// Makes the folder ready.
+  ///
+  /// - Parameter mode: What to do where it exists.
+  /// - Throws: ``RunFolderError``.
+  public func prepare(_ mode: Mode) throws(RunFolderError) {
+    try check(mode)
+    let manager = FileManager.default
+    if mode == .overwrite, manager.fileExists(atPath: path) {
       do { try manager.removeItem(atPath: path) } catch {
         throw .system(path: path, action: "remove the old run", reason: error.localizedDescription)
       }
-    default: break
     }
     do {
       try manager.createDirectory(atPath: checkpoints, withIntermediateDirectories: true)
@@ -113,10 +137,14 @@ public struct RunFolder: Sendable, Equatable {
     }
   }
 
-  /// Removes checkpoints but the newest `keep`.
+  /// Removes checkpoints but the newest `keep`, and what a killed writer left of one.
   public func rotate(keep: Int) {
     for step in savedSteps().dropLast(max(keep, 1)) {
       try? FileManager.default.removeItem(atPath: checkpoint(step: step))
+    }
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: checkpoints)) ?? []
+    for name in names where name.hasSuffix(".h5.tmp") {
+      try? FileManager.default.removeItem(atPath: checkpoints + "/" + name)
     }
   }
 }

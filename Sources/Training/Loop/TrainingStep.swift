@@ -4,26 +4,31 @@ public import Text
 
 /// A run that went wrong in its arithmetic: which step, and what first.
 public enum TrainingError: Error, Equatable, CustomStringConvertible {
-  /// The loss is infinite or not a number.
-  case loss(step: Int, term: String, value: String)
+  /// The loss is infinite or not a number; `parameter` is the first that is not finite, or else has the largest element.
+  case loss(step: Int, term: String, value: String, parameter: String)
   /// A gradient is infinite or not a number.
   case gradient(step: Int, parameter: String)
+  /// A weight is infinite or not a number after the step.
+  case weight(step: Int, parameter: String)
   /// No batch has a token to learn from.
   case noTargets(step: Int)
 
   /// The message for a person.
   public var description: String {
     switch self {
-    case .loss(let step, let term, let value):
-      "step \(step): \(term): expected a finite loss, found \(value); try a lower optimizer.learning_rate or "
-        + "optimizer.clip, or resume from the last checkpoint"
+    case .loss(let step, let term, let value, let parameter):
+      "step \(step): \(term): expected a finite loss, found \(value), first parameter to look at \(parameter); "
+        + Self.advice
     case .gradient(let step, let parameter):
-      "step \(step): \(parameter): expected a finite gradient, found NaN or infinity; try a lower "
-        + "optimizer.learning_rate or optimizer.clip, or resume from the last checkpoint"
+      "step \(step): \(parameter): expected a finite gradient, found NaN or infinity; \(Self.advice)"
+    case .weight(let step, let parameter):
+      "step \(step): \(parameter): expected finite weights, found NaN or infinity; \(Self.advice)"
     case .noTargets(let step):
       "step \(step): expected tokens to learn from, found none; try data.loss_on: all or a larger data.max_tokens"
     }
   }
+
+  private static let advice = "try a lower optimizer.learning_rate or optimizer.clip; earlier checkpoints are intact"
 }
 
 /// What is minimised besides cross-entropy.
@@ -108,19 +113,31 @@ public struct TrainingStep {
         total = total + loss * Float(terms.zCoefficient * parts)
       }
       losses.total += Double(total.scalar)
-      try check(losses, step)
+      try check(losses, model, step)
       gradients.add(total.gradients())
     }
     return (losses, gradients)
   }
 
-  private func check(_ losses: StepLosses, _ step: Int) throws(TrainingError) {
+  private func check(_ losses: StepLosses, _ model: LanguageModel, _ step: Int) throws(TrainingError) {
     for (term, value) in [
       ("cross-entropy", losses.crossEntropy), ("auxiliary loss", losses.auxiliary ?? 0), ("z-loss", losses.z ?? 0),
       ("total loss", losses.total),
     ] where !value.isFinite {
-      throw .loss(step: step, term: term, value: "\(value)")
+      throw .loss(step: step, term: term, value: "\(value)", parameter: suspect(in: model))
     }
+  }
+
+  /// The first parameter that is not finite, or else the one with the largest element; ties to the first.
+  private func suspect(in model: LanguageModel) -> String {
+    var worst = (magnitude: Float(-1), name: "")
+    model.forEachParameter { path, parameter in
+      let magnitude = parameter.elements.reduce(Float(0)) { largest, value in
+        value.isFinite ? max(largest, abs(value)) : .infinity
+      }
+      if magnitude > worst.magnitude { worst = (magnitude, path.name) }
+    }
+    return worst.name
   }
 }
 

@@ -1,3 +1,4 @@
+internal import Checkpoint
 internal import Foundation
 internal import SwiftProtobuf
 
@@ -103,7 +104,13 @@ public final class TensorBoardSink: MetricSink {
   /// Frames a payload.
   static func record(_ payload: [UInt8]) -> [UInt8] {
     let length = bytes(UInt64(payload.count))
-    return length + bytes(CRC32C.masked(length)) + payload + bytes(CRC32C.masked(payload))
+    return length + bytes(maskedChecksum(length)) + payload + bytes(maskedChecksum(payload))
+  }
+
+  /// Rotated and shifted, as record files store it, so that a checksum of data holding checksums stays meaningful.
+  private static func maskedChecksum(_ bytes: [UInt8]) -> UInt32 {
+    let crc = CRC32C.checksum(bytes)
+    return ((crc >> 15) | (crc << 17)) &+ 0xA282_EAD8
   }
 
   private static func bytes(_ value: some FixedWidthInteger) -> [UInt8] {

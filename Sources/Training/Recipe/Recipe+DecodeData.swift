@@ -1,3 +1,5 @@
+internal import Text
+
 extension Recipe {
   static func decodeData(_ section: RecipeSection) -> Datasets {
     var data = Datasets(train: decodeSources(section, "train"))
@@ -76,7 +78,7 @@ extension Recipe {
       let key = section.path(of: "column_map") + "." + entry.key
       if !format.columns.contains(entry.key) {
         let list = format.columns.joined(separator: ", ")
-        let nearest = EditDistance.nearest(to: entry.key, in: format.columns).map { "; did you mean '\($0)'?" } ?? ""
+        let nearest = Spelling.nearest(to: entry.key, in: format.columns).map { "; did you mean '\($0)'?" } ?? ""
         section.reader.report(
           key, entry.position, "expected a column of \(format.rawValue) (\(list)), found '\(entry.key)'\(nearest)")
       } else if let name = entry.value.string, !name.isEmpty {

@@ -1,3 +1,5 @@
+internal import Text
+
 extension Recipe {
   /// `study`: what `occult study` compares; other commands do not read it.
   public struct Study: Sendable, Equatable {
@@ -59,7 +61,7 @@ extension Recipe {
   public func arm(_ name: String) throws(RecipeError) -> Recipe {
     guard let arm = study.arms.first(where: { $0.name == name }) else {
       let names = study.arms.map(\.name)
-      let hint = EditDistance.nearest(to: name, in: names).map { "; did you mean '\($0)'?" } ?? ""
+      let hint = Spelling.nearest(to: name, in: names).map { "; did you mean '\($0)'?" } ?? ""
       let message = "expected one of \(names.joined(separator: ", ")), found '\(name)'\(hint)"
       throw RecipeError([.init(position: .resolved, key: "study.arms", message: message)])
     }

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Text
 
 /// Paths of a recipe: where they start, whether they exist, whether held-out files are held out.
 enum RecipeFiles {
@@ -33,14 +34,8 @@ enum RecipeFiles {
 
   /// The files that `pattern` names, sorted by their bytes; without `*`, `?` and `[` itself, whether it exists or not.
   static func expand(_ pattern: String) -> [String] {
-    // A file whose name has such a character is taken as it stands.
-    if !pattern.contains(where: { "*?[".contains($0) }) || isFile(pattern) == true { return [pattern] }
-    var result = glob_t()
-    defer { globfree(&result) }
-    guard glob(pattern, GLOB_NOSORT, nil, &result) == 0, let paths = result.gl_pathv else { return [] }
-    return (0..<Int(result.gl_pathc)).compactMap { paths[$0].map { String(cString: $0) } }
-      .filter { isFile($0) == true }
-      .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    if !pattern.contains(where: { "*?[".contains($0) }) { return [pattern] }
+    return (try? DataSource(paths: [pattern], format: .text).files()) ?? []
   }
 
   /// `true` for a file, `false` for a folder, `nil` for nothing.
@@ -53,7 +48,7 @@ enum RecipeFiles {
   /// The file in the same folder with the most similar name.
   static func nearest(to path: String) -> String? {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder(of: path))) ?? []
-    return EditDistance.nearest(to: name(of: path), in: names.sorted())
+    return Spelling.nearest(to: name(of: path), in: names.sorted())
   }
 
   static func checkModel(_ written: String, in section: RecipeSection) {

@@ -1,3 +1,5 @@
+internal import Text
+
 /// A change to a recipe: `key=value`, or `~key` to remove a key.
 struct RecipeOverride: Sendable {
   /// The dotted key, split at its dots.
@@ -96,7 +98,7 @@ extension RecipeNode {
   private static func nothingToRemove(
     _ change: RecipeOverride, entries: [Entry], name: String, prefix: String
   ) -> RecipeError.Issue {
-    let nearest = EditDistance.nearest(to: name, in: entries.map(\.key))
+    let nearest = Spelling.nearest(to: name, in: entries.map(\.key))
     let hint = nearest.map { "; did you mean '\(prefix.isEmpty ? $0 : prefix + "." + $0)'?" } ?? ""
     return .init(
       position: change.position, key: change.path.joined(separator: "."),

@@ -1,3 +1,5 @@
+internal import Text
+
 /// What the sections of one recipe share while they are read: the issues found so far, the keys that exist, and the
 /// folders that paths start from. It lives for one decoding and never leaves its thread.
 final class RecipeReader {
@@ -53,7 +55,7 @@ final class RecipeReader {
       let full = item.section.isEmpty ? item.key : item.section + "." + item.key
       let siblings = knownKeys.filter { Self.parent(of: $0) == item.section }
       let suggestion =
-        EditDistance.nearest(to: full, in: siblings.filter { Self.isNear($0, full) })
+        Spelling.nearest(to: full, in: siblings.filter { Self.isNear($0, full) })
         ?? knownKeys.first { Self.name(of: $0) == item.key } ?? Self.foreignNames[item.key]
         ?? knownKeys.first { Self.isNear($0, full) }
       let hint =
@@ -65,7 +67,7 @@ final class RecipeReader {
   }
 
   private static func isNear(_ candidate: String, _ word: String) -> Bool {
-    EditDistance.nearest(to: name(of: word), in: [name(of: candidate)]) != nil
+    Spelling.nearest(to: name(of: word), in: [name(of: candidate)]) != nil
   }
 
   private static func parent(of key: String) -> String {

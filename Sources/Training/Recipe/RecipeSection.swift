@@ -1,3 +1,5 @@
+internal import Text
+
 /// A map of a recipe while it is read. Every getter names one key, reports what is wrong with it and returns the default
 /// then, so that reading goes on and finds the rest. `finish` reports keys that no getter named.
 final class RecipeSection {
@@ -129,7 +131,7 @@ final class RecipeSection {
     if let text = node.string, planned.contains(text) {
       return report(key, "\(text): not supported yet by this version; use \(list)")
     }
-    let nearest = node.string.flatMap { EditDistance.nearest(to: $0, in: words) }
+    let nearest = node.string.flatMap { Spelling.nearest(to: $0, in: words) }
     report(key, "expected \(list), found \(node.found)" + (nearest.map { "; did you mean '\($0)'?" } ?? ""))
   }
 

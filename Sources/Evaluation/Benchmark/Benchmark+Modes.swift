@@ -1,0 +1,104 @@
+internal import Models
+internal import Tensors
+internal import Text
+internal import Training
+
+/// Measures training, prefill and decoding of a random model.
+public struct Benchmark: Sendable {
+  /// Sizes.
+  public let shape: BenchmarkShape
+  /// Timed repetitions.
+  public let steps: Int
+  /// Repetitions before them.
+  public let warmup: Int
+  /// Seed of weights and tokens.
+  public let seed: UInt64
+
+  /// A measurement.
+  ///
+  /// - Parameters:
+  ///   - shape: Sizes.
+  ///   - steps: Timed repetitions, at least one.
+  ///   - warmup: Repetitions before them.
+  ///   - seed: Of weights and tokens.
+  public init(_ shape: BenchmarkShape, steps: Int, warmup: Int, seed: UInt64 = 0) {
+    precondition(steps > 0 && warmup >= 0, "Benchmark: \(steps) steps after \(warmup)")
+    (self.shape, self.steps, self.warmup, self.seed) = (shape, steps, warmup, seed)
+  }
+
+  /// Full training steps: forward with the balance loss, backward, AdamW over all parameters.
+  ///
+  /// - Parameter progress: Told the repetitions done, warm-up included.
+  /// - Returns: Tokens of the batch a second.
+  /// - Throws: `ConfigurationError` for an impossible shape, `TrainingError` when a loss is not finite.
+  public func train(progress: (Int) -> Void = { _ in }) throws -> BenchmarkReport {
+    var model = try shape.model(seed: seed)
+    model.train(Set(Role.allCases))
+    var optimizer = AdamW(learningRate: 1e-4, weightDecay: 0.1)
+    let step = TrainingStep(terms: LossTerms(auxiliary: .hf, auxiliaryCoefficient: 0.01))
+    let documents = shape.tokens(shape.sequence, seed: seed).enumerated().map { id, tokens in
+      [TokenizedDocument(tokens: tokens, hasLoss: tokens.map { _ in true }, id: id, source: "random")]
+    }
+    let batch = Batch(sequences: documents)
+    var number = 0
+    let rates = try measure(progress) {
+      number += 1
+      let begun = Clock.monotonic()
+      let gradients = try step(model, [batch], step: number).gradients
+      optimizer.update(&model, gradients)
+      return Double(batch.tokens.count) / (Clock.monotonic() - begun)
+    }
+    return BenchmarkReport("train", shape, model, rates: rates)
+  }
+
+  /// Whole sequences, with logits at every position.
+  ///
+  /// - Parameter progress: Told the repetitions done, warm-up included.
+  /// - Returns: Tokens a second.
+  /// - Throws: `ConfigurationError` for an impossible shape.
+  public func prefill(progress: (Int) -> Void = { _ in }) throws -> BenchmarkReport {
+    let model = try shape.model(seed: seed)
+    let batch = TokenBatch(sequences: shape.tokens(shape.sequence, seed: seed))
+    let rates = try measure(progress) {
+      let begun = Clock.monotonic()
+      _ = model.logits(model(batch).hidden)
+      return Double(batch.tokens.count) / (Clock.monotonic() - begun)
+    }
+    return BenchmarkReport("prefill", shape, model, rates: rates)
+  }
+
+  /// Greedy decoding with keys and values kept; reading the prompt is not timed.
+  ///
+  /// - Parameter progress: Told the repetitions done, warm-up included.
+  /// - Returns: New tokens of all sequences a second.
+  /// - Throws: `ConfigurationError` for an impossible shape.
+  public func decode(progress: (Int) -> Void = { _ in }) throws -> BenchmarkReport {
+    let model = try shape.model(seed: seed)
+    let prompts = shape.tokens(shape.prompt, seed: seed)
+    let rates = try measure(progress) {
+      let session = DecodingSession(model, sequences: shape.batch, capacity: shape.prompt + shape.new)
+      var logits = session.append(prompts)
+      let begun = Clock.monotonic()
+      for _ in 0..<shape.new {
+        let rows = logits.elements
+        let next = (0..<shape.batch).map { row in
+          var greedy = Sampling()
+          return [greedy.next(Array(rows[row * shape.vocabulary..<(row + 1) * shape.vocabulary]))]
+        }
+        logits = session.append(next)
+      }
+      return Double(shape.batch * shape.new) / (Clock.monotonic() - begun)
+    }
+    return BenchmarkReport("decode", shape, model, rates: rates)
+  }
+
+  private func measure(_ progress: (Int) -> Void, _ step: () throws -> Double) throws -> [Double] {
+    var rates: [Double] = []
+    for number in 0..<warmup + steps {
+      let rate = try step()
+      if number >= warmup { rates.append(rate) }
+      progress(number + 1)
+    }
+    return rates
+  }
+}

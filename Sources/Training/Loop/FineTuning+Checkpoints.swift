@@ -1,0 +1,110 @@
+internal import Checkpoint
+internal import Foundation
+public import Models
+internal import Tensors
+
+extension FineTuning {
+  /// Roles that train.
+  public static func trainedRoles(_ train: Recipe.TrainRoles) -> Set<Role> {
+    let modes: [(Role, Recipe.TrainMode)] = [
+      (.attention, train.attention), (.experts, train.experts), (.router, train.router),
+      (.sharedExperts, train.sharedExperts), (.embeddings, train.embeddings), (.norms, train.norms),
+    ]
+    return Set(modes.filter { $0.1 == .full }.map(\.0))
+  }
+
+  /// The base model before the first step.
+  func begun() throws -> State {
+    var model = try base.model()
+    try model.apply(routing)
+    model.train(Self.trainedRoles(recipe.train))
+    let optimizer = AdamW(
+      learningRate: recipe.optimizer.learningRate, betas: (recipe.optimizer.betas[0], recipe.optimizer.betas[1]),
+      epsilon: recipe.optimizer.epsilon, weightDecay: recipe.optimizer.weightDecay)
+    return State(model: model, optimizer: optimizer)
+  }
+
+  /// Whether a run that is to be resumed began with this recipe, harmless keys aside.
+  ///
+  /// - Throws: ``RunFolderError``, `RecipeError`.
+  static func checkUnchanged(_ recipe: Recipe, _ folder: RunFolder) throws {
+    guard let text = try? String(contentsOfFile: folder.recipe, encoding: .utf8) else {
+      throw RunFolderError.nothingToResume(path: folder.path, found: "no recipe.yaml in it")
+    }
+    let earlier = try Recipe.parse(text, file: folder.recipe, checksFiles: false)
+    let changes = recipe.differences(from: earlier).filter { !$0.isHarmless }
+    if !changes.isEmpty { throw RunFolderError.changed(path: folder.path, keys: changes.map(\.description)) }
+  }
+
+  /// The newest checkpoint.
+  func resumed() throws -> State {
+    guard let step = folder.savedSteps().last else {
+      throw RunFolderError.nothingToResume(path: folder.path, found: "no checkpoint in it")
+    }
+    let path = folder.checkpoint(step: step)
+    let saved = try TrainingState(readingFrom: path)
+    guard saved.batchOrder == batchOrder else {
+      throw RunFolderError.otherData(path: path, expected: saved.batchOrder, found: batchOrder)
+    }
+    var model = try ModelFiles(opening: path).model()
+    try model.apply(routing)
+    model.train(Self.trainedRoles(recipe.train))
+    let optimizer = AdamW(
+      learningRate: recipe.optimizer.learningRate, betas: (recipe.optimizer.betas[0], recipe.optimizer.betas[1]),
+      epsilon: recipe.optimizer.epsilon, weightDecay: recipe.optimizer.weightDecay, step: saved.step,
+      moments: saved.moments)
+    return State(model: model, optimizer: optimizer, step: saved.step, tokens: saved.tokens)
+  }
+
+  /// Writes a checkpoint and removes old ones.
+  ///
+  /// - Throws: ``TrainingError/weight(step:parameter:)``: what cannot be loaded is not written.
+  func save(_ state: inout State) throws {
+    try checkWeights(state)
+    var extras = extras
+    extras.training = TrainingState(
+      step: state.step, tokens: state.tokens, batchOrder: batchOrder, moments: state.optimizer.moments)
+    try CheckpointWriter.write(
+      folder.checkpoint(step: state.step), weights: ModelBytes(state.model), extras: extras, program: program)
+    folder.rotate(keep: recipe.save.keep)
+  }
+
+  /// Writes the result.
+  func saveFinal(_ state: State) throws {
+    try checkWeights(state)
+    let types = Dictionary(uniqueKeysWithValues: try base.inventory().map { ($0.path.name, $0.type) })
+    let dtype = recipe.save.dtype.flatMap { name in ElementType.allCases.first { $0.description == name.rawValue } }
+    try CheckpointWriter.write(
+      folder.final, weights: ModelBytes(state.model, types: types), dtype: dtype, extras: extras, program: program)
+  }
+
+  private func checkWeights(_ state: State) throws(TrainingError) {
+    var broken: String?
+    state.model.forEachParameter { path, parameter in
+      if broken == nil, parameter.isTracked, !parameter.isFinite { broken = path.name }
+    }
+    if let broken { throw .weight(step: state.step, parameter: broken) }
+  }
+
+  private var extras: CheckpointExtras {
+    var extras = CheckpointExtras(base)
+    extras.routing = routing
+    extras.recipeYAML = recipe.yaml()
+    return extras
+  }
+
+  /// Writes what the run did.
+  func summarize(_ state: State, seconds: Double, validation: Double?) throws {
+    let counts = state.model.parameterCounts
+    let trained = Self.trainedRoles(recipe.train)
+    let summary = RunSummary(
+      program: program, recipeHash: recipe.contentHash(), model: base.path, seed: recipe.run.seed, steps: state.step,
+      tokens: state.tokens, batchOrder: batchOrder, seconds: seconds, peakMemory: Memory.peakResidentBytes,
+      trainedParameters: counts.reduce(into: [:]) { if trained.contains($1.key) { $0[$1.key.rawValue] = $1.value } },
+      validationLoss: validation)
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    try folder.write(String(decoding: try encoder.encode(summary), as: UTF8.self) + "\n", to: folder.summary)
+  }
+}

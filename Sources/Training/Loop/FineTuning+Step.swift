@@ -1,0 +1,66 @@
+internal import Collaboration
+internal import Models
+internal import Tensors
+internal import Text
+
+extension FineTuning {
+  /// Everything that a step changes.
+  struct State {
+    var model: LanguageModel
+    var optimizer: AdamW
+    var step = 0
+    var tokens = 0
+  }
+
+  /// One optimizer step.
+  ///
+  /// - Parameters:
+  ///   - state: What the step changes.
+  ///   - schedule: The learning rate by step.
+  /// - Returns: What was measured on the way.
+  /// - Throws: ``TrainingError``.
+  func advance(_ state: inout State, _ schedule: LearningRateSchedule) throws -> [Metric: Double] {
+    let began = Clock.monotonic()
+    let range = microBatches(ofStep: state.step)
+    let batches = range.map { batcher.batch(at: $0) }
+    var meter = CommunicationMeter(routing.placement, topK: base.configuration.topK)
+    var firstSequence = 0
+    let number = state.step + 1
+    let (losses, gradients) = try TrainingStep(terms: terms)(state.model, batches, step: number) { batch, pass in
+      meter.add(batch, pass, firstSequence: firstSequence)
+      firstSequence += batch.sequences.count
+    }
+    meter.endStep()
+    let norm = try gradients.norm(of: state.model, step: number)
+    let factor = schedule.factor(at: state.step)
+    state.optimizer.learningRate = recipe.optimizer.learningRate * factor
+    state.optimizer.routerLearningRate = recipe.train.routerLearningRate.map { $0 * factor }
+    let scale = recipe.optimizer.clip.map { min(1, $0 / (norm + 1e-6)) } ?? 1
+    state.optimizer.update(&state.model, gradients, scale: scale)
+    state.step = number
+    state.tokens += losses.tokens
+    let statistics = meter.counter.statistics()
+    var values: [Metric: Double] = [
+      .tokens: Double(state.tokens),
+      .epoch: Double(batcher.position(ofStep: range.lowerBound).epoch),
+      .loss: losses.total, .ce: losses.crossEntropy, .lr: state.optimizer.learningRate, .gradNorm: norm,
+      .tokensPerSecond: Double(losses.tokens) / max(Clock.monotonic() - began, 1e-9),
+      .peakMemory: Double(Memory.peakResidentBytes),
+      .devicesPerToken: statistics.devicesPerToken, .remoteCopies: statistics.remoteCopies,
+      .naiveRemoteCopies: statistics.naiveRemoteCopies, .intraShare: statistics.intraShare,
+      .imbalanceRows: statistics.imbalanceRows, .imbalanceWire: statistics.imbalanceWire,
+    ]
+    values[.aux] = losses.auxiliary
+    values[.z] = losses.z
+    values[.retainedMass] = statistics.retainedMass
+    return values
+  }
+
+  private var terms: LossTerms {
+    guard let kind = AuxiliaryLoss(rawValue: recipe.loss.aux.kind.rawValue) else {
+      preconditionFailure("FineTuning: auxiliary losses of recipes and of Models differ")
+    }
+    return LossTerms(
+      auxiliary: kind, auxiliaryCoefficient: recipe.loss.aux.coefficient, zCoefficient: recipe.loss.z)
+  }
+}

@@ -1,0 +1,140 @@
+internal import Models
+internal import Text
+
+/// What a fine-tuning run will take, from sizes alone: nothing is loaded.
+///
+/// Memory is what lives at once when the backward pass begins, part by part:
+///
+///     weights       frozen ones as stored (float16 as float32), trained ones 4 B
+///     gradients     4 B a trained parameter, twice with accumulation
+///     moments       8 B a trained parameter
+///     activations   4 B · batch_tokens · (layers · a + 3 H),
+///                   a = 3 H + 3 q + 3 kv + 2 E + k (2 I + 6): inputs of norms, attention and experts, what they keep,
+///                   q = heads · d, kv = kv_heads · d; + H where attention trains
+///     workspace     one layer's expert rows, 2 · 4 B · batch_tokens · k · H, and a chunk of logits, 16 MiB or 128 rows
+///     program       code, tokenizer and data: 64 MiB, 8 B a token of text
+///
+/// The time is of arithmetic: 2 flops a weight and token forward, as many for gradients of inputs, as many again for
+/// those of trained weights, over the rate of a short measurement of products of the experts' size.
+public struct RunEstimate: Sendable, Equatable, Encodable {
+  /// One part of something, in bytes.
+  public struct Part: Sendable, Equatable, Encodable {
+    /// What takes them.
+    public let name: String
+    /// How many.
+    public let bytes: Int
+  }
+
+  /// Bytes between devices in one step: two exchanges forward and two backward in every layer.
+  ///
+  ///     4 · layers · tokens · remote_copies · H · bytes per element
+  public struct Wire: Sendable, Equatable, Encodable {
+    /// Where C_T comes from.
+    public let basis: String
+    /// C_T.
+    public let devicesPerToken: Double
+    /// C_T · (D − 1) / D.
+    public let remoteCopies: Double
+    /// k · (D − 1) / D.
+    public let naiveRemoteCopies: Double
+    /// With one copy a device.
+    public let bytesPerStep: Double
+    /// With one copy an expert.
+    public let naiveBytesPerStep: Double
+  }
+
+  /// Optimizer steps.
+  public let steps: Int
+  /// Tokens of a step, mean over the run.
+  public let tokensPerStep: Double
+  /// Tokens of the whole run.
+  public let tokens: Int
+  /// What lives in memory at once.
+  public let memory: [Part]
+  /// Between devices.
+  public let wire: Wire
+  /// Floating-point operations of the whole run, validation included.
+  public let operations: Double
+
+  /// Bytes of all parts of memory together.
+  public var memoryBytes: Int { memory.reduce(0) { $0 + $1.bytes } }
+
+  /// Time of the whole run.
+  ///
+  /// - Parameter operationsPerSecond: Rate of bare products on this machine.
+  /// - Returns: Seconds, at ``ProductRate/efficiency`` of that rate.
+  public func seconds(operationsPerSecond: Double) -> Double {
+    operations / (operationsPerSecond * ProductRate.efficiency)
+  }
+
+  /// Estimates a run.
+  ///
+  /// - Parameters:
+  ///   - run: What is to be run.
+  ///   - devicesPerToken: C_T.
+  ///   - basis: Where it comes from.
+  public init(_ run: RunPreparation, devicesPerToken: Double, basis: String) {
+    let (recipe, c) = (run.recipe, run.base.configuration)
+    let batcher = FineTuning.batcher(recipe, run.data)
+    steps = FineTuning.stepCount(recipe, batcher)
+    tokens = Self.countTokens(recipe, batcher, steps: steps)
+    tokensPerStep = Double(tokens) / Double(max(steps, 1))
+    memory = Self.memory(run)
+    operations = Self.operations(run, steps: steps, tokens: tokens)
+    let away = Double(recipe.routing.devices - 1) / Double(recipe.routing.devices)
+    let bytes = 4 * Double(c.layers) * tokensPerStep * Double(c.hidden) * 4
+    wire = Wire(
+      basis: basis, devicesPerToken: devicesPerToken, remoteCopies: devicesPerToken * away,
+      naiveRemoteCopies: Double(c.topK) * away, bytesPerStep: bytes * devicesPerToken * away,
+      naiveBytesPerStep: bytes * Double(c.topK) * away)
+  }
+
+  private static func countTokens(_ recipe: Recipe, _ batcher: Batcher, steps: Int) -> Int {
+    let batches = min(steps * recipe.schedule.accumulation, batcher.stepCount(epochs: recipe.schedule.epochs))
+    return (0..<batches).reduce(0) { $0 + batcher.batch(at: $1).tokens.count }
+  }
+
+  private static func memory(_ run: RunPreparation) -> [Part] {
+    let (recipe, c) = (run.recipe, run.base.configuration)
+    let roles = FineTuning.trainedRoles(recipe.train)
+    let trained = run.parameters.filter { roles.contains($0.path.role) }.reduce(0) { $0 + $1.count }
+    let frozen = run.parameters.filter { !roles.contains($0.path.role) }.reduce(0) { sum, parameter in
+      sum + parameter.count * (parameter.type == .bfloat16 ? 2 : 4)
+    }
+    let (q, kv) = (c.heads * c.headDimension, c.kvHeads * c.headDimension)
+    let layer =
+      3 * c.hidden + 3 * q + 3 * kv + 2 * c.experts + c.topK * (2 * c.intermediate + 6)
+      + (roles.contains(.attention) ? c.hidden : 0)
+    let batch = max(recipe.schedule.batchTokens, recipe.data.maxTokens)
+    let text = [run.data.train, run.data.validation, run.data.profile].joined().reduce(0) { $0 + $1.tokens.count }
+    return [
+      Part(name: "weights", bytes: frozen + 4 * trained),
+      Part(name: "gradients", bytes: 4 * trained * (recipe.schedule.accumulation > 1 ? 2 : 1)),
+      Part(name: "moments", bytes: 8 * trained),
+      Part(name: "activations", bytes: 4 * batch * (c.layers * layer + 3 * c.hidden)),
+      Part(name: "workspace", bytes: 8 * batch * c.topK * c.hidden + 4 * max(128 * c.vocabulary, 4 << 20)),
+      Part(name: "program", bytes: 64 << 20 + 8 * text),
+    ]
+  }
+
+  private static func operations(_ run: RunPreparation, steps: Int, tokens: Int) -> Double {
+    let (recipe, c) = (run.recipe, run.base.configuration)
+    let documents = run.data.train
+    let count = documents.reduce(0) { $0 + $1.tokens.count }
+    let losses = documents.reduce(0) { $0 + $1.lossTokens }
+    let length = Double(count) / Double(max(documents.count, 1))
+    let (q, kv) = (c.heads * c.headDimension, c.kvHeads * c.headDimension)
+    let layers = Double(c.layers)
+    let forward: [Role: Double] = [
+      .attention: layers * (Double(4 * c.hidden * (q + kv)) + 2 * Double(q) * length),
+      .router: layers * Double(2 * c.hidden * c.experts),
+      .experts: layers * Double(6 * c.topK * c.intermediate * c.hidden),
+      .embeddings: Double(2 * c.vocabulary * c.hidden) * Double(losses) / Double(max(count, 1)),
+    ]
+    let all = forward.values.reduce(0, +)
+    let trained = FineTuning.trainedRoles(recipe.train).reduce(0) { $0 + forward[$1, default: 0] }
+    let evaluations = 1 + (recipe.run.evaluateEvery.map { steps / $0 + 1 } ?? 0)
+    let validation = run.data.validation.reduce(0) { $0 + $1.tokens.count }
+    return Double(tokens) * (2 * all + trained) + Double(evaluations * validation) * all
+  }
+}

@@ -1,0 +1,39 @@
+internal import Foundation
+
+/// `summary.json`: what a run did, in numbers.
+public struct RunSummary: Codable, Sendable, Equatable {
+  /// Name and version of the program.
+  public var program: String
+  /// Identity of what the recipe computes.
+  public var recipeHash: String
+  /// Path of the base model.
+  public var model: String
+  /// Seed of data order and random policies.
+  public var seed: Int
+  /// Optimizer steps done.
+  public var steps: Int
+  /// Tokens trained on.
+  public var tokens: Int
+  /// Identity of the order of batches.
+  public var batchOrder: String
+  /// Time of the run, or of its last part after a resume.
+  public var seconds: Double
+  /// Highest resident memory in bytes.
+  public var peakMemory: Int
+  /// Trained parameters by role.
+  public var trainedParameters: [String: Int]
+  /// Last validation loss in nats per token; nil without validation data.
+  public var validationLoss: Double?
+}
+
+extension RunSummary {
+  /// Reads what a finished run has written.
+  ///
+  /// - Parameter path: `summary.json`.
+  /// - Throws: `DecodingError`, or what reading a file throws.
+  public init(path: String) throws {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    self = try decoder.decode(RunSummary.self, from: Data(contentsOf: URL(fileURLWithPath: path)))
+  }
+}

@@ -1,0 +1,183 @@
+import ArgumentParser
+import Checkpoint
+import Evaluation
+import Training
+
+/// `occult bench`.
+struct Bench: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Measure speed and memory of training, prefill and decoding of a random model.",
+    discussion: """
+      Examples:
+        occult bench train --layers 6 --hidden 256 --experts 16 --steps 10
+        occult bench decode --batch 8 --prompt 64 --new 64 --json
+      """,
+    subcommands: [Train.self, Prefill.self, Decode.self, KernelTimes.self])
+
+  /// Full training steps.
+  struct Train: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Training steps: forward with the balance loss, backward, AdamW over all parameters.",
+      discussion: "Example:\n  occult bench train --batch 4 --sequence 256 --steps 10 --json")
+
+    @OptionGroup var model: ShapeOptions
+    @OptionGroup var sequences: SequenceOptions
+    @OptionGroup var repetitions: RepetitionOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+      try show("train", repetitions, output) {
+        try repetitions.benchmark(sequences.shape(model.shape)).train(progress: $0)
+      }
+    }
+  }
+
+  /// Whole sequences.
+  struct Prefill: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Whole sequences, with logits at every position.",
+      discussion: "Example:\n  occult bench prefill --batch 4 --sequence 256 --steps 10 --json")
+
+    @OptionGroup var model: ShapeOptions
+    @OptionGroup var sequences: SequenceOptions
+    @OptionGroup var repetitions: RepetitionOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+      try show("prefill", repetitions, output) {
+        try repetitions.benchmark(sequences.shape(model.shape)).prefill(progress: $0)
+      }
+    }
+  }
+
+  /// Token by token.
+  struct Decode: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Greedy decoding with keys and values kept; reading the prompt is not timed.",
+      discussion: "Example:\n  occult bench decode --batch 1 --prompt 64 --new 64 --steps 5 --json")
+
+    @OptionGroup var model: ShapeOptions
+
+    @Option(help: "Sequences at a time.")
+    var batch = 1
+
+    @Option(help: "Tokens of the prompt.")
+    var prompt = 64
+
+    @Option(help: "Tokens that are added.")
+    var new = 64
+
+    @OptionGroup var repetitions: RepetitionOptions
+    @OptionGroup var output: OutputOptions
+
+    func validate() throws { try expectPositive([("--batch", batch), ("--prompt", prompt), ("--new", new)]) }
+
+    func run() throws {
+      var shape = model.shape
+      (shape.batch, shape.prompt, shape.new, shape.sequence) = (batch, prompt, new, 1)
+      try show("decode", repetitions, output) { [shape] in try repetitions.benchmark(shape).decode(progress: $0) }
+    }
+  }
+
+  /// Single operations.
+  struct KernelTimes: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "kernels", abstract: "The largest operations of a forward pass, one by one.",
+      discussion: "Example:\n  occult bench kernels --hidden 512 --experts 32 --steps 20")
+
+    @OptionGroup var model: ShapeOptions
+    @OptionGroup var sequences: SequenceOptions
+    @OptionGroup var repetitions: RepetitionOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+      let rows = try KernelBenchmark(sequences.shape(model.shape), steps: repetitions.steps).run()
+      if output.json { return try OutputOptions.print(rows) }
+      let cells = rows.map { [$0.name, $0.shape, fixed($0.milliseconds), fixed($0.rate, 1), $0.unit] }
+      print(TextTable(heads: ["operation", "shape", ">ms", ">rate", "unit"], rows: cells).text)
+    }
+  }
+}
+
+/// Sizes of the random model.
+struct ShapeOptions: ParsableArguments {
+  @Option(help: "Number of blocks.") var layers = 6
+  @Option(help: "Width of the hidden states.") var hidden = 256
+  @Option(help: "Number of attention heads.") var heads = 8
+  @Option(help: "Experts in a layer.") var experts = 16
+  @Option(help: "Width of one expert.") var intermediate = 128
+  @Option(help: "Experts a token.") var topK = 4
+  @Option(help: "Size of the vocabulary.") var vocabulary = 4096
+
+  func validate() throws {
+    try expectPositive([
+      ("--layers", layers), ("--hidden", hidden), ("--heads", heads), ("--experts", experts),
+      ("--intermediate", intermediate), ("--top-k", topK), ("--vocabulary", vocabulary),
+    ])
+    if hidden % (2 * heads) != 0 {
+      throw ValidationError("--hidden: expected an even multiple of \(heads) heads, found \(hidden)")
+    }
+    if topK > experts { throw ValidationError("--top-k: expected at most \(experts) experts, found \(topK)") }
+  }
+
+  var shape: BenchmarkShape {
+    var shape = BenchmarkShape()
+    (shape.layers, shape.hidden, shape.heads, shape.experts) = (layers, hidden, heads, experts)
+    (shape.intermediate, shape.topK, shape.vocabulary) = (intermediate, topK, vocabulary)
+    return shape
+  }
+}
+
+/// Whole sequences.
+struct SequenceOptions: ParsableArguments {
+  @Option(help: "Sequences at a time.") var batch = 4
+  @Option(help: "Tokens of a sequence.") var sequence = 256
+
+  func validate() throws {
+    try expectPositive([("--batch", batch)])
+    if sequence < 2 { throw ValidationError("--sequence: expected at least 2, found \(sequence)") }
+  }
+
+  func shape(_ model: BenchmarkShape) -> BenchmarkShape {
+    var shape = model
+    (shape.batch, shape.sequence, shape.prompt, shape.new) = (batch, sequence, 1, 1)
+    return shape
+  }
+}
+
+/// How often.
+struct RepetitionOptions: ParsableArguments {
+  @Option(help: "Timed repetitions.") var steps = 10
+  @Option(help: "Repetitions before them.") var warmup = 2
+  @Option(help: "Seed of weights and tokens.") var seed: UInt64 = 0
+
+  func validate() throws {
+    try expectPositive([("--steps", steps)])
+    if warmup < 0 { throw ValidationError("--warmup: expected at least 0, found \(warmup)") }
+  }
+
+  func benchmark(_ shape: BenchmarkShape) -> Benchmark {
+    Benchmark(shape, steps: steps, warmup: warmup, seed: seed)
+  }
+}
+
+private func expectPositive(_ values: [(String, Int)]) throws {
+  for (name, value) in values where value < 1 {
+    throw ValidationError("\(name): expected at least 1, found \(value)")
+  }
+}
+
+private func show(
+  _ mode: String, _ repetitions: RepetitionOptions, _ output: OutputOptions,
+  _ run: ((Int) -> Void) throws -> BenchmarkReport
+) throws {
+  let line = ProgressLine(label: mode, total: repetitions.steps + repetitions.warmup, unit: "repetitions")
+  let report = try run { line.update($0) }
+  line.finish()
+  if output.json { return try OutputOptions.print(report) }
+  let rates = report.tokensPerSecond
+  print(
+    "\(mode): \(fixed(rates.median, 0)) tokens/s (\(fixed(rates.min, 0)) to \(fixed(rates.max, 0))), "
+      + "\(ByteSize.words(report.peakBytes)) at most, \(report.parameters) parameters, \(report.threads) threads, "
+      + "OpenBLAS \(report.blasCore), kernels \(report.kernels)")
+}

@@ -1,0 +1,91 @@
+import ArgumentParser
+import Foundation
+import Training
+
+/// `occult finetune`.
+struct Finetune: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Fine-tune a model as a recipe says, freely or under a device limit.",
+    discussion: """
+      Everything is checked before any work. The run folder gets metrics.jsonl, TensorBoard events, checkpoints, \
+      final.h5 and summary.json. Ctrl-C and SIGTERM finish the step and write a checkpoint, from which --resume goes on \
+      to the same bits.
+
+      Examples:
+        occult finetune recipes/quickstart.yaml routing.device_limit=2 output=runs/limit-2
+        occult finetune recipes/quickstart.yaml routing.device_limit=2 output=runs/limit-2 --resume
+        occult finetune recipes/olmoe/finetune.yaml model=OLMoE-1B-7B-0924 data.train.path=my.json --dry-run
+      """)
+
+  @OptionGroup var options: RecipeOptions
+
+  @Flag(help: "Go on from the newest checkpoint in the output folder.")
+  var resume = false
+
+  @Flag(help: "Remove an earlier run in the output folder first.")
+  var overwrite = false
+
+  @Flag(help: "Check everything, estimate memory, time and bytes on the wire, and stop: no weight is loaded.")
+  var dryRun = false
+
+  @OptionGroup var output: OutputOptions
+
+  func validate() throws {
+    if resume, overwrite { throw ValidationError("expected one of --resume and --overwrite, found both") }
+  }
+
+  func run() throws {
+    let recipe = try options.load()
+    // Read when the team of threads starts, which nothing above does.
+    if let threads = recipe.run.threads { setenv("OCCULT_THREADS", "\(threads)", 1) }
+    let run = try RunPreparation(recipe, mode: resume ? .resume : overwrite ? .overwrite : .new)
+    let report = FinetuneReport(run: run)
+    if run.rule.isDegenerate {
+      logger.warning(
+        "routing.device_limit: degenerate: with ρ = 1 a token's devices hold exactly k experts, so the rule chooses between devices only"
+      )
+    }
+    if dryRun {
+      let plan = DryRun(run: run, estimate: try run.estimate(), operationsPerSecond: run.measuredRate())
+      return output.json ? try OutputOptions.print(plan) : print(report.sizes + "\n\n" + plan.text)
+    }
+    if !output.json { print(report.sizes) }
+    try train(run, report)
+  }
+
+  private func train(_ run: RunPreparation, _ report: FinetuneReport) throws {
+    var line: ProgressLine?
+    if run.needsProfile {
+      line = ProgressLine(
+        label: "profile", total: run.data.profileDocuments.reduce(0) { $0 + $1.tokens.count }, unit: "tokens")
+    }
+    let routing = try run.routing { line?.update($0) }
+    line?.finish()
+    let tuning = run.tuning(routing, program: Program.name)
+    if !output.json { print("\n" + report.placement(routing) + "\n\n" + report.schedule(tuning) + "\n") }
+
+    let stop = StopSignal.install()
+    defer { stop.uninstall() }
+    let done = resume ? run.folder.savedSteps().last ?? 0 : 0
+    let progress = ProgressLine(label: "train", total: tuning.steps, unit: "steps", done: done)
+    let (ending, _) = try tuning.run(run.mode, sinks: [ConsoleSink(progress: progress)]) { stop.isRequested }
+    switch ending {
+    case .stopped(let step):
+      note("stopped after step \(step) of \(tuning.steps); to go on:\n  \(resumeCommand)")
+      throw ExitCode(stop.exitCode ?? 130)
+    case .finished:
+      let summary = try RunSummary(path: run.folder.summary)
+      if output.json { return try OutputOptions.print(summary) }
+      print(report.result(summary))
+    }
+  }
+
+  /// The command that goes on with this run.
+  private var resumeCommand: String {
+    let words = ["occult", "finetune", options.recipe] + options.changes + ["--resume"]
+    return words.map { word in
+      let isPlain = word.allSatisfy { $0.isLetter || $0.isNumber || "-_=./:,+~".contains($0) } && !word.hasPrefix("~")
+      return isPlain ? word : "'" + word.replacing("'", with: "'\\''") + "'"
+    }.joined(separator: " ")
+  }
+}

@@ -1,0 +1,115 @@
+import Checkpoint
+import Collaboration
+import Foundation
+import Models
+import Training
+
+/// What `occult finetune` prints about a run before and after it.
+struct FinetuneReport {
+  let run: RunPreparation
+
+  /// The model, its parameters by role, the data.
+  var sizes: String {
+    let c = run.base.configuration
+    let heading =
+      "\(run.recipe.model): \(c.modelType), \(c.layers) layers, hidden \(c.hidden), \(c.experts) experts of width "
+      + "\(c.intermediate), top \(c.topK)"
+    let roles = run.roles
+    var table = TextTable(heads: ["role", ">parameters", ">trained"])
+    table.rows = roles.map { [$0.role.rawValue, "\($0.parameters)", $0.isTrained ? "\($0.parameters)" : "frozen"] }
+    table.rows.append([
+      "all", "\(roles.reduce(0) { $0 + $1.parameters })",
+      "\(roles.filter(\.isTrained).reduce(0) { $0 + $1.parameters })",
+    ])
+    let data = run.data.reports.map { part, report in "\(part): \(report)" }.joined(separator: "\n")
+    let split = "train: \(run.data.train.count) documents, validation: \(run.data.validation.count)"
+    return [heading, table.text, data + "\n" + split].joined(separator: "\n\n")
+  }
+
+  /// The placement with what the profile promises, and the limit.
+  func placement(_ routing: RoutingSettings) -> String {
+    var lines: [String] = []
+    let name =
+      switch run.recipe.routing.placement {
+      case .method(let method): method.rawValue
+      case .file(let path): path
+      }
+    if let mean = routing.placement.meanPrediction {
+      let predictions = routing.placement.layers.compactMap(\.predicted)
+      func row(_ label: String, _ p: Prediction) -> [String] {
+        [label] + [p.devicesPerToken, p.imbalance, p.remoteCopies, p.intraShare].map { fixed($0) }
+      }
+      var table = TextTable(
+        heads: ["layer", ">devices_per_token", ">imbalance", ">remote_copies", ">intra_share"],
+        rows: zip(routing.placement.layers, predictions).map { row("\($0.layer)", $1) })
+      table.rows.append(row("mean", mean))
+      lines += ["placement \(name) on \(routing.placement.devices) devices, predicted without a limit:", table.text]
+    } else {
+      lines.append("placement \(name) on \(routing.placement.devices) devices")
+    }
+    return (lines + [limit]).joined(separator: "\n")
+  }
+
+  private var limit: String {
+    let routing = run.recipe.routing
+    guard let limit = routing.deviceLimit, !run.rule.isUnpruned else {
+      return "device_limit \(routing.deviceLimit.map { "\($0)" } ?? "none") of \(routing.devices): unpruned"
+    }
+    return "device_limit \(limit) of \(routing.devices), policy \(routing.policy.rawValue), choice_ratio "
+      + fixed(run.rule.choiceRatio, 2) + (run.rule.isDegenerate ? ": degenerate" : "")
+  }
+
+  /// How many steps, in which order, to where.
+  func schedule(_ tuning: FineTuning) -> String {
+    "\(tuning.steps) steps, batch order \(tuning.batchOrder), into \(run.folder.path)"
+  }
+
+  /// What came of it.
+  func result(_ summary: RunSummary) -> String {
+    let loss = summary.validationLoss.map { ", validation loss \(fixed($0, 4))" } ?? ""
+    return "\(run.folder.final): \(summary.steps) steps, \(summary.tokens) tokens\(loss), "
+      + "\(ProgressLine.duration(summary.seconds)), peak memory \(ByteSize.words(summary.peakMemory))"
+  }
+}
+
+/// What `occult finetune --dry-run` prints.
+struct DryRun: Encodable {
+  let estimate: RunEstimate
+  let trainedParameters: [String: Int]
+  let frozenParameters: [String: Int]
+  let operationsPerSecond: Double
+  let seconds: Double
+  let memoryBytes: Int
+
+  init(run: RunPreparation, estimate: RunEstimate, operationsPerSecond: Double) {
+    self.estimate = estimate
+    self.operationsPerSecond = operationsPerSecond
+    let roles = run.roles
+    trainedParameters = roles.filter(\.isTrained).reduce(into: [:]) { $0[$1.role.rawValue] = $1.parameters }
+    frozenParameters = roles.filter { !$0.isTrained }.reduce(into: [:]) { $0[$1.role.rawValue] = $1.parameters }
+    seconds = estimate.seconds(operationsPerSecond: operationsPerSecond)
+    memoryBytes = estimate.memoryBytes
+  }
+
+  var text: String {
+    var memory = TextTable(heads: ["memory", ">bytes", ""])
+    memory.rows = estimate.memory.map { [$0.name, "\($0.bytes)", ByteSize.words($0.bytes)] }
+    memory.rows.append(["all", "\(memoryBytes)", ByteSize.words(memoryBytes)])
+    let wire = estimate.wire
+    var exchange = TextTable(heads: ["between devices, a step", ">copies a token", ">bytes", ""])
+    for (name, copies, bytes) in [
+      ("one copy a device", wire.remoteCopies, wire.bytesPerStep),
+      ("one copy an expert", wire.naiveRemoteCopies, wire.naiveBytesPerStep),
+    ] {
+      exchange.rows.append([name, fixed(copies), "\(Int(bytes))", ByteSize.words(Int(bytes))])
+    }
+    return [
+      memory.text,
+      "devices_per_token \(fixed(wire.devicesPerToken)) (\(wire.basis)); imbalance is known once text is profiled\n"
+        + exchange.text,
+      "\(estimate.steps) steps of \(Int(estimate.tokensPerStep)) tokens, \(estimate.tokens) tokens in all",
+      "about \(ProgressLine.duration(seconds)) (h:mm:ss) here: \(fixed(estimate.operations / 1e12, 2)) TFLOP at "
+        + "\(fixed(ProductRate.efficiency * operationsPerSecond / 1e9, 1)) GFLOP/s",
+    ].joined(separator: "\n\n")
+  }
+}

@@ -1,0 +1,22 @@
+import ArgumentParser
+import Training
+
+/// A recipe and changes to it.
+struct RecipeOptions: ParsableArguments {
+  @Argument(help: "The recipe, a YAML file.", completion: .file(extensions: ["yaml", "yml"]))
+  var recipe: String
+
+  @Argument(help: "Changes, key=value with dotted keys, or ~key to remove one; values are YAML.")
+  var changes: [String] = []
+
+  func validate() throws {
+    for change in changes where !change.contains("=") && !change.hasPrefix("~") {
+      throw ValidationError("expected key=value or ~key, found '\(change)'; try 'schedule.max_steps=20'")
+    }
+  }
+
+  /// The recipe with all changes, everything in it checked.
+  func load(_ purpose: Recipe.Purpose = .finetune, checksFiles: Bool = true) throws -> Recipe {
+    try Recipe.load(recipe, overrides: changes, purpose: purpose, checksFiles: checksFiles)
+  }
+}

@@ -1,0 +1,76 @@
+import Checkpoint
+import Collaboration
+import Models
+import Tensors
+import Testing
+import Text
+
+@testable import Evaluation
+
+@Suite struct ProfilerTests {
+  /// Counts of a profile against a direct count over single documents; neither batches nor a limit change the choice
+  /// that the first layer makes.
+  @Test func countsWhatTheRoutersChoose() throws {
+    var model = try ModelFiles(opening: TraceTests.folder).model()
+    let documents = (0..<5).map { id in
+      let tokens = (0..<7 + id).map { Int32(($0 * 37 + id * 101) % 512) }
+      return TokenizedDocument(tokens: tokens, hasLoss: tokens.map { _ in true }, id: id * 10, source: "t")
+    }
+    var told: [Int] = []
+    let profile = try ModelProfiler(model, batchTokens: 16).profile(documents.map { ($0.id, $0.tokens) }, data: "test") { told.append($0) }
+    #expect(told == [15, 24, 34, 45])
+    #expect(profile.modelType == "olmoe" && profile.tokens == 45 && profile.layers.map(\.layer) == [0, 1])
+    for (index, layer) in profile.layers.enumerated() {
+      var load = [Int64](repeating: 0, count: 8)
+      var sets: [Int32] = []
+      for document in documents {
+        let routing = model(TokenBatch(sequences: [document.tokens])).routing[index]
+        for expert in routing.chosen { load[Int(expert)] += 1 }
+        for start in stride(from: 0, to: routing.chosen.count, by: 2) {
+          sets += routing.chosen[start..<start + 2].sorted()
+        }
+      }
+      #expect(layer.load == load && layer.sets == sets)
+      #expect(layer.documents.first == 0 && layer.documents.last == 40)
+      #expect(layer.cosineSimilarity?[9] == 1 && layer.centeredSimilarity != nil)
+    }
+    let limit = RoutingOverrides(devices: 4, deviceLimit: .devices(1))
+    if let settings = try limit.settings(over: nil, model.configuration) { try model.apply(settings) }
+    let limited = try ModelProfiler(model).profile(documents.map { ($0.id, $0.tokens) }, data: "test")
+    #expect(limited.layers[0].coactivation == profile.layers[0].coactivation)
+  }
+
+  @Test func summariesCompareWithContiguous() throws {
+    let model = try ModelFiles(opening: TraceTests.folder).model()
+    let tokens = (0..<200).map { Int32(($0 * 37) % 512) }
+    let document = TokenizedDocument(tokens: tokens, hasLoss: tokens.map { _ in true }, id: 0, source: "t")
+    let profile = try ModelProfiler(model).profile([(document.id, document.tokens)], data: "test")
+    let placement = try Placement(profile, devices: 4, method: .refined)
+    let summary = try PlacementSummary(placement, method: .refined, profile: profile)
+    #expect(summary.layers.map(\.predicted) == placement.layers.map(\.predicted))
+    let contiguous = try Placement(profile, devices: 4, method: .contiguous)
+    #expect(summary.layers.map(\.contiguous) == contiguous.layers.map(\.predicted))
+    let mean = summary.layers.map(\.predicted.devicesPerToken).reduce(0, +) / 2
+    #expect(abs(summary.mean.predicted.devicesPerToken - mean) <= 1e-12)
+    // One pair in seven is on one device by chance: C_T = 2 − 1/7.
+    #expect(abs(summary.randomChoice - (2 - 1.0 / 7)) <= 1e-12)
+  }
+
+  @Test func benchmarksRun() throws {
+    var shape = BenchmarkShape()
+    (shape.layers, shape.hidden, shape.heads, shape.experts, shape.intermediate) = (2, 32, 4, 8, 16)
+    (shape.topK, shape.vocabulary, shape.batch, shape.sequence, shape.prompt, shape.new) = (2, 64, 2, 8, 4, 3)
+    let benchmark = Benchmark(shape, steps: 3, warmup: 1)
+    var told: [Int] = []
+    for report in [
+      try benchmark.train { told.append($0) }, try benchmark.prefill(), try benchmark.decode(),
+    ] {
+      let rates = report.tokensPerSecond
+      #expect(0 < rates.min && rates.min <= rates.median && rates.median <= rates.max)
+      #expect(report.steps == 3 && report.parameters > 0 && report.peakBytes > 0)
+    }
+    #expect(told == [1, 2, 3, 4])
+    #expect(try KernelBenchmark(shape, steps: 2).run().allSatisfy { $0.milliseconds > 0 && $0.rate > 0 })
+    #expect(BenchmarkReport.Rates([4, 1, 3, 2]).median == 2.5 && BenchmarkReport.Rates([5, 1, 3]).median == 3)
+  }
+}

@@ -1,0 +1,120 @@
+import Checkpoint
+import Foundation
+import Testing
+
+/// The program as a user starts it: exit codes, streams, and exact messages.
+@Suite struct CommandLineTests {
+  /// Beside the bundle of tests, which is the running program.
+  static let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
+    .appendingPathComponent("occult")
+  static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent().path
+  static let tiny = root + "/Tests/ModelsTests/Oracles/olmoe-tiny"
+
+  struct Result {
+    let status: Int32
+    let out: String
+    let error: String
+  }
+
+  static func run(_ arguments: [String]) throws -> Result {
+    let process = Process()
+    process.executableURL = program
+    process.arguments = arguments
+    // Files, not pipes: a full pipe would stop the program.
+    let folder = NSTemporaryDirectory() + "/occult-tests-" + UUID().uuidString
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    func handle(_ name: String) throws -> FileHandle {
+      FileManager.default.createFile(atPath: folder + "/" + name, contents: nil)
+      return try FileHandle(forWritingTo: URL(fileURLWithPath: folder + "/" + name))
+    }
+    process.standardOutput = try handle("out")
+    process.standardError = try handle("error")
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    process.waitUntilExit()
+    func text(_ name: String) throws -> String {
+      try String(contentsOfFile: folder + "/" + name, encoding: .utf8)
+    }
+    return Result(status: process.terminationStatus, out: try text("out"), error: try text("error"))
+  }
+
+  @Test(arguments: [
+    (
+      ["inspect", "nowhere.h5"], 1,
+      "nowhere.h5: expected to open the file, found 'No such file or directory'; try a path that exists\n"
+    ),
+    (
+      ["convert", tiny, tiny], 1, "\(tiny): expected another place than the source, found the same; try another name\n"
+    ),
+    (
+      ["generate", tiny, "--prompt", "x"], 1,
+      "\(tiny): expected a tokenizer, found none; try adding tokenizer.json to the Hugging Face folder and converting "
+        + "again\n"
+    ),
+    (
+      ["trace", tiny, "--tokens", "nowhere.txt", "--output", "/tmp/never.h5"], 1,
+      "nowhere.txt: expected a readable text file, found none; try a path that exists\n"
+    ),
+    (
+      ["place", tiny + "/config.json", "--devices", "4", "--output", "/tmp/never.json"], 1,
+      "\(tiny)/config.json: expected an HDF5 file, found JSON text; try another file, or fetching this one again\n"
+    ),
+  ])
+  func badInputIsNamedOnStandardError(arguments: [String], status: Int32, message: String) throws {
+    let result = try Self.run(arguments)
+    #expect(result.status == status && result.out == "")
+    #expect(result.error == message)
+  }
+
+  @Test(arguments: [
+    (["convert", "a", "b.h5", "--compress", "10"], "--compress: expected a level in 1...9, found 10"),
+    (["convert", "a", "b", "--hdf5-layout", "mapped"], "expected a checkpoint (.h5) to write, found 'b'"),
+    (["profile", "--output", "p.h5"], "profile: expected either a model or --routing, found neither"),
+    (["bench", "train", "--hidden", "100"], "--hidden: expected an even multiple of 8 heads, found 100"),
+  ])
+  func badArgumentsAreUsageErrors(arguments: [String], message: String) throws {
+    let result = try Self.run(arguments)
+    #expect(result.status == 64 && result.out == "" && result.error.contains(message))
+  }
+
+  @Test func convertsInspectsAndTraces() throws {
+    let folder = NSTemporaryDirectory() + "/occult-tests-" + UUID().uuidString
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let checkpoint = folder + "/tiny.h5"
+    let converted = try Self.run(["convert", Self.tiny, checkpoint, "--verify"])
+    #expect(converted.status == 0 && converted.out.hasPrefix("\(checkpoint): 25 tensors, 1.19 MB, 25 verified, "))
+    let again = try Self.run(["convert", Self.tiny, checkpoint])
+    #expect(again.status == 1)
+    #expect(
+      again.error == "\(checkpoint): expected a new name, found something there; try another name, or --overwrite\n")
+
+    let inspected = try Self.run(["inspect", checkpoint, "--json"])
+    let object = try JSONSerialization.jsonObject(with: Data(inspected.out.utf8)) as? [String: Any]
+    #expect(object?["kind"] as? String == "checkpoint")
+
+    try "1 2 3\n4 5\n".write(toFile: folder + "/ids.txt", atomically: true, encoding: .utf8)
+    let ragged = try Self.run(["trace", checkpoint, "--tokens", folder + "/ids.txt", "--output", folder + "/t.h5"])
+    #expect(ragged.status == 1)
+    #expect(
+      ragged.error == "\(folder)/ids.txt:2: expected 3 tokens as in the lines before, found 2; "
+        + "try one file for each length\n")
+    try "1 2 3\n4 5 6\n".write(toFile: folder + "/ids.txt", atomically: true, encoding: .utf8)
+    let limited = try Self.run([
+      "trace", checkpoint, "--tokens", folder + "/ids.txt", "--output", folder + "/t.h5", "--devices", "4",
+      "--device-limit", "1", "--gradients",
+    ])
+    #expect(limited.status == 0)
+    let trace = try HDF5Reader(folder + "/t.h5")
+    #expect(try trace.info("kept_index/1").shape == [6, 2])
+    #expect(try trace.contains("gradients_total/model/norm/weight"))
+  }
+
+  @Test(arguments: ["convert", "inspect", "trace", "profile", "place", "generate", "doctor", "bench"])
+  func helpHasAnExample(command: String) throws {
+    let result = try Self.run([command, "--help"])
+    #expect(result.status == 0 && result.out.contains("occult \(command)") && result.out.contains("Example"))
+  }
+}
