@@ -1,8 +1,8 @@
-import ArgumentParser
+public import ArgumentParser
 import Checkpoint
 import Foundation
 import Text
-import Training
+public import Training
 
 /// `occult data`.
 struct DataCommand: ParsableCommand {

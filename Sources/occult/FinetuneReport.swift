@@ -1,4 +1,5 @@
 import Checkpoint
+import Collaboration
 import Foundation
 import Models
 import Training
