@@ -54,11 +54,13 @@ let package = Package(
       ], swiftSettings: strict),
 
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels"], swiftSettings: strict),
-    .testTarget(name: "CollaborationTests", dependencies: ["Collaboration"], exclude: ["Oracles"], swiftSettings: strict),
+    .testTarget(
+      name: "CollaborationTests", dependencies: ["Collaboration"], exclude: ["Oracles"], swiftSettings: strict),
     .testTarget(
       name: "ModelsTests", dependencies: ["Models", "Checkpoint"], exclude: ["Oracles"], swiftSettings: strict),
     .testTarget(name: "TextTests", dependencies: ["Text"], exclude: ["Oracles"], swiftSettings: strict),
-    .testTarget(name: "CheckpointTests", dependencies: ["Checkpoint", "CHDF5"], exclude: ["Fixtures"], swiftSettings: strict),
+    .testTarget(
+      name: "CheckpointTests", dependencies: ["Checkpoint", "CHDF5"], exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(
       name: "TrainingTests",
       dependencies: [

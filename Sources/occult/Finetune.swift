@@ -57,7 +57,7 @@ struct Finetune: ParsableCommand {
     var line: ProgressLine?
     if run.needsProfile {
       line = ProgressLine(
-        label: "profile", total: run.profileDocuments.reduce(0) { $0 + $1.count }, unit: "tokens")
+        label: "profile", total: run.data.profileDocuments.reduce(0) { $0 + $1.tokens.count }, unit: "tokens")
     }
     let routing = try run.routing { line?.update($0) }
     line?.finish()

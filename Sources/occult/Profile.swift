@@ -1,7 +1,7 @@
 import ArgumentParser
 import Checkpoint
 import Collaboration
-import Evaluation
+import Models
 import Text
 import Training
 
@@ -41,7 +41,11 @@ struct Profile: ParsableCommand {
   @Option(help: "Longest piece of text, in tokens.")
   var sequence = 256
 
+  @Option(help: "Most tokens of a layer whose choices are recorded one by one; all are counted.")
+  var recorded = 100_000
+
   func validate() throws {
+    if recorded < 1 { throw ValidationError("--recorded: expected at least 1, found \(recorded)") }
     if (model == nil) == (routing == nil) {
       throw ValidationError("profile: expected either a model or --routing, found \(model == nil ? "neither" : "both")")
     }
@@ -60,9 +64,9 @@ struct Profile: ParsableCommand {
   func run() throws {
     let profile: CollaborationProfile
     if let routing {
-      let recorded = try RecordedRouting(path: routing, experts: experts)
-      for line in recorded.warnings + recorded.dropped.map(\.description) { note("warning: \(line)") }
-      profile = recorded.profile
+      let recording = try RecordedRouting(path: routing, experts: experts, recordedLimit: recorded)
+      for line in recording.warnings + recording.dropped.map(\.description) { note("warning: \(line)") }
+      profile = recording.profile
     } else {
       profile = try profileModel()
     }
@@ -81,10 +85,13 @@ struct Profile: ParsableCommand {
         template: .plain, lossOn: .all, maxTokens: min(sequence, files.configuration.maxPositions), endOfSequence: end),
       tokenizer: tokenizer
     ).documents(upTo: maxTokens)
-    let profiler = ModelProfiler(try files.model(overriding: routingOptions.overrides).model)
     let tokens = documents.reduce(0) { $0 + $1.tokens.count }
     let line = ProgressLine(label: "profile", total: tokens, unit: "tokens")
-    let profile = try profiler.profile(documents, data: text.joined(separator: ", ")) { line.update($0) }
+    let profiler = ModelProfiler(
+      try files.model(overriding: routingOptions.overrides).model, recordedLimit: recorded)
+    let profile = try profiler.profile(documents.map { ($0.id, $0.tokens) }, data: text.joined(separator: ", ")) {
+      line.update($0)
+    }
     line.finish()
     return profile
   }

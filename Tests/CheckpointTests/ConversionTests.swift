@@ -130,7 +130,7 @@ func oracleFolder(_ name: String) -> String {
       ),
       (
         { if $0.path == norm { $0.type = .int32 } }, nil,
-        "\(bad) \(norm): expected float32, bfloat16 or float16, found int32; try converting the file"
+        "\(bad) model.norm.weight: expected float32, bfloat16 or float16, found int32; try converting the file"
       ),
       (
         { if $0.path == norm { $0.bytes.replaceSubrange(12..<16, with: [0, 0, 192, 127]) } }, nil,

@@ -3,7 +3,6 @@ import Collaboration
 import Models
 import Tensors
 import Testing
-import Text
 
 @testable import Evaluation
 
@@ -13,8 +12,7 @@ import Text
   @Test func countsWhatTheRoutersChoose() throws {
     var model = try ModelFiles(opening: TraceTests.folder).model()
     let documents = (0..<5).map { id in
-      let tokens = (0..<7 + id).map { Int32(($0 * 37 + id * 101) % 512) }
-      return TokenizedDocument(tokens: tokens, hasLoss: tokens.map { _ in true }, id: id * 10, source: "t")
+      (id: id * 10, tokens: (0..<7 + id).map { Int32(($0 * 37 + id * 101) % 512) })
     }
     var told: [Int] = []
     let profile = try ModelProfiler(model, batchTokens: 16).profile(documents, data: "test") { told.append($0) }
@@ -36,15 +34,16 @@ import Text
     }
     let limit = RoutingOverrides(devices: 4, deviceLimit: .devices(1))
     if let settings = try limit.settings(over: nil, model.configuration) { try model.apply(settings) }
-    let limited = try ModelProfiler(model).profile(documents, data: "test")
+    let limited = try ModelProfiler(model, batchTokens: 16).profile(documents, data: "test")
     #expect(limited.layers[0].coactivation == profile.layers[0].coactivation)
+    #expect(limited.layers[0].weights == profile.layers[0].weights)
+    #expect(limited.layers[1].cosineSimilarity != profile.layers[1].cosineSimilarity)
   }
 
   @Test func summariesCompareWithContiguous() throws {
     let model = try ModelFiles(opening: TraceTests.folder).model()
     let tokens = (0..<200).map { Int32(($0 * 37) % 512) }
-    let document = TokenizedDocument(tokens: tokens, hasLoss: tokens.map { _ in true }, id: 0, source: "t")
-    let profile = try ModelProfiler(model).profile([document], data: "test")
+    let profile = try ModelProfiler(model).profile([(id: 0, tokens: tokens)], data: "test")
     let placement = try Placement(profile, devices: 4, method: .refined)
     let summary = try PlacementSummary(placement, method: .refined, profile: profile)
     #expect(summary.layers.map(\.predicted) == placement.layers.map(\.predicted))

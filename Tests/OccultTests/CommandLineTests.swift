@@ -26,7 +26,7 @@ import Testing
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: folder) }
     func handle(_ name: String) throws -> FileHandle {
-      FileManager.default.createFile(atPath: folder + "/" + name, contents: nil)
+      _ = FileManager.default.createFile(atPath: folder + "/" + name, contents: nil)
       return try FileHandle(forWritingTo: URL(fileURLWithPath: folder + "/" + name))
     }
     process.standardOutput = try handle("out")
@@ -40,32 +40,41 @@ import Testing
     return Result(status: process.terminationStatus, out: try text("out"), error: try text("error"))
   }
 
-  @Test(arguments: [
-    (
-      ["inspect", "nowhere.h5"], 1,
+  struct Case: Sendable {
+    let arguments: [String]
+    let message: String
+
+    init(_ arguments: [String], _ message: String) { (self.arguments, self.message) = (arguments, message) }
+  }
+
+  static let badInput: [Case] = [
+    Case(
+      ["inspect", "nowhere.h5"],
       "nowhere.h5: expected to open the file, found 'No such file or directory'; try a path that exists\n"
     ),
-    (
-      ["convert", tiny, tiny], 1, "\(tiny): expected another place than the source, found the same; try another name\n"
+    Case(
+      ["convert", tiny, tiny], "\(tiny): expected another place than the source, found the same; try another name\n"
     ),
-    (
-      ["generate", tiny, "--prompt", "x"], 1,
+    Case(
+      ["generate", tiny, "--prompt", "x"],
       "\(tiny): expected a tokenizer, found none; try adding tokenizer.json to the Hugging Face folder and converting "
         + "again\n"
     ),
-    (
-      ["trace", tiny, "--tokens", "nowhere.txt", "--output", "/tmp/never.h5"], 1,
+    Case(
+      ["trace", tiny, "--tokens", "nowhere.txt", "--output", "/tmp/never.h5"],
       "nowhere.txt: expected a readable text file, found none; try a path that exists\n"
     ),
-    (
-      ["place", tiny + "/config.json", "--devices", "4", "--output", "/tmp/never.json"], 1,
+    Case(
+      ["place", tiny + "/config.json", "--devices", "4", "--output", "/tmp/never.json"],
       "\(tiny)/config.json: expected an HDF5 file, found JSON text; try another file, or fetching this one again\n"
     ),
-  ])
-  func badInputIsNamedOnStandardError(arguments: [String], status: Int32, message: String) throws {
-    let result = try Self.run(arguments)
-    #expect(result.status == status && result.out == "")
-    #expect(result.error == message)
+  ]
+
+  @Test(arguments: badInput)
+  func badInputIsNamedOnStandardError(input: Case) throws {
+    let result = try Self.run(input.arguments)
+    #expect(result.status == 1 && result.out == "")
+    #expect(result.error == input.message)
   }
 
   @Test(arguments: [

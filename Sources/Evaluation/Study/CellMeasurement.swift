@@ -1,8 +1,7 @@
-public import Checkpoint
 internal import Collaboration
 internal import Foundation
 public import Models
-public import Text
+internal import Text
 public import Training
 
 /// Measures one checkpoint under one limit: losses by document, communication from the routing of the target text.

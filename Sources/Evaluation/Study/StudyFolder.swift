@@ -1,6 +1,6 @@
 internal import Foundation
 internal import Text
-public import Training
+internal import Training
 
 /// A study that cannot begin or go on.
 public enum StudyError: Error, Equatable, CustomStringConvertible {
@@ -97,7 +97,7 @@ struct StudyFolder {
     try write(try encoder.encode(Kept(key: key, value: value)), to: file)
   }
 
-  private struct Kept<T> {
+  struct Kept<T> {
     let key: String
     let value: T
   }

@@ -1,9 +1,9 @@
 internal import Collaboration
-public import Checkpoint
+internal import Checkpoint
 internal import Foundation
-public import Models
+internal import Models
 internal import Tensors
-public import Text
+internal import Text
 public import Training
 
 /// A whole study: profile, placement with its proof, fine-tuning of every arm, the matrix of arms and limits, comparison.
@@ -39,8 +39,6 @@ public struct StudyRunner {
   /// Depends on program, weights and all tokens.
   private let baseKey: CacheKey
 
-  /// Tokens that a profile counts at most; E[C_T] of the base model changes by under 0.01 beyond.
-  static let profiledTokens = 60_000
   /// Tokens on which the placement's proof compares logits.
   static let proofTokens = 2_048
 
@@ -78,8 +76,8 @@ public struct StudyRunner {
     try folder.write(recipe.yaml(), to: folder.recipe)
     for (part, report) in data.reports { console.say("\(part): \(report)") }
 
-    let profile = profiled()
-    try ProfileFile.write(profile, to: folder.profile)
+    let profile = try profiled()
+    try ProfileFile.write(profile, to: folder.profile, program: program)
     let placement = try RoutingPlan.placement(recipe, model) { profile }
     try folder.write(placement.json, to: folder.placement)
     let contiguous = try Placement(profile, devices: placement.devices, method: .contiguous)
@@ -105,17 +103,12 @@ public struct StudyRunner {
 
   // MARK: Profile and placement
 
-  private func profiled() -> CollaborationProfile {
-    var documents: [[Int32]] = []
-    var tokens = 0
-    for document in data.profile where tokens < Self.profiledTokens {
-      documents.append(document.tokens)
-      tokens += document.tokens.count
-    }
-    let line = console.progress("profile", tokens, "tokens")
+  private func profiled() throws -> CollaborationProfile {
+    let documents = data.profileDocuments
+    let line = console.progress("profile", documents.reduce(0) { $0 + $1.tokens.count }, "tokens")
     defer { line.finish() }
-    return ModelProfiler.profile(
-      model, documents: documents, data: recipe.data.profile.isEmpty ? "training data" : "profile text"
+    return try ModelProfiler(model, batchTokens: recipe.schedule.batchTokens).profile(
+      documents, data: recipe.data.profile.isEmpty ? "training data" : "profile text"
     ) { line.update($0) }
   }
 

@@ -10,10 +10,10 @@ public enum RoutingPlan {
   ///   - model: The model to place.
   ///   - profile: Called when the method needs one.
   /// - Returns: One device an expert, for every layer.
-  /// - Throws: `PlacementError` when sizes do not fit.
+  /// - Throws: `PlacementError` when sizes do not fit; what `profile` throws.
   public static func placement(
-    _ recipe: Recipe, _ model: LanguageModel, profile: () -> CollaborationProfile
-  ) throws(PlacementError) -> Placement {
+    _ recipe: Recipe, _ model: LanguageModel, profile: () throws -> CollaborationProfile
+  ) throws -> Placement {
     let (routing, configuration) = (recipe.routing, model.configuration)
     switch routing.placement {
     case .file(let path):
@@ -24,10 +24,10 @@ public enum RoutingPlan {
       }
       // Impossible numbers of devices are found before the profile is paid for.
       guard (1...configuration.experts).contains(routing.devices), configuration.experts % routing.devices == 0 else {
-        throw .devices(file: "routing.devices", experts: configuration.experts, found: routing.devices)
+        throw PlacementError.devices(file: "routing.devices", experts: configuration.experts, found: routing.devices)
       }
       return try Placement(
-        profile(), devices: routing.devices, method: method,
+        try profile(), devices: routing.devices, method: method,
         options: PlacementOptions(seed: UInt64(recipe.run.seed), loadCap: routing.loadCap))
     }
   }

@@ -24,9 +24,6 @@ public struct RunPreparation {
   /// Tokenised text.
   public let data: TrainingData
 
-  /// Tokens that are profiled at most: on OLMoE's geometry E[C_T] moves by less than 0.01 beyond.
-  public static let profiledTokens = 60_000
-
   /// Checks recipe, output folder, model, routing and data, cheapest first; no weight is read and nothing is written.
   ///
   /// - Parameters:
@@ -59,13 +56,6 @@ public struct RunPreparation {
     return true
   }
 
-  /// Documents of the profile text, evenly spread over it, of about ``profiledTokens`` tokens.
-  public var profileDocuments: [[Int32]] {
-    let tokens = data.profile.reduce(0) { $0 + $1.tokens.count }
-    let stride = max(1, (tokens + Self.profiledTokens - 1) / Self.profiledTokens)
-    return data.profile.indices.filter { $0.isMultiple(of: stride) }.map { data.profile[$0].tokens }
-  }
-
   /// Placement and limit: those of the newest checkpoint when a run goes on, else as the recipe asks.
   ///
   /// - Parameter progress: Called with the number of tokens profiled.
@@ -82,9 +72,8 @@ public struct RunPreparation {
     }
     let model = try base.model()
     let placement = try RoutingPlan.placement(recipe, model) {
-      ModelProfiler.profile(
-        model, documents: profileDocuments, data: recipe.data.profile.isEmpty ? "training data" : "profile text",
-        batchTokens: recipe.schedule.batchTokens, progress: progress)
+      try ModelProfiler(model, batchTokens: recipe.schedule.batchTokens).profile(
+        data.profileDocuments, data: recipe.data.profile.isEmpty ? "training data" : "profile text", progress: progress)
     }
     return RoutingPlan.settings(recipe, placement)
   }

@@ -1,0 +1,35 @@
+# `make quickstart` and `make test` are each all that a fresh Debian or Ubuntu machine with a Swift toolchain needs.
+
+RELEASE := .build/release/occult
+PEER := .build/peer-venv
+PYTHON_FILES = $(shell find scripts Tests recipes -name '*.py')
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test build lint bench deps
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+quickstart: build ## Build, then compare standard and limited fine-tuning on real data; interrupted or repeated, it goes on
+	$(RELEASE) study recipes/quickstart.yaml
+
+test: deps ## Run all tests
+	swift test --disable-xctest
+
+build: deps ## Build the command in release mode: .build/release/occult
+	swift build -c release --product occult
+
+lint: ## Check the format of the Swift code and the syntax of the scripts
+	swift format lint --recursive --strict Sources Tests Package.swift
+	PYTHONPYCACHEPREFIX=.build/pycache python3 -m py_compile $(PYTHON_FILES)
+
+bench: build $(PEER)/installed ## Measure speed against transformers and PyTorch, which pip installs into .build (OPTIONS=…)
+	python3 scripts/bench.py --occult $(RELEASE) --peer-python $(PEER)/bin/python $(OPTIONS)
+
+deps:
+	@scripts/install_dependencies.sh
+
+$(PEER)/installed: scripts/requirements.txt
+	python3 -m venv $(PEER)
+	$(PEER)/bin/pip install --quiet --requirement scripts/requirements.txt
+	touch $@

@@ -1,0 +1,51 @@
+import ArgumentParser
+import Evaluation
+import Foundation
+import Training
+
+/// `occult study`: the whole comparison.
+struct StudyCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "study",
+    abstract: "Profile, place, fine-tune every arm, evaluate the matrix, and write table and report.",
+    discussion: """
+      Example: occult study recipes/quickstart.yaml schedule.max_steps=40 output=runs/short
+
+      Results are kept: the same command redoes only what changed, and goes on where it was interrupted.
+      """)
+
+  @Argument(help: "A recipe with a study section.", completion: .file(extensions: ["yaml"]))
+  var recipe: String
+
+  @Argument(help: "Changes of the recipe: key=value, dotted keys.")
+  var overrides: [String] = []
+
+  @Flag(help: "Remove an earlier study in the output folder first.")
+  var overwrite = false
+
+  @OptionGroup var output: OutputOptions
+
+  func run() throws {
+    let recipe = try Recipe.load(self.recipe, overrides: overrides, purpose: .study)
+    let stop = StopSignal.install()
+    do {
+      let study = try StudyRunner(
+        recipe, program: Program.name,
+        console: StudyRunner.Console(
+          say: note, progress: { ProgressLine(label: $0, total: $1, unit: $2) },
+          isStopRequested: { stop.isRequested }))
+      let comparison = try study.run(overwrite: overwrite)
+      if output.json {
+        print(String(decoding: try comparison.json(), as: UTF8.self))
+      } else {
+        print(ComparisonTable(comparison).plain)
+        print("\n\(comparison.headline)\n\(comparison.verdict.joined(separator: " "))")
+        print("\n\(study.results.comparison)\n\(study.results.report)")
+      }
+    } catch let error as StudyError {
+      guard case .stopped = error, let code = stop.exitCode else { throw error }
+      note("\(error)")
+      throw ExitCode(code)
+    }
+  }
+}
