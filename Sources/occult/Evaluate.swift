@@ -43,7 +43,8 @@ struct Evaluate: ParsableCommand {
 
   func validate() throws {
     if recipe == nil, text.isEmpty {
-      throw ValidationError("evaluate: expected --recipe or --text, found neither; try --recipe recipes/quickstart.yaml")
+      throw ValidationError(
+        "evaluate: expected --recipe or --text, found neither; try --recipe recipes/quickstart.yaml")
     }
     for (name, value) in [("--limit", limit), ("--block", block), ("--batch-tokens", batchTokens)] {
       if let value, value < 2 { throw ValidationError("\(name): expected at least 2, found \(value)") }

@@ -1,4 +1,4 @@
-internal import Foundation
+public import Foundation
 public import Models
 
 /// What `occult evaluate` measured: one checkpoint under one routing.
