@@ -63,10 +63,15 @@ let package = Package(
       name: "CheckpointTests", dependencies: ["Checkpoint", "CHDF5"], exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(
       name: "TrainingTests",
-      dependencies: ["Training", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
+      dependencies: [
+        "Training", "Checkpoint", "Models", "Text", "Tensors", "Collaboration",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
       exclude: ["check_tensorboard.py"], swiftSettings: strict),
-    .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"], swiftSettings: strict),
-    .testTarget(name: "OccultTests", dependencies: ["occult", "Checkpoint"], swiftSettings: strict),
+    .testTarget(
+      name: "EvaluationTests", dependencies: ["Evaluation", "Training", "Checkpoint", "Models", "Text"],
+      swiftSettings: strict),
+    .testTarget(name: "OccultTests", dependencies: ["occult", "Checkpoint", "Models"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )

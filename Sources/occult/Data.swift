@@ -2,7 +2,7 @@ public import ArgumentParser
 import Checkpoint
 import Foundation
 import Text
-import Training
+public import Training
 
 /// `occult data`.
 struct DataCommand: ParsableCommand {

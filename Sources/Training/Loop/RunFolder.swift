@@ -99,7 +99,7 @@ public struct RunFolder: Sendable, Equatable {
     }
     var ancestor = URL(fileURLWithPath: path)
     while !manager.fileExists(atPath: ancestor.path), ancestor.path != "/" { ancestor.deleteLastPathComponent() }
-    guard access(ancestor.path, W_OK | X_OK) == 0 else {
+    guard access(ancestor.path + "/.", W_OK | X_OK) == 0 else {
       throw .system(path: path, action: "write here", reason: String(cString: strerror(errno)))
     }
   }

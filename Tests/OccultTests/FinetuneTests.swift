@@ -1,0 +1,182 @@
+import Checkpoint
+import Foundation
+import Models
+import Testing
+
+/// `occult finetune` as a process: signals, kills, threads, a full disk.
+@Suite struct FinetuneTests {
+  /// A folder with a small random model that has a tokenizer, data, and a recipe.
+  private final class Workplace {
+    let path = NSTemporaryDirectory() + "/occult-finetune-" + UUID().uuidString
+    var recipe: String { path + "/recipe.yaml" }
+    func run(_ name: String) -> String { path + "/" + name }
+
+    init() throws {
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+      let configuration = try ModelFamily.configuration(
+        json: """
+          {"model_type": "olmoe", "hidden_act": "silu", "hidden_size": 32, "num_attention_heads": 4,
+           "num_hidden_layers": 2, "num_experts": 8, "num_experts_per_tok": 2, "intermediate_size": 16,
+           "vocab_size": 4096, "max_position_embeddings": 64, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
+           "norm_topk_prob": false, "clip_qkv": null, "tie_word_embeddings": false, "router_aux_loss_coef": 0.01,
+           "eos_token_id": 0, "initializer_range": 0.08}
+          """, file: "config.json")
+      var extras = CheckpointExtras(configuration: configuration)
+      extras.tokenizerJSON = try String(
+        contentsOfFile: CommandLineTests.root + "/Tests/TextTests/Oracles/base.tokenizer.json", encoding: .utf8)
+      try CheckpointWriter.write(
+        path + "/base.h5", weights: ModelBytes(ModelFamily.random(configuration, seed: 1)), extras: extras,
+        program: "test")
+      let lines = (1...60).map { "{\"prompt\": \"\($0) + \($0) =\", \"completion\": \" \(2 * $0)\"}" }
+      try lines.joined(separator: "\n").write(toFile: path + "/train.jsonl", atomically: true, encoding: .utf8)
+      try """
+      version: 1
+      model: \(path)/base.h5
+      data: {train: {path: train.jsonl, format: prompt_completion}, template: plain, max_tokens: 32}
+      routing: {devices: 4, device_limit: 2}
+      train: {attention: full, embeddings: full, norms: full}
+      schedule: {epochs: 1000, max_steps: 12, batch_tokens: 64, warmup_steps: 2}
+      run: {evaluate_every: none}
+      save: {every: 1}
+      output: \(path)/run
+      """.write(toFile: recipe, atomically: true, encoding: .utf8)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    /// Steps in `metrics.jsonl`; a torn last line does not count.
+    func steps(_ run: String) -> [Int] {
+      let text = (try? String(contentsOfFile: self.run(run) + "/metrics.jsonl", encoding: .utf8)) ?? ""
+      return text.split(separator: "\n").compactMap { line in
+        (try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])?["step"] as? Int
+      }
+    }
+  }
+
+  private func start(_ arguments: [String]) throws -> Process {
+    let process = Process()
+    process.executableURL = CommandLineTests.program
+    process.arguments = arguments
+    (process.standardOutput, process.standardError) = (FileHandle.nullDevice, FileHandle.nullDevice)
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    return process
+  }
+
+  /// Waits until something is so, at most half a minute.
+  private func wait(_ process: Process, until isSo: () -> Bool) {
+    for _ in 0..<30_000 where process.isRunning {
+      if isSo() { return }
+      usleep(1000)
+    }
+  }
+
+  @Test func sameBitsForOneThreadAndTwo() throws {
+    let place = try Workplace()
+    var checksums: [UInt32] = []
+    for threads in [1, 2] {
+      let run = place.run("threads-\(threads)")
+      let result = try CommandLineTests.run([
+        "finetune", place.recipe, "run.threads=\(threads)", "save.every=none", "output=\(run)",
+      ])
+      #expect(result.status == 0, "\(result.error)")
+      checksums.append(try ModelFiles(opening: run + "/final.h5").checksum())
+    }
+    #expect(checksums[0] == checksums[1])
+    #expect(try ModelFiles(opening: place.path + "/base.h5").checksum() != checksums[0])
+  }
+
+  @Test(arguments: [SIGINT, SIGTERM]) func aSignalFinishesTheStepAndTheRunGoesOn(number: Int32) throws {
+    let place = try Workplace()
+    let changes = ["schedule.max_steps=3000", "save.every=none", "output=\(place.run("run"))"]
+    let process = try start(["finetune", place.recipe] + changes)
+    wait(process) { place.steps("run").count >= 3 }
+    kill(process.processIdentifier, number)
+    process.waitUntilExit()
+    #expect(process.terminationReason == .exit && process.terminationStatus == 128 + number)
+    let last = try #require(place.steps("run").last)
+    let checkpoint = place.run("run") + "/checkpoints/step-\(last).h5"
+    #expect(try TrainingState(readingFrom: checkpoint).step == last)
+
+    let again = try start(["finetune", place.recipe] + changes + ["--resume"])
+    wait(again) { place.steps("run").count > last + 2 }
+    kill(again.processIdentifier, SIGTERM)
+    again.waitUntilExit()
+    #expect(again.terminationStatus == 143)
+    #expect(place.steps("run") == Array(1...(place.steps("run").last ?? 0)))
+  }
+
+  @Test func killedWhileWritingLeavesThePreviousCheckpoint() throws {
+    let place = try Workplace()
+    let process = try start(["finetune", place.recipe, "schedule.max_steps=3000"])
+    let checkpoints = place.run("run") + "/checkpoints"
+    let names = { (try? FileManager.default.contentsOfDirectory(atPath: checkpoints)) ?? [] }
+    wait(process) { names().contains("step-3.h5") && names().contains { $0.hasSuffix(".tmp") } }
+    kill(process.processIdentifier, SIGKILL)
+    process.waitUntilExit()
+    #expect(process.terminationReason == .uncaughtSignal)
+    let saved = names().filter { $0.hasSuffix(".h5") }
+    #expect(!saved.isEmpty)
+    var last = 0
+    for name in saved {
+      let state = try TrainingState(readingFrom: checkpoints + "/" + name)
+      _ = try ModelFiles(opening: checkpoints + "/" + name).model()
+      #expect(name == "step-\(state.step).h5")
+      last = max(last, state.step)
+    }
+    let again = try start(["finetune", place.recipe, "schedule.max_steps=3000", "--resume"])
+    wait(again) { (place.steps("run").last ?? 0) > last + 2 }
+    kill(again.processIdentifier, SIGINT)
+    again.waitUntilExit()
+    #expect(again.terminationStatus == 130)
+    #expect(place.steps("run") == Array(1...(place.steps("run").last ?? 0)))
+  }
+
+  /// The limit on the size of a file stands for a full disk: the write fails in the middle.
+  @Test func aFullDiskLosesNothing() throws {
+    let place = try Workplace()
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/bin/sh")
+    process.arguments = [
+      "-c", "trap '' XFSZ; ulimit -f 400; exec \"$0\" finetune \"$1\" 2> \"$2\"", CommandLineTests.program.path,
+      place.recipe, place.path + "/error",
+    ]
+    process.standardOutput = FileHandle.nullDevice
+    try process.run()
+    process.waitUntilExit()
+    let error = try String(contentsOfFile: place.path + "/error", encoding: .utf8)
+    #expect(process.terminationReason == .exit && process.terminationStatus == 1)
+    #expect(error.contains("checkpoints/step-1.h5: expected to write the file, found 'File too large'; try freeing"))
+    #expect(try FileManager.default.contentsOfDirectory(atPath: place.run("run") + "/checkpoints") == [])
+    #expect(place.steps("run") == [1])
+  }
+
+  @Test func everythingWrongIsFoundBeforeAnyWork() throws {
+    let place = try Workplace()
+    func failure(_ changes: [String]) throws -> String {
+      let result = try CommandLineTests.run(["finetune", place.recipe] + changes)
+      #expect(result.status == 1 && result.out == "")
+      #expect(!FileManager.default.fileExists(atPath: place.run("run")))
+      return result.error
+    }
+    #expect(try failure(["routing.devices=3", "routing.device_limit=none"]).contains("expected"))
+    #expect(try failure(["data.max_tokens=65"]).contains("data.max_tokens: expected at most 64"))
+    #expect(
+      try failure([
+        "train.experts=frozen", "train.router=frozen", "train.attention=frozen", "train.norms=frozen",
+        "train.embeddings=frozen",
+      ]).contains("train: expected a role that trains"))
+    #expect(try failure(["optimizer.lerning_rate=1"]).contains("did you mean 'optimizer.learning_rate'?"))
+  }
+
+  @Test func dryRunTouchesNothing() throws {
+    let place = try Workplace()
+    let result = try CommandLineTests.run(["finetune", place.recipe, "--dry-run", "--json"])
+    #expect(result.status == 0 && result.error == "")
+    let plan = try #require(try JSONSerialization.jsonObject(with: Data(result.out.utf8)) as? [String: Any])
+    let trained = try #require(plan["trainedParameters"] as? [String: Int])
+    #expect(trained["router"] == 2 * 8 * 32 && trained["experts"] == 2 * 8 * 3 * 16 * 32)
+    #expect((plan["estimate"] as? [String: Any])?["steps"] as? Int == 12)
+    #expect(!FileManager.default.fileExists(atPath: place.run("run")))
+  }
+}
