@@ -68,7 +68,9 @@ let package = Package(
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       exclude: ["check_tensorboard.py"], swiftSettings: strict),
-    .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"], swiftSettings: strict),
+    .testTarget(
+      name: "EvaluationTests", dependencies: ["Evaluation", "Training", "Checkpoint", "Models", "Text"],
+      swiftSettings: strict),
     .testTarget(name: "OccultTests", dependencies: ["occult", "Checkpoint", "Models"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

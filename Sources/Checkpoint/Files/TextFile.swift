@@ -9,4 +9,17 @@ public enum TextFile {
   public static func write(_ text: String, to path: String) throws(FileError) {
     try PendingFile.write(text, to: path)
   }
+
+  /// Reads a file as a whole.
+  ///
+  /// - Parameter path: Its name.
+  /// - Returns: Its contents.
+  /// - Throws: ``FileError``, also where the bytes are not UTF-8.
+  public static func read(_ path: String) throws(FileError) -> String {
+    let mapped = try MappedFile(path)
+    guard let text = String(validating: mapped.bytes, as: UTF8.self) else {
+      throw .invalid(path: path, item: nil, expected: "UTF-8 text", found: "other bytes")
+    }
+    return text
+  }
 }

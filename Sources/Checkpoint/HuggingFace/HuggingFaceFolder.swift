@@ -17,11 +17,7 @@ struct HuggingFaceFolder: TensorSource {
     func text(_ name: String) throws(FileError) -> String? {
       let file = (path as NSString).appendingPathComponent(name)
       guard FileManager.default.fileExists(atPath: file) else { return nil }
-      let mapped = try MappedFile(file)
-      guard let text = String(validating: mapped.bytes, as: UTF8.self) else {
-        throw .invalid(path: file, item: nil, expected: "UTF-8 text", found: "other bytes")
-      }
-      return text
+      return try TextFile.read(file)
     }
     guard let config = try text("config.json") else {
       throw FileError.missing(path: path, item: "config.json", nearest: nil)

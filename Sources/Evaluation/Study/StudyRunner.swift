@@ -153,9 +153,11 @@ public struct StudyRunner {
   // MARK: The matrix
 
   private func measured(_ arms: [TrainedArm], _ placement: Placement) throws -> [Cell] {
-    let limits = [nil] + arms.compactMap(\.limit).sorted(by: >).reduce(into: [Int?]()) {
-      if !$0.contains($1) { $0.append($1) }
-    }
+    let limits =
+      [nil]
+      + arms.compactMap(\.limit).sorted(by: >).reduce(into: [Int?]()) {
+        if !$0.contains($1) { $0.append($1) }
+      }
     let documents = data.test.count + data.retention.count
     let line = console.progress("evaluate", documents * arms.count * limits.count, "documents")
     defer { line.finish() }
@@ -163,7 +165,8 @@ public struct StudyRunner {
     for arm in arms {
       var loaded: LanguageModel?
       for limit in limits {
-        let key = baseKey.adding(arm.key).adding(placement.json).adding("\(recipe.routing)").adding("\(limit ?? 0)").text
+        let key = baseKey.adding(arm.key).adding(placement.json).adding("\(recipe.routing)").adding("\(limit ?? 0)")
+          .text
         let file = folder.cell(arm.name, limit)
         if let cell = folder.cached(file, key: key, as: Cell.self) {
           cells.append(cell)

@@ -9,9 +9,9 @@ public struct TrainingData: Sendable {
   /// What is measured during training.
   public let validation: [TokenizedDocument]
   /// What is measured at the end.
-  public let test: [TokenizedDocument]
+  public private(set) var test: [TokenizedDocument]
   /// Base-domain text, every token of which counts.
-  public let retention: [TokenizedDocument]
+  public private(set) var retention: [TokenizedDocument]
   /// Text that experts are profiled on: training text.
   public let profile: [TokenizedDocument]
   /// What was read, dropped and truncated, by part.
@@ -85,6 +85,18 @@ public struct TrainingData: Sendable {
       profile = []
     }
     self.reports = reports
+  }
+
+  /// The same data with at most so many test and retention documents, the first ones.
+  ///
+  /// - Parameter count: Most documents of each; nil for all.
+  /// - Returns: The data.
+  public func limited(to count: Int?) -> TrainingData {
+    guard let count else { return self }
+    var copy = self
+    copy.test = Array(test.prefix(count))
+    copy.retention = Array(retention.prefix(count))
+    return copy
   }
 
   /// Tokens that are profiled at most: on OLMoE's geometry E[C_T] moves by less than 0.01 beyond.

@@ -1,0 +1,142 @@
+internal import Foundation
+public import Models
+internal import Tensors
+public import Text
+
+/// Perplexities of plain text, by the two common definitions, each under its full name.
+///
+///     token_perplexity = exp(Σ nll / Σ tokens)            whole text in blocks of `blockTokens`, first token of a block given
+///     word_perplexity  = exp(Σ nll / words)               rolling windows, every token predicted
+///     byte_perplexity  = exp(Σ nll / UTF-8 bytes),  bits_per_byte = Σ nll / bytes / ln 2
+///
+/// - Source: token_perplexity as in GPTQ and mlx-lm; the others as in lm-evaluation-harness: the first window begins with
+///   the end-of-text token, later ones with one token of context; words are counted by splitting at white space.
+public struct TextPerplexity: Codable, Equatable, Sendable {
+  /// File that was scored.
+  public let file: String
+  /// exp of the mean loss a predicted token, blocks.
+  public let tokenPerplexity: Double
+  /// Mean loss a predicted token in nats, blocks.
+  public let loss: Double
+  /// Standard error of the mean loss, over blocks: tokens of one block are not independent.
+  public let standardError: Double?
+  /// Tokens predicted in blocks.
+  public let tokens: Int
+  /// exp of the loss a word, rolling.
+  public let wordPerplexity: Double
+  /// exp of the loss a byte, rolling.
+  public let bytePerplexity: Double
+  /// Loss a byte in bits, rolling.
+  public let bitsPerByte: Double
+  /// Words of the text.
+  public let words: Int
+  /// UTF-8 bytes of the text.
+  public let bytes: Int
+
+  enum CodingKeys: String, CodingKey {
+    case file, loss, tokens, words, bytes
+    case tokenPerplexity = "token_perplexity"
+    case standardError = "loss_stderr"
+    case wordPerplexity = "word_perplexity"
+    case bytePerplexity = "byte_perplexity"
+    case bitsPerByte = "bits_per_byte"
+  }
+
+  /// Scores a text.
+  ///
+  /// - Parameters:
+  ///   - text: The text.
+  ///   - file: Its name.
+  ///   - model: Its rules decide which experts are used.
+  ///   - tokenizer: The model's.
+  ///   - endOfText: Token that stands before the first window.
+  ///   - blockTokens: Length of blocks and windows, at most the model's longest sequence.
+  ///   - progress: Called with the number of tokens scored; every token is scored twice.
+  /// - Throws: ``PerplexityError`` when there is too little text.
+  public init(
+    _ text: String, file: String, model: LanguageModel, tokenizer: Tokenizer, endOfText: Int32, blockTokens: Int,
+    progress: (Int) -> Void = { _ in }
+  ) throws(PerplexityError) {
+    let model = model.untracked()
+    let tokens = tokenizer.encode(text)
+    guard tokens.count >= 2 else { throw .tooShort(file: file, tokens: tokens.count) }
+    let blocks = stride(from: 0, to: tokens.count - 1, by: blockTokens).map { start in
+      Window(Array(tokens[start..<min(start + blockTokens, tokens.count)]))
+    }.filter { $0.predicted > 0 }
+    let losses = Self.score(blocks, model, batchTokens: max(blockTokens, 4096), progress)
+    let predicted = blocks.reduce(0) { $0 + $1.predicted }
+    let mean = losses.reduce(0, +) / Double(predicted)
+
+    // Every token is predicted once: a window reads its tokens but the last and one token of context before them.
+    let stream = [endOfText] + tokens
+    let windows = stride(from: 0, to: tokens.count, by: blockTokens).map { start in
+      Window(Array(stream[start...min(start + blockTokens, tokens.count)]))
+    }
+    let rolling = Self.score(windows, model, batchTokens: max(blockTokens, 4096)) { progress(tokens.count + $0) }
+      .reduce(0, +)
+    let words = text.split(whereSeparator: \.isWhitespace).count
+    let bytes = text.utf8.count
+
+    (self.file, self.loss, self.tokens, self.words, self.bytes) = (file, mean, predicted, words, bytes)
+    tokenPerplexity = exp(mean)
+    standardError = Self.standardError(losses, blocks.map(\.predicted), mean)
+    wordPerplexity = exp(rolling / Double(max(words, 1)))
+    bytePerplexity = exp(rolling / Double(bytes))
+    bitsPerByte = rolling / Double(bytes) / log(2)
+  }
+
+  /// A run of tokens, each but the first predicted from those before it.
+  private struct Window {
+    let tokens: [Int32]
+    var predicted: Int { tokens.count - 1 }
+    init(_ tokens: [Int32]) { self.tokens = tokens }
+  }
+
+  /// Σ nll of every window.
+  private static func score(
+    _ windows: [Window], _ model: LanguageModel, batchTokens: Int, _ progress: (Int) -> Void
+  ) -> [Double] {
+    var sums: [Double] = []
+    var (start, done) = (0, 0)
+    while start < windows.count {
+      var (end, size) = (start, 0)
+      while end < windows.count, end == start || size + windows[end].predicted <= batchTokens {
+        size += windows[end].predicted
+        end += 1
+      }
+      let batch = TokenBatch(sequences: windows[start..<end].map { Array($0.tokens.dropLast()) })
+      let targets = windows[start..<end].flatMap { $0.tokens.dropFirst() }
+      let losses = model.crossEntropy(model(batch), targets: targets).losses
+      for segment in batch.segments { sums.append(losses[segment].reduce(0.0) { $0 + Double($1) }) }
+      start = end
+      done += size
+      progress(done)
+    }
+    return sums
+  }
+
+  /// Standard error of Σ nll / Σ n over blocks (ratio estimator); nil for a single block.
+  private static func standardError(_ sums: [Double], _ counts: [Int], _ mean: Double) -> Double? {
+    guard sums.count > 1 else { return nil }
+    let total = Double(counts.reduce(0, +))
+    let squares = zip(sums, counts).reduce(0.0) { $0 + ($1.0 - mean * Double($1.1)) * ($1.0 - mean * Double($1.1)) }
+    return (squares * Double(sums.count) / Double(sums.count - 1)).squareRoot() / total
+  }
+}
+
+/// A text that cannot be scored.
+public enum PerplexityError: Error, Equatable, CustomStringConvertible {
+  /// Fewer than two tokens.
+  case tooShort(file: String, tokens: Int)
+  /// A loss is infinite or not a number.
+  case notFinite(file: String)
+
+  /// The message for a person.
+  public var description: String {
+    switch self {
+    case .tooShort(let file, let tokens):
+      "\(file): expected at least 2 tokens of text, found \(tokens); try a longer text"
+    case .notFinite(let file): "\(file): expected a finite loss, found NaN or infinity; try another checkpoint"
+    }
+  }
+}

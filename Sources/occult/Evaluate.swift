@@ -1,0 +1,160 @@
+import ArgumentParser
+import Checkpoint
+import Collaboration
+import Evaluation
+import Foundation
+import Models
+import Text
+import Training
+
+/// `occult evaluate`.
+struct Evaluate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Measure a model: response loss and retention of a recipe's data, perplexities of plain text.",
+    discussion: """
+      --devices, --placement, --policy and --device-limit override what the checkpoint holds; --device-limit none lifts it.
+
+      Examples:
+        occult evaluate runs/quickstart/arms/L2/final.h5 --recipe recipes/quickstart.yaml --output runs/evaluation
+        occult evaluate checkpoints/base.h5 --text recipes/data/wikitext-test.txt --output runs/evaluation
+      """)
+
+  @OptionGroup var options: ModelOptions
+
+  @Option(help: "A recipe whose test and retention data are scored.", completion: .file(extensions: ["yaml"]))
+  var recipe: String?
+
+  @Option(parsing: .upToNextOption, help: "Plain text files whose perplexities are measured.", completion: .file())
+  var text: [String] = []
+
+  @Option(help: "Length of text blocks; the model's longest sequence, at most 2048, if left out.")
+  var block: Int?
+
+  @Option(help: "Most test and retention documents; all if left out.")
+  var limit: Int?
+
+  @Option(help: "Largest batch, in tokens.")
+  var batchTokens = 4096
+
+  @Option(help: "Folder that results_<time>.json is written to.", completion: .directory)
+  var output: String
+
+  @OptionGroup var outputOptions: OutputOptions
+
+  func validate() throws {
+    if recipe == nil, text.isEmpty {
+      throw ValidationError(
+        "evaluate: expected --recipe or --text, found neither; try --recipe recipes/quickstart.yaml")
+    }
+    for (name, value) in [("--limit", limit), ("--block", block), ("--batch-tokens", batchTokens)] {
+      if let value, value < 2 { throw ValidationError("\(name): expected at least 2, found \(value)") }
+    }
+  }
+
+  func run() throws {
+    let began = Clock.monotonic()
+    let files = try ModelFiles(opening: options.model)
+    let (model, routing) = try files.model(overriding: options.routing.overrides)
+    var result = EvaluationResult(model: options.model, routing: routing, program: Program.name)
+    if let recipe { try measure(recipe, files, model, routing, into: &result) }
+    try measureTexts(files, model, into: &result)
+    result.seconds = Clock.monotonic() - began
+    let path = try write(result)
+    if outputOptions.json {
+      print(String(decoding: try result.json(), as: UTF8.self))
+    } else {
+      print(EvaluationTable(result).text)
+      print("\n\(path)")
+    }
+  }
+
+  private func measure(
+    _ path: String, _ files: ModelFiles, _ model: LanguageModel, _ routing: RoutingSettings?,
+    into result: inout EvaluationResult
+  ) throws {
+    let recipe = try Recipe.load(path)
+    let (tokenizer, end) = try TrainingData.tokenizer(of: files)
+    let data = try TrainingData(recipe, tokenizer: tokenizer, endOfSequence: end, parts: .evaluation).limited(to: limit)
+    let line = ProgressLine(label: "evaluate", total: data.test.count + data.retention.count, unit: "documents")
+    let measured = try CellMeasurement.measure(
+      model, try routing ?? unplaced(files), data, batchTokens: batchTokens
+    ) { line.update($0) }
+    line.finish()
+    if !measured.target.isEmpty {
+      result.target = try .init(measured.target, model: options.model, text: "target")
+      if routing != nil { result.communication = measured.communication.first }
+    }
+    if !measured.retention.isEmpty {
+      result.retention = try .init(measured.retention, model: options.model, text: "retention")
+    }
+  }
+
+  /// All experts on one device: no limit, nothing to communicate.
+  private func unplaced(_ files: ModelFiles) throws -> RoutingSettings {
+    let c = files.configuration
+    return RoutingSettings(
+      placement: try Placement(
+        modelType: c.modelType, experts: c.experts, devices: 1,
+        layers: (0..<c.layers).map { .init(layer: $0, expertDevice: Array(repeating: 0, count: c.experts)) }))
+  }
+
+  private func measureTexts(_ files: ModelFiles, _ model: LanguageModel, into result: inout EvaluationResult) throws {
+    for file in text {
+      let (tokenizer, end) = try TrainingData.tokenizer(of: files)
+      let contents = try TextFile.read(file)
+      let line = ProgressLine(label: "evaluate \(file)", total: nil, unit: "tokens")
+      result.texts.append(
+        try TextPerplexity(
+          contents, file: file, model: model, tokenizer: tokenizer, endOfText: end,
+          blockTokens: min(block ?? 2048, files.configuration.maxPositions)
+        ) { line.update($0) })
+      line.finish()
+    }
+  }
+
+  private func write(_ result: EvaluationResult) throws -> String {
+    let time = ISO8601DateFormatter().string(from: Date()).replacing(":", with: "-")
+    let path = output + "/results_\(time).json"
+    try FileManager.default.createDirectory(atPath: output, withIntermediateDirectories: true)
+    try TextFile.write(String(decoding: try result.json(), as: UTF8.self) + "\n", to: path)
+    return path
+  }
+}
+
+/// The table that `occult evaluate` prints.
+struct EvaluationTable {
+  let result: EvaluationResult
+
+  init(_ result: EvaluationResult) { self.result = result }
+
+  var text: String {
+    var table = TextTable(heads: ["Data", "Metric", ">Value", "", ">Stderr"])
+    for (name, held) in [("target", result.target), ("retention", result.retention)] {
+      guard let held else { continue }
+      table.rows.append([name, "loss", fixed(held.loss, 4), "±", fixed(held.standardError, 4)])
+      table.rows.append(["", "token_perplexity", fixed(held.tokenPerplexity, 2), "", ""])
+      table.rows.append(["", "tokens", "\(held.tokens)", "", ""])
+    }
+    if let figures = result.communication {
+      table.rows.append(["target", "devices_per_token", fixed(figures.devicesPerToken), "", ""])
+      for (name, value) in [
+        ("imbalance_rows", figures.imbalanceRows), ("remote_copies", figures.remoteCopies),
+        ("naive_remote_copies", figures.naiveRemoteCopies), ("intra_share", figures.intraShare),
+        ("retained_mass", figures.retainedMass),
+      ] {
+        table.rows.append(["", name, fixed(value), "", ""])
+      }
+    }
+    for text in result.texts {
+      let error = text.standardError.map { fixed($0, 4) } ?? "N/A"
+      table.rows.append([text.file, "loss", fixed(text.loss, 4), "±", error])
+      for (name, value) in [
+        ("token_perplexity", text.tokenPerplexity), ("word_perplexity", text.wordPerplexity),
+        ("byte_perplexity", text.bytePerplexity), ("bits_per_byte", text.bitsPerByte),
+      ] {
+        table.rows.append(["", name, fixed(value, 4), "", ""])
+      }
+    }
+    return table.text
+  }
+}

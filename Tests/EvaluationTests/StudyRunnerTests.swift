@@ -1,0 +1,145 @@
+import Checkpoint
+import Foundation
+import Models
+import Testing
+import Training
+
+@testable import Evaluation
+
+/// A whole study of a tiny random model: what it writes, what it keeps, what it refuses.
+@Suite(.serialized) struct StudyRunnerTests {
+  let folder: String
+  let said = Said()
+
+  /// Lines that a study said.
+  final class Said {
+    var lines: [String] = []
+    var stops = false
+  }
+
+  init() throws {
+    folder = NSTemporaryDirectory() + "occult-study-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().path
+    let base = try ModelFiles(opening: root + "/checkpoints/base.h5")
+    var configuration = try OLMoE.configuration(
+      layers: 2, hidden: 32, heads: 2, experts: 8, intermediate: 16, topK: 2,
+      vocabulary: base.configuration.vocabulary, context: 128)
+    configuration.endTokens = [0]
+    configuration.json = configuration.json.replacing("\"eos_token_id\": null", with: "\"eos_token_id\": 0")
+    var extras = CheckpointExtras(configuration: configuration)
+    extras.tokenizerJSON = base.tokenizerJSON
+    try CheckpointWriter.write(
+      folder + "/model.h5", weights: ModelBytes(ModelFamily.random(configuration, seed: 3)), extras: extras,
+      program: "test")
+    func samples(_ range: Range<Int>) -> String {
+      range.map { "{\"prompt\": \"What is \($0) plus one?\", \"completion\": \"It is \($0 + 1), of course.\"}" }
+        .joined(separator: "\n")
+    }
+    try samples(0..<40).write(toFile: folder + "/train.jsonl", atomically: true, encoding: .utf8)
+    try samples(100..<112).write(toFile: folder + "/test.jsonl", atomically: true, encoding: .utf8)
+    let text = (0..<12).map { "The river number \($0) was wide and slow, and nobody knew its name." }
+      .joined(separator: "\n\n")
+    try text.write(toFile: folder + "/text.txt", atomically: true, encoding: .utf8)
+    try recipe.write(toFile: folder + "/recipe.yaml", atomically: true, encoding: .utf8)
+  }
+
+  var recipe: String {
+    """
+    version: 1
+    model: \(folder)/model.h5
+    data:
+      train: {path: train.jsonl, format: prompt_completion}
+      validation: 0.1
+      test: {path: test.jsonl, format: prompt_completion}
+      retention: {path: text.txt, format: text}
+      template: plain
+      loss_on: response
+      max_tokens: 64
+    routing: {devices: 4, placement: occult, policy: router}
+    optimizer: {learning_rate: 1.0e-2}
+    schedule: {name: constant, warmup_steps: 0, epochs: 1, max_steps: 3, batch_tokens: 256}
+    run: {seed: 1, evaluate_every: 2}
+    save: {every: none}
+    study: {arms: {standard: {routing.device_limit: none}, L1: {routing.device_limit: 1}}}
+    output: \(folder)/out
+    """
+  }
+
+  func runner(_ overrides: [String] = []) throws -> StudyRunner {
+    said.lines = []
+    return try StudyRunner(
+      try Recipe.load(folder + "/recipe.yaml", overrides: overrides, purpose: .study), program: "test",
+      console: .init(
+        say: { [said] in said.lines.append($0) },
+        progress: { ProgressLine(label: $0, total: $1, unit: $2, output: .init(isTerminal: false) { _ in }) },
+        isStopRequested: { [said] in said.stops }))
+  }
+
+  @Test func writesEverythingAndKeepsWhatDidNotChange() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let comparison = try runner().run()
+    // base, standard and L1, each without a limit and at 1.
+    #expect(comparison.results.count == 6)
+    #expect(said.lines.contains { $0.hasPrefix("moving the experts to their devices changes logits by at most 0.0") })
+    for file in ["profile.h5", "placement.json", "recipe.yaml", "comparison.json", "comparison.md", "report.html"] {
+      #expect(FileManager.default.fileExists(atPath: folder + "/out/" + file), "\(file)")
+    }
+    let limited = try #require(try ModelFiles(opening: folder + "/out/arms/L1/final.h5").routing)
+    #expect(limited.deviceLimit == 1 && limited.policy == .router && limited.placement.devices == 4)
+    #expect(try ModelFiles(opening: folder + "/out/arms/standard/final.h5").routing?.deviceLimit == nil)
+    let order = try Set(["standard", "L1"].map { try RunFolder(folder + "/out/arms/" + $0).readSummary().batchOrder })
+    #expect(order.count == 1)
+
+    // Again: both arms are kept and the numbers are the same.
+    let report = try String(contentsOfFile: folder + "/out/comparison.md", encoding: .utf8)
+    _ = try runner().run()
+    #expect(
+      said.lines.filter { $0.hasSuffix("kept from an earlier run") } == [
+        "standard: kept from an earlier run", "L1: kept from an earlier run",
+      ])
+    #expect(try String(contentsOfFile: folder + "/out/comparison.md", encoding: .utf8) == report)
+
+    // One arm changed: the other is kept.
+    _ = try runner([
+      "study.arms={standard: {routing.device_limit: none}, L1: {routing.device_limit: 1, optimizer.clip: 0.5}}"
+    ])
+    .run()
+    #expect(said.lines.contains("standard: kept from an earlier run"))
+    #expect(!said.lines.contains("L1: kept from an earlier run"))
+  }
+
+  @Test func aStopNamesTheArmAndTheSameCommandGoesOn() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    said.stops = true
+    #expect(throws: StudyError.stopped(arm: "standard", step: 1)) { try runner().run() }
+    said.stops = false
+    let resumed = try runner().run()
+    let unbroken = try runner(["output=\(folder)/other"]).run()
+    #expect(resumed.results.map(\.loss) == unbroken.results.map(\.loss))
+  }
+
+  @Test func refusesAFolderThatIsNoStudyAndSeveralSeeds() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    #expect(throws: StudyError.notAStudy(path: folder)) { try runner(["output=\(folder)"]).run() }
+    #expect(throws: StudyError.seeds(2)) { try runner(["study.seeds=[1, 2]"]) }
+  }
+
+  @Test func theProofSeesAChangedFunction() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    var model = try ModelFiles(opening: folder + "/model.h5").model()
+    let placement = try RoutingPlan.placement(
+      try Recipe.load(folder + "/recipe.yaml", purpose: .study), model
+    ) { try ModelProfiler(model).profile([(0, [5, 6, 7, 8, 9])], data: "test") }
+    let documents: [[Int32]] = [[5, 6, 7, 8, 9, 10, 11]]
+    #expect(try PlacementProof.largestDifference(model, placement, documents: documents) == 0)
+    // A router row that stays behind while its expert moves is what a wrong permutation looks like.
+    let moved = try {
+      var copy = model; try copy.arrange(placement); return copy
+    }()
+    model.layers[0].mlp.gate.weight = moved.layers[0].mlp.gate.weight
+    let batch = TokenBatch(sequences: documents)
+    #expect(model.logits(model(batch).hidden).elements != moved.logits(moved(batch).hidden).elements)
+  }
+}
