@@ -15,8 +15,8 @@ internal import Text
 ///     pool          blocks kept for reuse in other sizes: 0.3 · (activations + workspace)
 ///     program       code, tokenizer and data: 64 MiB, 8 B a token of text
 ///
-/// Checked against the quickstart's run under L = 2: 600 MB estimated, 588 to 645 MB measured (peak resident, float32 and
-/// bfloat16 as recipes/quickstart.yaml has them).
+/// The share of the pool is fitted to one model: the quickstart's under L = 2 peaked at 588 and 645 MB resident, for which
+/// the parts add up to 600 MB. Other shapes have not been compared.
 ///
 /// The time is of arithmetic: 2 flops a weight and token forward, as many for gradients of inputs, as many again for
 /// those of trained weights, over the rate of a short measurement of products of the experts' size.
