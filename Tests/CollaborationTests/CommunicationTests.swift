@@ -93,6 +93,18 @@ import Testing
     #expect(counter.statistics().tokens == 2)
   }
 
+  /// Without an effective limit the counted ways give the closed form; a limit of 1 leaves one device.
+  @Test(arguments: [(64, 8, 4), (60, 4, 3), (128, 8, 16)])
+  func randomExpectationUnderALimit(experts: Int, topK: Int, devices: Int) {
+    func limited(_ limit: Int) -> Double {
+      RandomExpectation.devicesPerToken(experts: experts, topK: topK, devices: devices, limit: limit)
+    }
+    let free = RandomExpectation.devicesPerToken(experts: experts, topK: topK, devices: devices)
+    #expect(abs(limited(devices) - free) <= 1e-9)
+    #expect(abs(limited(1) - 1) <= 1e-12)
+    #expect(limited(2) > 1.5 && limited(2) <= 2 && limited(2) <= limited(3))
+  }
+
   @Test(arguments: [
     (64, 8, [1.995, 3.659, 5.433, 6.751]), (60, 4, [1.888, 2.778]), (64, 6, [1.976, 3.345, 4.536, 5.316]),
     (128, 8, [1.994, 3.629, 5.339, 6.597]),

@@ -48,6 +48,11 @@ public final class StopSignal: Sendable {
       close(readEnd)
     }
     for number in signals { signal(number, forward) }
+    // A parent that starts programs from a worker thread of Dispatch hands down a mask that blocks every signal.
+    var mask = sigset_t()
+    sigemptyset(&mask)
+    for number in signals { sigaddset(&mask, number) }
+    pthread_sigmask(SIG_UNBLOCK, &mask, nil)
     return stop
   }
 
