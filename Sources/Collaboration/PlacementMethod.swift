@@ -56,7 +56,7 @@ public enum PlacementMethod: String, CaseIterable, Codable, Sendable {
   ///   - layer: absolute layer number.
   /// - Returns: π.
   public static func random(experts: Int, devices: Int, seed: UInt64, layer: Int) -> [Int] {
-    var generator = SeededGenerator(seed: seed, item: layer)
+    var generator = SplitMix64(seed: seed, item: layer)
     var placement = contiguous(experts: experts, devices: devices)
     generator.shuffle(&placement)
     return placement

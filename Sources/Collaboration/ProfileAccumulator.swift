@@ -125,14 +125,14 @@ private struct LayerAccumulator: Sendable {
   var gram: [Double] = []
   var correlated = 0
   var nonFinite = 0
-  var generator: SeededGenerator
+  var generator: SplitMix64
 
   init(experts: Int, topK: Int, seed: UInt64) {
     self.experts = experts
     self.topK = topK
     coactivation = [Int64](repeating: 0, count: experts * experts)
     load = [Int64](repeating: 0, count: experts)
-    generator = SeededGenerator(seed: seed)
+    generator = SplitMix64(seed: seed)
   }
 
   @inline(__always)

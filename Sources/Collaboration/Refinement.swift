@@ -33,7 +33,7 @@ enum Refinement {
     let cap =
       options.loadCap.map { max(evenest, Int64(exactly: ($0 * mean).rounded(.down)) ?? Int64.max) } ?? Int64.max / 4
     var search = SwapSearch(profile, placement: placements[2], devices: devices, cap: cap)
-    var generator = SeededGenerator(seed: options.seed, item: profile.layer)
+    var generator = SplitMix64(seed: options.seed, item: profile.layer)
     var pairs: [(Int, Int)] = []
     for a in 0..<profile.experts { for b in a + 1..<max(profile.experts, a + 1) { pairs.append((a, b)) } }
 
@@ -85,7 +85,7 @@ extension SwapSearch {
   }
 
   /// Takes every swap that lowers Σ C_T within the cap, until a whole round finds none or `left` proposals are used up.
-  mutating func descend(_ pairs: inout [(Int, Int)], _ generator: inout SeededGenerator, _ left: inout Int) {
+  mutating func descend(_ pairs: inout [(Int, Int)], _ generator: inout SplitMix64, _ left: inout Int) {
     var improved = true
     while improved && left > 0 {
       improved = false
@@ -103,7 +103,7 @@ extension SwapSearch {
   }
 
   /// A few random swaps within the cap, to leave a local optimum.
-  mutating func kick(swaps: Int, _ generator: inout SeededGenerator) {
+  mutating func kick(swaps: Int, _ generator: inout SplitMix64) {
     for _ in 0..<swaps {
       let (a, b) = (generator.below(experts), generator.below(experts))
       if placement[a] == placement[b] || excessChange(a, b) > 0 { continue }

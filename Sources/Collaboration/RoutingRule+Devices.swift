@@ -82,7 +82,7 @@ extension RoutingRule {
       scratch.order[slot] = device
       slot += 1
     }
-    var generator = SeededGenerator(seed: seed, item: number)
+    var generator = SplitMix64(seed: seed, item: number)
     for slot in 0..<limit {
       let other = slot + generator.below(hit - slot)
       let device = scratch.order[slot]

@@ -104,7 +104,7 @@ import Testing
     let profile = clusteredProfile(tokens: 150, experts: 16, topK: 4, groups: 4, seed: 6)
     var search = SwapSearch(
       profile, placement: PlacementMethod.contiguous(experts: 16, devices: 4), devices: 4, cap: .max / 4)
-    var generator = SeededGenerator(seed: 1)
+    var generator = SplitMix64(seed: 1)
     for _ in 0..<60 {
       let (a, b) = (generator.below(16), generator.below(16))
       if search.placement[a] == search.placement[b] { continue }

@@ -6,7 +6,7 @@ import Testing
 @Suite struct ProfileTests {
   static func accumulate(_ tokens: Int, limit: Int, pieces: Int = 1) -> LayerProfile {
     let p = randomProbabilities(tokens: tokens, experts: 8, seed: 4)
-    var generator = SeededGenerator(seed: 9)
+    var generator = SplitMix64(seed: 9)
     let logits = p.map { log($0) + Float(generator.below(100)) / 50 }
     let chosen = ranked(p)
     var accumulator = ProfileAccumulator(experts: 8, topK: 3, recordedLimit: limit, seed: 1)
@@ -72,7 +72,7 @@ import Testing
 
   @Test func similarityEqualsItsDefinition() throws {
     let p = randomProbabilities(tokens: 200, experts: 8, seed: 4)
-    var generator = SeededGenerator(seed: 9)
+    var generator = SplitMix64(seed: 9)
     let logits = p.map { log($0) + Float(generator.below(100)) / 50 }
     let profile = Self.accumulate(200, limit: 10)
     let plain = (0..<8).map { expert in (0..<200).map { Double(logits[$0 * 8 + expert]) } }

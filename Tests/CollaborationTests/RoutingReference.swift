@@ -77,7 +77,7 @@ struct RoutingReference {
       return Set(byMass.prefix(limit))
     case .randomDevices:
       var left = hit.sorted()
-      var generator = SeededGenerator(seed: rule.seed, item: number)
+      var generator = SplitMix64(seed: rule.seed, item: number)
       for slot in 0..<limit { left.swapAt(slot, slot + generator.below(left.count - slot)) }
       return Set(left.prefix(limit))
     }

@@ -18,7 +18,7 @@ import Testing
   static func rule(
     _ geometry: Geometry, _ policy: RoutingPolicy, _ source: WeightSource = .own, seed: UInt64 = 3
   ) throws -> RoutingRule {
-    var generator = SeededGenerator(seed: seed)
+    var generator = SplitMix64(seed: seed)
     var table = (0..<geometry.experts * geometry.experts).map { _ in Float(generator.below(9)) / 8 }
     for expert in 0..<geometry.experts { table[expert * geometry.experts + expert] = 1 }
     return try RoutingRule(

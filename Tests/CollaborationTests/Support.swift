@@ -9,7 +9,7 @@ func oracle(_ name: String) -> String {
 
 /// Random router probabilities, `[tokens, experts]`; `levels` > 0 rounds them so coarsely that ties abound.
 func randomProbabilities(tokens: Int, experts: Int, seed: UInt64, levels: Int = 0) -> [Float] {
-  var generator = SeededGenerator(seed: seed)
+  var generator = SplitMix64(seed: seed)
   var values: [Float] = []
   for _ in 0..<tokens {
     let row = (0..<experts).map { _ -> Float in
@@ -26,7 +26,7 @@ func randomProbabilities(tokens: Int, experts: Int, seed: UInt64, levels: Int = 
 func clusteredProfile(
   tokens: Int, experts: Int, topK: Int, groups: Int, seed: UInt64, layer: Int = 0
 ) -> LayerProfile {
-  var generator = SeededGenerator(seed: seed)
+  var generator = SplitMix64(seed: seed)
   var chosen: [Int32] = []
   for _ in 0..<tokens {
     let group = generator.below(groups)

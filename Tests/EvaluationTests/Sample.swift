@@ -1,3 +1,4 @@
+import Collaboration
 import Foundation
 
 @testable import Evaluation
@@ -40,7 +41,7 @@ enum Sample {
       ("base", false, nil, [3.912, 3.964, 4.207]), ("standard", true, nil, [2.418, 2.479, 2.762]),
       ("L2", true, 2, [2.427, 2.421, 2.604]), ("L1", true, 1, [2.461, 2.472, 2.489]),
     ]
-    let tokens = (0..<documents).map { _ in 20 + random.index(below: 180) }
+    let tokens = (0..<documents).map { _ in 20 + random.below(180) }
     let hardness = (0..<max(documents, 40)).map { _ in 0.45 * normal(&random) }
     var cells: [Cell] = []
     for (arm, isTuned, trained, losses) in arms {
@@ -109,14 +110,14 @@ enum Sample {
   /// Tokens choose a theme and mostly experts of it; themes are hidden in the original order.
   private static func layer(_ index: Int, _ random: inout SplitMix64) -> LayerPlacement {
     let (experts, k, devices) = (64, 8, 4)
-    let theme = (0..<experts).map { _ in random.index(below: 7) }
+    let theme = (0..<experts).map { _ in random.below(7) }
     let popularity = (0..<experts).map { _ in 0.7 * normal(&random) }
     let strength = 0.6 + 0.35 * Double(index)
     var coactivation = [Int](repeating: 0, count: experts * experts)
     var load = [Int](repeating: 0, count: experts)
     var sets: [[Int]] = []
     for _ in 0..<600 {
-      let subject = random.index(below: 7)
+      let subject = random.below(7)
       let scores = (0..<experts).map { expert in
         popularity[expert] + (theme[expert] == subject ? strength : 0) + 1.1 * normal(&random)
       }

@@ -1,3 +1,4 @@
+import Collaboration
 import Foundation
 import Testing
 
@@ -21,7 +22,7 @@ struct StatisticsTests {
   /// With documents of equal length the bootstrap estimates σ / √n; 2,000 draws know it to 1 / √4000 = 1.6 %.
   @Test func standardErrorMatchesTheClosedForm() throws {
     var random = SplitMix64(seed: 3)
-    let losses = (0..<200).map { _ in 20 + 10 * Double(random.index(below: 1000)) / 1000 }
+    let losses = (0..<200).map { _ in 20 + 10 * Double(random.below(1000)) / 1000 }
     let sample = try Self.sample(losses)
     let values = losses.map { $0 / 10 }
     let mean = values.reduce(0, +) / 200

@@ -1,3 +1,5 @@
+internal import Collaboration
+
 /// The loss of one cell on one text, with its bootstrap draws.
 ///
 ///     loss = Σ nll / Σ tokens      (a ratio estimator: long documents weigh more)
@@ -53,7 +55,7 @@ public struct LossSample: Sendable {
       var nll = 0.0
       var tokens = 0
       for _ in 0..<losses.count {
-        let pick = random.index(below: losses.count)
+        let pick = random.below(losses.count)
         nll += losses[pick]
         tokens += counts[pick]
       }

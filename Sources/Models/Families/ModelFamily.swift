@@ -1,3 +1,4 @@
+internal import Collaboration
 internal import Foundation
 public import Tensors
 
@@ -45,14 +46,9 @@ public enum ModelFamily {
   ///   - seed: Seed of the generator (SplitMix64, Box–Muller).
   /// - Returns: The model in float32.
   public static func random(_ configuration: ModelConfiguration, seed: UInt64) -> LanguageModel {
-    var state = seed
-    func uniform() -> Double {
-      state &+= 0x9E37_79B9_7F4A_7C15
-      var z = state
-      z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-      z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-      return (Double((z ^ (z >> 31)) >> 11) + 0.5) * 0x1p-53
-    }
+    var generator = SplitMix64(seed: seed)
+    // In (0, 1): the logarithm below needs it.
+    func uniform() -> Double { generator.uniform() + 0x1p-54 }
     return model(configuration) { (name: String, shape: [Int]) throws(Never) in
       Tensor.filled(shape) { elements in
         if shape.count == 1 { return elements.update(repeating: 1) }

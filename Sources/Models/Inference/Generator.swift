@@ -1,10 +1,11 @@
+internal import Collaboration
 internal import Foundation
 
 /// How the next token is chosen from logits.
 public struct Sampling: Sendable, Equatable {
   /// Logits are divided by it; 0 takes the largest, ties to the lower id.
   public let temperature: Double
-  private var state: UInt64
+  private var generator: SplitMix64
 
   /// A choice rule.
   ///
@@ -14,7 +15,7 @@ public struct Sampling: Sendable, Equatable {
   public init(temperature: Double = 0, seed: UInt64 = 0) {
     precondition(temperature >= 0, "Sampling: temperature \(temperature)")
     self.temperature = temperature
-    state = seed
+    generator = SplitMix64(seed: seed)
   }
 
   /// Chooses a token.
@@ -28,22 +29,13 @@ public struct Sampling: Sendable, Equatable {
     for (index, logit) in logits.enumerated() where logit > logits[best] { best = index }
     if temperature == 0 { return Int32(best) }
     let weights = logits.map { exp(Double($0 - logits[best]) / temperature) }
-    let target = uniform() * weights.reduce(0, +)
+    let target = generator.uniform() * weights.reduce(0, +)
     var sum = 0.0
     for (index, weight) in weights.enumerated() {
       sum += weight
       if sum > target { return Int32(index) }
     }
     return Int32(best)
-  }
-
-  /// A number in 0..<1.
-  private mutating func uniform() -> Double {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return Double((z ^ (z >> 31)) >> 11) * 0x1p-53
   }
 }
 

@@ -1,4 +1,3 @@
-internal import CKernels
 public import Models
 public import Tensors
 
@@ -58,23 +57,10 @@ public struct AdamW: Sendable {
         moments.removeValue(forKey: path.name) ?? (Tensor.zeros(parameter.shape), Tensor.zeros(parameter.shape))
       let rate = path.role == .router ? routerLearningRate ?? learningRate : learningRate
       let decay = parameter.shape.count > 1 ? weightDecay : 0
-      parameter.withMutableElements { p in
-        first.withMutableElements { m in
-          second.withMutableElements { v in
-            gradient.withElements { g in
-              guard let p = p.baseAddress, let m = m.baseAddress, let v = v.baseAddress, let g = g.baseAddress else {
-                return
-              }
-              Parallel.blocks(gradient.count, grain: 1 << 15) { range in
-                let start = range.lowerBound
-                ck_adamw(
-                  p + start, g + start, m + start, v + start, Float(rate), Float(betas.0), Float(betas.1),
-                  Float(epsilon), Float(decay), Float(corrections.0), Float(corrections.1), Float(scale), range.count)
-              }
-            }
-          }
-        }
-      }
+      let constants = AdamWConstants(
+        learningRate: rate, betas: betas, epsilon: epsilon, weightDecay: decay, corrections: corrections,
+        gradientScale: scale)
+      parameter.adamW(gradient: gradient, first: &first, second: &second, constants)
       moments[path.name] = (first, second)
     }
   }
