@@ -6,9 +6,7 @@ CLONES void ck_causal_softmax(float *restrict s, float scale, float *restrict ls
   for (size_t r = 0; r < rows; r++) {
     float *restrict p = s + stride * r;
     size_t n = visible + r < columns ? visible + r : columns;
-    float m = -INFINITY, sum = 0;
-    for (size_t i = 0; i < n; i++) m = p[i] > m ? p[i] : m;
-    m *= scale;
+    float m = row_max(p, n) * scale, sum = 0;
     for (size_t i = 0; i < n; i++) sum += p[i] = exp_approx(p[i] * scale - m);
     float inverse = 1.0f / sum;
     for (size_t i = 0; i < n; i++) p[i] *= inverse;

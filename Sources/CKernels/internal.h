@@ -37,3 +37,19 @@ static inline __attribute__((always_inline)) float exp_approx(float x) {
 }
 
 static inline __attribute__((always_inline)) float sigmoid(float x) { return 1.0f / (1.0f + exp_approx(-x)); }
+
+// The largest of n values, NaN left out. Lanes of their own, since a plain maximum does not vectorise: the compiler must
+// keep its order for NaN.
+static inline __attribute__((always_inline)) float row_max(const float *restrict x, size_t n) {
+  enum { LANES = 64 };
+  float lane[LANES];
+  for (int j = 0; j < LANES; j++) lane[j] = -INFINITY;
+  size_t i = 0;
+  for (; i + LANES <= n; i += LANES)
+    for (int j = 0; j < LANES; j++) lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
+  for (int width = LANES / 2; width > 0; width /= 2)
+    for (int j = 0; j < width; j++) lane[j] = lane[j + width] > lane[j] ? lane[j + width] : lane[j];
+  float m = lane[0];
+  for (; i < n; i++) m = x[i] > m ? x[i] : m;
+  return m;
+}

@@ -5,8 +5,7 @@ CLONES void ck_cross_entropy(float *restrict logits, const int32_t *restrict tar
   REASSOCIATE
   for (size_t r = 0; r < rows; r++) {
     float *restrict x = logits + n * r;
-    float target = x[targets[r]], m = -INFINITY, sum = 0;
-    for (size_t i = 0; i < n; i++) m = x[i] > m ? x[i] : m;
+    float target = x[targets[r]], m = row_max(x, n), sum = 0;
     if (scale == 0.0f) {
       for (size_t i = 0; i < n; i++) sum += exp_approx(x[i] - m);
     } else {

@@ -41,12 +41,6 @@ CLONES void ck_swiglu_backward(const float *restrict gate_up, const float *restr
   }
 }
 
-static inline __attribute__((always_inline)) float row_max(const float *restrict x, size_t n) {
-  float m = -INFINITY;
-  for (size_t i = 0; i < n; i++) m = x[i] > m ? x[i] : m;
-  return m;
-}
-
 CLONES void ck_softmax(const float *restrict x, float *restrict out, size_t rows, size_t n) {
   REASSOCIATE
   for (size_t r = 0; r < rows; r++) {

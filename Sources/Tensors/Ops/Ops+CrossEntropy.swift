@@ -38,7 +38,7 @@ extension Tensor {
 
 extension Kernels {
   /// Rows that one task projects and scores: its logits and the weights stream through the second-level cache.
-  private static let lossRows = 128
+  private static let lossRows = 256
   /// Logits kept at a time, over all tasks.
   private static let lossElements = 4 << 20
 
