@@ -37,7 +37,7 @@ struct Finetune: ParsableCommand {
   func run() throws {
     let recipe = try options.load()
     // Read when the team of threads starts, which nothing above does.
-    if let threads = recipe.run.threads { setenv("OCCULT_THREADS", "\(threads)", 1) }
+    options.useThreads(recipe)
     let run = try RunPreparation(recipe, mode: resume ? .resume : overwrite ? .overwrite : .new)
     let report = FinetuneReport(run: run)
     if run.rule.isDegenerate {

@@ -14,11 +14,7 @@ struct StudyCommand: ParsableCommand {
       Results are kept: the same command redoes only what changed, and goes on where it was interrupted.
       """)
 
-  @Argument(help: "A recipe with a study section.", completion: .file(extensions: ["yaml"]))
-  var recipe: String
-
-  @Argument(help: "Changes of the recipe: key=value, dotted keys.")
-  var overrides: [String] = []
+  @OptionGroup var options: RecipeOptions
 
   @Flag(help: "Remove an earlier study in the output folder first.")
   var overwrite = false
@@ -26,7 +22,8 @@ struct StudyCommand: ParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() throws {
-    let recipe = try Recipe.load(self.recipe, overrides: overrides, purpose: .study)
+    let recipe = try options.load(.study)
+    options.useThreads(recipe)
     let stop = StopSignal.install()
     do {
       let study = try StudyRunner(
@@ -38,8 +35,9 @@ struct StudyCommand: ParsableCommand {
       if output.json {
         print(String(decoding: try comparison.json(), as: UTF8.self))
       } else {
-        print(ComparisonTable(comparison).plain)
-        print("\n\(comparison.headline)\n\(comparison.verdict.joined(separator: " "))")
+        print(ComparisonTable(comparison).plain.trimmingCharacters(in: .newlines))
+        print("\n\(comparison.headline)\n")
+        for sentence in comparison.verdict { print(wrapped(sentence, at: 120)) }
         print("\n\(study.results.comparison)\n\(study.results.report)")
       }
     } catch let error as StudyError {

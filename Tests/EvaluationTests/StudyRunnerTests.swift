@@ -89,7 +89,8 @@ import Training
     let limited = try #require(try ModelFiles(opening: folder + "/out/arms/L1/final.h5").routing)
     #expect(limited.deviceLimit == 1 && limited.policy == .router && limited.placement.devices == 4)
     #expect(try ModelFiles(opening: folder + "/out/arms/standard/final.h5").routing?.deviceLimit == nil)
-    let order = try Set(["standard", "L1"].map { try RunFolder(folder + "/out/arms/" + $0).readSummary().batchOrder })
+    let order = try Set(
+      ["standard", "L1"].map { try RunSummary(path: RunFolder(folder + "/out/arms/" + $0).summary).batchOrder })
     #expect(order.count == 1)
 
     // Again: both arms are kept and the numbers are the same.

@@ -6,7 +6,7 @@ import Testing
 @Suite struct RecipeTests {
   @Test func defaultsAreThoseOfTheDocumentation() throws {
     let recipe = try parse(minimal)
-    var source = Recipe.Source(path: "/work/train.jsonl", format: .alpaca)
+    var source = Recipe.Source(path: "/home/me/train.jsonl", format: .alpaca)
     source.weight = 1
     #expect(recipe == Recipe(model: "base.h5", data: .init(train: [source]), output: "runs/x"))
     #expect(recipe.data.validation == .share(0.05))
@@ -52,9 +52,9 @@ import Testing
   @Test func everyKeyIsReadAndWritten() throws {
     let recipe = try parse(Self.full)
     #expect(recipe.data.train[0].columnMap == ["prompt": "question", "completion": "an: swer"])
-    #expect(recipe.data.train.map(\.path) == ["/work/a/*.jsonl", "/b.txt"])
-    #expect(recipe.data.profile.map(\.path) == ["/work/p.txt", "/abs/q"])
-    #expect(recipe.routing.placement == .file("/work/placements/p.json"))
+    #expect(recipe.data.train.map(\.path) == ["/home/me/a/*.jsonl", "/b.txt"])
+    #expect(recipe.data.profile.map(\.path) == ["/home/me/p.txt", "/abs/q"])
+    #expect(recipe.routing.placement == .file("/home/me/placements/p.json"))
     #expect(recipe.routing.loadCap == nil)
     #expect(recipe.optimizer.clip == nil)
     #expect(!recipe.parallel.overlap)
@@ -93,7 +93,7 @@ import Testing
         model: base.h5
         data:
           train:
-            - {path: /work/train.jsonl, format: alpaca, column_map: {}, weight: 1.0}
+            - {path: /home/me/train.jsonl, format: alpaca, column_map: {}, weight: 1.0}
           validation: 0.05
           test: []
 
@@ -115,7 +115,7 @@ import Testing
     #expect(recipe.optimizer.clip == 1)
     #expect(recipe.run.seed == 3)
     // … and one for a source replaces it.
-    #expect(recipe.data.train == [.init(path: "/work/mine.txt", format: .text)])
+    #expect(recipe.data.train == [.init(path: "/home/me/mine.txt", format: .text)])
     #expect(recipe.model == "other.h5")
     #expect(recipe.save.every == nil)
     #expect(recipe.routing.loadCap == nil)
@@ -124,9 +124,9 @@ import Testing
   @Test func pathsStartWhereTheyWereWritten() throws {
     let recipe = try Recipe.parse(
       minimal, file: "recipes/deep/r.yaml", overrides: ["data.test={path: t.txt}"], checksFiles: false,
-      workingFolder: "/work")
-    #expect(recipe.data.train[0].path == "/work/recipes/deep/train.jsonl")
-    #expect(recipe.data.test[0].path == "/work/t.txt")
+      workingFolder: "/home/me")
+    #expect(recipe.data.train[0].path == "/home/me/recipes/deep/train.jsonl")
+    #expect(recipe.data.test[0].path == "/home/me/t.txt")
     #expect(recipe.model == "base.h5")
   }
 
@@ -184,7 +184,7 @@ import Testing
     let differences = now.differences(from: before)
     #expect(
       differences.map(\.description) == [
-        "data.test: was [], is [{path: /work/t.txt, format: text, column_map: {}, weight: 1.0}]",
+        "data.test: was [], is [{path: /home/me/t.txt, format: text, column_map: {}, weight: 1.0}]",
         "optimizer.learning_rate: was 2.0e-05, is 1.0e-05",
         "run.threads: was auto, is 2",
         "save.keep: was 2, is 3",

@@ -71,7 +71,7 @@ public struct CommunicationFigures: Codable, Equatable, Sendable {
   public var devicesPerToken: Double
   /// Mean number of those devices that are not the token's home: rows that cross the wire, per direction.
   public var remoteCopies: Double
-  /// Copies that per-expert dispatch makes: the number of experts used.
+  /// Copies that per-expert dispatch makes: k, one for every expert that the router chose.
   public var naiveCopies: Double
   /// Those of them that leave home.
   public var naiveRemoteCopies: Double

@@ -34,15 +34,6 @@ struct TrainedArm {
   }
 }
 
-extension RunFolder {
-  /// What the finished run wrote about itself.
-  func readSummary() throws -> RunSummary {
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    return try decoder.decode(RunSummary.self, from: Data(contentsOf: URL(fileURLWithPath: summary)))
-  }
-}
-
 extension StudyRunner {
   /// Trains an arm, or takes the finished run that has the same key; with several learning rates, the best on validation.
   func trained(_ arm: Recipe.Arm, _ placement: Placement) throws -> TrainedArm {
@@ -70,7 +61,7 @@ extension StudyRunner {
     let key = armKey(recipe, placement, tuning.batchOrder)
     let marker = run.path + "/arm.json"
     let mine = folder.cached(marker, key: key, as: String.self) != nil
-    if mine, FileManager.default.fileExists(atPath: run.final), let summary = try? run.readSummary() {
+    if mine, FileManager.default.fileExists(atPath: run.final), let summary = try? RunSummary(path: run.summary) {
       console.say("\(name): kept from an earlier run")
       return (try arm(name, recipe, run, key), summary)
     }
@@ -83,7 +74,7 @@ extension StudyRunner {
     }
     let (ending, _) = try tuning.run(mode == .resume ? .resume : .prepared, sinks: sinks) { console.isStopRequested() }
     if case .stopped(let step) = ending { throw StudyError.stopped(arm: name, step: step) }
-    return (try arm(name, recipe, run, key), try run.readSummary())
+    return (try arm(name, recipe, run, key), try RunSummary(path: run.summary))
   }
 
   private func arm(_ name: String, _ recipe: Recipe, _ run: RunFolder, _ key: String) throws -> TrainedArm {

@@ -196,7 +196,7 @@ public struct StudyRunner {
   private func facts(
     _ arms: [TrainedArm], _ placement: Placement, _ difference: Double, seconds: Double
   ) throws -> RunFacts {
-    let summary = try arms.lazy.compactMap(\.run).first.map { try $0.readSummary() }
+    let summary = try arms.lazy.compactMap(\.run).first.map { try RunSummary(path: $0.summary) }
     let configuration = base.configuration
     let placed =
       switch recipe.routing.placement {

@@ -20,7 +20,9 @@ struct RoutingOptions: ParsableArguments {
   var placement: String?
 
   @Option(
-    help: "How tokens are brought within the limit: \(RoutingPolicy.allCases.map(\.rawValue).joined(separator: ", ")).")
+    help:
+      "How tokens are brought within the limit: \(RoutingPolicy.allCases.filter { $0 != .similarity }.map(\.rawValue).joined(separator: ", "))."
+  )
   var policy: RoutingPolicy?
 
   @Option(help: "Most devices a token may use, or 'none' to lift the limit.")

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Training
 
 /// A recipe and changes to it.
@@ -18,5 +19,10 @@ struct RecipeOptions: ParsableArguments {
   /// The recipe with all changes, everything in it checked.
   func load(_ purpose: Recipe.Purpose = .finetune, checksFiles: Bool = true) throws -> Recipe {
     try Recipe.load(recipe, overrides: changes, purpose: purpose, checksFiles: checksFiles)
+  }
+
+  /// Sets the number of threads that a recipe asks for; it is read when the team starts, at the first tensor operation.
+  func useThreads(_ recipe: Recipe) {
+    if let threads = recipe.run.threads { setenv("OCCULT_THREADS", "\(threads)", 1) }
   }
 }
