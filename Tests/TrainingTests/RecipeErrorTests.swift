@@ -13,14 +13,14 @@ let minimal = """
 
 func parse(_ text: String, _ overrides: String..., purpose: Recipe.Purpose = .finetune) throws(RecipeError) -> Recipe {
   try Recipe.parse(
-    text, file: "r.yaml", overrides: overrides, purpose: purpose, checksFiles: false, workingFolder: "/work")
+    text, file: "r.yaml", overrides: overrides, purpose: purpose, checksFiles: false, workingFolder: "/home/me")
 }
 
 /// The lines of the error, or the word `fine`.
 func messages(_ text: String, _ overrides: [String] = [], purpose: Recipe.Purpose = .finetune) -> [String] {
   do {
     _ = try Recipe.parse(
-      text, file: "r.yaml", overrides: overrides, purpose: purpose, checksFiles: false, workingFolder: "/work")
+      text, file: "r.yaml", overrides: overrides, purpose: purpose, checksFiles: false, workingFolder: "/home/me")
     return ["fine"]
   } catch {
     return error.issues.map(\.description)

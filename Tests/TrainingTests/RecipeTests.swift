@@ -52,7 +52,7 @@ import Testing
   @Test func everyKeyIsReadAndWritten() throws {
     let recipe = try parse(Self.full)
     #expect(recipe.data.train[0].columnMap == ["prompt": "question", "completion": "an: swer"])
-    #expect(recipe.data.train.map(\.path) == ["/home/me/a/*.jsonl", "/b.txt"])
+    #expect(recipe.data.train.map(\.path) == ["/home/me/a/*.jsonl", "/home/b.txt"])
     #expect(recipe.data.profile.map(\.path) == ["/home/me/p.txt", "/abs/q"])
     #expect(recipe.routing.placement == .file("/home/me/placements/p.json"))
     #expect(recipe.routing.loadCap == nil)
