@@ -114,7 +114,7 @@ import Training
   @Test func aStopNamesTheArmAndTheSameCommandGoesOn() throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     said.stops = true
-    #expect(throws: StudyError.stopped(arm: "standard", step: 1)) { try runner().run() }
+    #expect(throws: StudyError.stopped(after: "step 1 of arm 'standard'")) { try runner().run() }
     said.stops = false
     let resumed = try runner().run()
     let unbroken = try runner(["output=\(folder)/other"]).run()

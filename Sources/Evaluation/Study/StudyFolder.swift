@@ -13,7 +13,7 @@ public enum StudyError: Error, Equatable, CustomStringConvertible {
   /// Learning rates are to be chosen on validation data that is not there.
   case noValidation
   /// A signal asked to stop.
-  case stopped(arm: String, step: Int)
+  case stopped(after: String)
 
   /// The message for a person.
   public var description: String {
@@ -26,8 +26,7 @@ public enum StudyError: Error, Equatable, CustomStringConvertible {
       "study.seeds: expected one seed, found \(count); try one study per seed: run.seed=… output=…"
     case .noValidation:
       "study.learning_rates: expected validation data to choose by, found none; try data.validation: 0.05"
-    case .stopped(let arm, let step):
-      "stopped in arm '\(arm)' after step \(step); the same command goes on from there"
+    case .stopped(let stage): "stopped after \(stage); the same command goes on from there"
     }
   }
 }

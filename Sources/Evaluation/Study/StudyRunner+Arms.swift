@@ -73,7 +73,7 @@ extension StudyRunner {
       try folder.keep(name, key: key, in: marker)
     }
     let (ending, _) = try tuning.run(mode == .resume ? .resume : .prepared, sinks: sinks) { console.isStopRequested() }
-    if case .stopped(let step) = ending { throw StudyError.stopped(arm: name, step: step) }
+    if case .stopped(let step) = ending { throw StudyError.stopped(after: "step \(step) of arm '\(name)'") }
     return (try arm(name, recipe, run, key), try RunSummary(path: run.summary))
   }
 

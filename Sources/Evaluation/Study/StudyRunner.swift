@@ -69,7 +69,7 @@ public struct StudyRunner {
   ///
   /// - Parameter overwrite: Whether an earlier study in the folder is removed first.
   /// - Returns: The comparison, with all files written.
-  /// - Throws: What went wrong; ``StudyError/stopped(arm:step:)`` after a signal.
+  /// - Throws: What went wrong; ``StudyError/stopped(after:)`` after a signal.
   public func run(overwrite: Bool = false) throws -> Comparison {
     let began = Clock.monotonic()
     try folder.prepare(overwrite: overwrite)
@@ -184,7 +184,7 @@ public struct StudyRunner {
             layers: Array(measured.communication.dropFirst()))
           try folder.keep(cell, key: key, in: file)
           cells.append(cell)
-          if console.isStopRequested() { throw StudyError.stopped(arm: arm.name, step: 0) }
+          if console.isStopRequested() { throw StudyError.stopped(after: "measuring \(cell.name)") }
         }
         done += documents
         line.update(done)
