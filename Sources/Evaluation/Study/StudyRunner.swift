@@ -165,8 +165,8 @@ public struct StudyRunner {
     for arm in arms {
       var loaded: LanguageModel?
       for limit in limits {
-        let key = baseKey.adding(arm.key).adding(placement.json).adding("\(recipe.routing)").adding("\(limit ?? 0)")
-          .text
+        let key = baseKey.adding(arm.key).adding(placement.json).adding("\(recipe.routing)")
+          .adding("\(recipe.schedule.batchTokens)").adding("\(limit ?? 0)").text
         let file = folder.cell(arm.name, limit)
         if let cell = folder.cached(file, key: key, as: Cell.self) {
           cells.append(cell)
