@@ -53,7 +53,8 @@ import Testing
       "nowhere.h5: expected to open the file, found 'No such file or directory'; try a path that exists\n"
     ),
     Case(
-      ["convert", tiny, tiny], "\(tiny): expected another place than the source, found the same; try another name\n"
+      ["convert", tiny, tiny],
+      "\(tiny): expected another place than the source and its base, found the same; try another name\n"
     ),
     Case(
       ["generate", tiny, "--prompt", "x"],

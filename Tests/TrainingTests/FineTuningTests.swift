@@ -120,6 +120,43 @@ import Text
     #expect(Set(state.moments.keys) == ["model.layers.0.mlp.gate.weight", "model.layers.1.mlp.gate.weight"])
   }
 
+  @Test func littleTrainingMakesSmallCheckpoints() throws {
+    let tiny = try TinyRun()
+    let size = { (path: String) in
+      try #require(try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int)
+    }
+    let full = try tiny.tuning("full")
+    _ = try full.run(.new, isStopRequested: stopping(after: 3))
+    #expect(try ModelFiles(opening: full.folder.checkpoint(step: 3)).base == nil)
+
+    tiny.recipe.train.experts = .frozen
+    let whole = try tiny.tuning("whole")
+    let straight = try whole.run(.new)
+    let part = try tiny.tuning("part")
+    #expect(try part.run(.new, isStopRequested: stopping(after: 4)).ending == .stopped(step: 4))
+    let step = part.folder.checkpoint(step: 4)
+    #expect(try size(step) * 4 < size(tiny.base.path))
+    #expect(
+      try ModelFiles(opening: step).base
+        == BaseReference(try ModelFiles(opening: tiny.base.path), stored: [.router]))
+
+    let resumed = try tiny.tuning("part").run(.resume)
+    #expect(resumed.ending == .finished && bits(resumed.model) == bits(straight.model))
+    for run in [whole, part] {
+      let step = try ModelFiles(opening: run.folder.checkpoint(step: 6))
+      #expect(try step.base != nil && step.inventory().map(\.type).allSatisfy { $0 == .float32 })
+      let final = try ModelFiles(opening: run.folder.final)
+      #expect(try final.base == nil && bits(final.model()) == bits(straight.model))
+    }
+
+    // A run that begins with a partial checkpoint writes complete ones.
+    let next = FineTuning(
+      recipe: tiny.recipe, base: try ModelFiles(opening: whole.folder.checkpoint(step: 6)), routing: whole.routing,
+      data: whole.data, folder: RunFolder(tiny.folder.path + "/next"), program: "test")
+    _ = try next.run(.new, isStopRequested: stopping(after: 1))
+    #expect(try ModelFiles(opening: next.folder.checkpoint(step: 1)).base == nil)
+  }
+
   @Test func recordsWhatItDid() throws {
     let tiny = try TinyRun()
     tiny.recipe.loss.z = 1e-3

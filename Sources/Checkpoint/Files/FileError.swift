@@ -24,6 +24,8 @@ public enum FileError: Error, Equatable, CustomStringConvertible, Sendable {
   case corrupted(path: String, item: String, reason: String)
   /// The file format cannot hold what was asked for.
   case unsupported(path: String, item: String, expected: String, found: String)
+  /// The base model of a partial checkpoint is not what the run began with.
+  case base(path: String, base: String, expected: String, found: String)
   /// A later HDF5 wrote what this machine's library does not know.
   case tooNew(path: String, item: String?, reason: String)
   /// The HDF5 library refused, in its own words.
@@ -54,6 +56,9 @@ public enum FileError: Error, Equatable, CustomStringConvertible, Sendable {
       "\(Self.place(path, item)): expected intact data, found damage (\(reason)); try copying or fetching the file again"
     case .unsupported(let path, let item, let expected, let found):
       "\(Self.place(path, item)): expected \(expected), found \(found); try writing it in another way"
+    case .base(let path, let base, let expected, let found):
+      "\(path): expected its base model \(expected) at \(base), found \(found); try putting the model that the run began "
+        + "with back there; 'occult convert' merges both into a file that needs no base, before a move"
     case .tooNew(let path, let item, let reason):
       "\(Self.place(path, item)): expected the HDF5 1.10 format, found a later one or damage (\(reason)); "
         + "try writing the file with h5py.File(…, libver='v110')"

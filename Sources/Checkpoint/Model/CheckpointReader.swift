@@ -9,6 +9,7 @@ struct CheckpointReader: TensorSource {
   let tokenizerJSON: String?
   let companions: [String: String]
   let routing: RoutingSettings?
+  let base: BaseReference?
   let file: HDF5Reader
 
   /// Value of the root attribute `format`.
@@ -40,6 +41,7 @@ struct CheckpointReader: TensorSource {
     }
     self.companions = companions
     routing = try RoutingSettings(file, configuration)
+    base = try BaseReference(file)
   }
 
   func type(of name: String, shape: [Int]) throws(FileError) -> ElementType {

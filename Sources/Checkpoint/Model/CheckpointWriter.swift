@@ -17,6 +17,8 @@ public struct CheckpointExtras: Sendable {
   public var recipeYAML: String?
   /// State of the run, from which it can go on.
   public var training: TrainingState?
+  /// The model that has all other parameters, if only those of the roles that it names are to be written.
+  public var base: BaseReference?
 
   /// What the files of a model hold besides weights.
   public init(_ files: ModelFiles) {
@@ -45,7 +47,7 @@ public enum WeightLayout: Sendable, Equatable {
 
 /// Writes HDF5 checkpoints, crash-safe: under a temporary name, flushed, synced, renamed.
 public enum CheckpointWriter {
-  /// Writes a model.
+  /// Writes a model, or the part of it that its base does not have.
   ///
   /// - Parameters:
   ///   - path: Name of the file; a file of that name stays as it was until the new one is complete.
@@ -59,7 +61,7 @@ public enum CheckpointWriter {
     _ path: String, weights: some ParameterBytes, dtype: ElementType? = nil, layout: WeightLayout = .chunked(),
     extras: CheckpointExtras, program: String
   ) throws(FileError) {
-    let parameters = try weights.inventory()
+    let parameters = try weights.inventory().filter { extras.base?.stored.contains($0.path.role) ?? true }
     let file = try HDF5Writer(creating: path, alignment: layout == .mapped ? 4096 : 1)
     for parameter in parameters {
       let type = dtype ?? parameter.type
@@ -77,6 +79,7 @@ public enum CheckpointWriter {
     if let text = extras.recipeYAML { try file.write("recipe_yaml", string: text) }
     if let routing = extras.routing { try routing.write(to: file) }
     if let training = extras.training { try training.write(to: file) }
+    if let base = extras.base { try base.write(to: file) }
     let attributes: [(String, HDF5Attribute)] = [
       ("format", .string(CheckpointReader.format)), ("version", .integer(CheckpointReader.version)),
       ("model_type", .string(extras.modelType)), ("tensor_count", .integer(parameters.count)),

@@ -56,6 +56,7 @@ public struct Conversion: Sendable, Equatable {
   public func run(program: String, progress: @escaping (Int, Int) -> Void = { _, _ in }) throws -> Outcome {
     try check()
     let files = try ModelFiles(opening: source)
+    if let base = files.base { try checkApart(base.path) }
     let intoCheckpoint = ModelFiles.isHDF5(destination)
     if !intoCheckpoint, !allowsUnlimited, let routing = files.routing, routing.isLimited {
       throw ConversionError.losesLimit(
@@ -80,12 +81,17 @@ public struct Conversion: Sendable, Equatable {
 
   private func check() throws {
     let manager = FileManager.default
-    let place = { (path: String) in URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL.path }
-    if place(source) == place(destination) { throw ConversionError.samePlace(path: destination) }
+    try checkApart(source)
     var isFolder: ObjCBool = false
     guard manager.fileExists(atPath: destination, isDirectory: &isFolder) else { return }
     if isFolder.boolValue, (try? manager.contentsOfDirectory(atPath: destination))?.isEmpty == true { return }
     if !overwrites { throw ConversionError.exists(path: destination) }
+  }
+
+  /// What is read may not be overwritten: a source, or the base of a partial checkpoint.
+  private func checkApart(_ path: String) throws {
+    let place = { (path: String) in URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL.path }
+    if place(path) == place(destination) { throw ConversionError.samePlace(path: destination) }
   }
 
   /// What a checkpoint carries besides weights goes into the new one.
@@ -108,7 +114,7 @@ extension RoutingSettings {
 public enum ConversionError: Error, Equatable, CustomStringConvertible {
   /// Something is there already.
   case exists(path: String)
-  /// Source and destination are the same.
+  /// The destination is the source, or the base of a partial source.
   case samePlace(path: String)
   /// The hub's layout has no place for the limit that the model was made for.
   case losesLimit(source: String, destination: String, limit: Int, devices: Int)
@@ -119,7 +125,7 @@ public enum ConversionError: Error, Equatable, CustomStringConvertible {
     case .exists(let path):
       "\(path): expected a new name, found something there; try another name, or --overwrite"
     case .samePlace(let path):
-      "\(path): expected another place than the source, found the same; try another name"
+      "\(path): expected another place than the source and its base, found the same; try another name"
     case .losesLimit(let source, let destination, let limit, let devices):
       "\(destination): expected a model without a device limit, found a limit of \(limit) of \(devices) devices in "
         + "\(source), which a folder cannot hold; try --allow-unlimited to export the weights alone"

@@ -17,6 +17,8 @@ public struct ModelFiles {
   public let routing: RoutingSettings?
   /// Further small text files of a hub folder by name, carried along verbatim.
   public let companions: [String: String]
+  /// The model that the rest of a partial checkpoint's parameters come from; nil for a complete model.
+  public let base: BaseReference?
   let source: any TensorSource
 
   /// Companions that are carried along.
@@ -27,23 +29,35 @@ public struct ModelFiles {
   /// Whether a path names an HDF5 checkpoint rather than a folder.
   public static func isHDF5(_ path: String) -> Bool { path.hasSuffix(".h5") || path.hasSuffix(".hdf5") }
 
-  /// Opens a model; weights are read later.
+  /// Opens a model, with its base where it is a partial checkpoint; weights are read later.
   ///
   /// - Parameter path: A `.h5` file or a folder with `config.json` and safetensors files.
   /// - Throws: ``FileError`` or `ConfigurationError`.
-  public init(opening path: String) throws {
+  public init(opening path: String) throws { try self.init(opening: path, asBaseOf: nil) }
+
+  /// Opens a model that has to be complete if it is the base of a partial checkpoint.
+  init(opening path: String, asBaseOf partial: String?) throws {
     self.path = path
     var isFolder: ObjCBool = false
     if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
       let folder = try HuggingFaceFolder(opening: path)
       (configuration, tokenizerJSON, companions) = (folder.configuration, folder.tokenizerJSON, folder.companions)
-      (routing, source) = (nil, folder)
+      (routing, base, source) = (nil, nil, folder)
     } else {
       let checkpoint = try CheckpointReader(opening: path)
       (configuration, tokenizerJSON, companions) = (
         checkpoint.configuration, checkpoint.tokenizerJSON, checkpoint.companions
       )
-      (routing, source) = (checkpoint.routing, checkpoint)
+      (routing, base) = (checkpoint.routing, checkpoint.base)
+      guard let base else {
+        source = checkpoint
+        return
+      }
+      if let partial {
+        throw FileError.base(
+          path: partial, base: path, expected: "that is complete", found: "one that needs a base itself")
+      }
+      source = try PartialSource(checkpoint, over: base)
     }
   }
 

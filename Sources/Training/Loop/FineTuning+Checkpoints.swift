@@ -21,7 +21,16 @@ extension FineTuning {
     let optimizer = AdamW(
       learningRate: recipe.optimizer.learningRate, betas: (recipe.optimizer.betas[0], recipe.optimizer.betas[1]),
       epsilon: recipe.optimizer.epsilon, weightDecay: recipe.optimizer.weightDecay)
-    return State(model: model, optimizer: optimizer)
+    return State(model: model, optimizer: optimizer, base: try reference(model))
+  }
+
+  /// What `step-N.h5` leaves to the base model: all that does not train, where that is more than half.
+  private func reference(_ model: LanguageModel) throws(FileError) -> BaseReference? {
+    let counts = model.parameterCounts
+    let trained = Self.trainedRoles(recipe.train).intersection(counts.keys)
+    let stored = trained.reduce(0) { $0 + counts[$1, default: 0] }
+    guard base.base == nil, 2 * stored < counts.values.reduce(0, +) else { return nil }
+    return try BaseReference(base, stored: trained)
   }
 
   /// Whether a run that is to be resumed began with this recipe, harmless keys aside.
@@ -46,17 +55,18 @@ extension FineTuning {
     guard saved.batchOrder == batchOrder else {
       throw RunFolderError.otherData(path: path, expected: saved.batchOrder, found: batchOrder)
     }
-    var model = try ModelFiles(opening: path).model()
+    let files = try ModelFiles(opening: path)
+    var model = try files.model()
     try model.apply(routing)
     model.train(Self.trainedRoles(recipe.train))
     let optimizer = AdamW(
       learningRate: recipe.optimizer.learningRate, betas: (recipe.optimizer.betas[0], recipe.optimizer.betas[1]),
       epsilon: recipe.optimizer.epsilon, weightDecay: recipe.optimizer.weightDecay, step: saved.step,
       moments: saved.moments)
-    return State(model: model, optimizer: optimizer, step: saved.step, tokens: saved.tokens)
+    return State(model: model, optimizer: optimizer, step: saved.step, tokens: saved.tokens, base: files.base)
   }
 
-  /// Writes a checkpoint and removes old ones.
+  /// Writes a checkpoint, partial where little trains, and removes old ones.
   ///
   /// - Throws: ``TrainingError/weight(step:parameter:)``: what cannot be loaded is not written.
   func save(_ state: inout State) throws {
@@ -64,12 +74,13 @@ extension FineTuning {
     var extras = extras
     extras.training = TrainingState(
       step: state.step, tokens: state.tokens, batchOrder: batchOrder, moments: state.optimizer.moments)
+    extras.base = state.base
     try CheckpointWriter.write(
       folder.checkpoint(step: state.step), weights: ModelBytes(state.model), extras: extras, program: program)
     folder.rotate(keep: recipe.save.keep)
   }
 
-  /// Writes the result.
+  /// Writes the result, always complete.
   func saveFinal(_ state: State) throws {
     try checkWeights(state)
     let types = Dictionary(uniqueKeysWithValues: try base.inventory().map { ($0.path.name, $0.type) })

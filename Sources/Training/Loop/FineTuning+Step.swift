@@ -1,3 +1,4 @@
+internal import Checkpoint
 internal import Collaboration
 internal import Models
 internal import Tensors
@@ -10,6 +11,8 @@ extension FineTuning {
     var optimizer: AdamW
     var step = 0
     var tokens = 0
+    /// What `step-N.h5` leaves to the base model; nil where it is complete.
+    var base: BaseReference?
   }
 
   /// One optimizer step.
