@@ -7,6 +7,8 @@ public struct ExpertStack: Module {
   public var gateUp: Tensor
   /// `[E, H, I]`
   public var down: Tensor
+  /// Low-rank terms that are added; nil for none.
+  public var adapter: ExpertAdapter?
 
   /// Number of experts.
   public var experts: Int { gateUp.shape[0] }
@@ -17,6 +19,14 @@ public struct ExpertStack: Module {
   ) rethrows {
     try body(path["gate_up_proj"], &gateUp)
     try body(path["down_proj"], &down)
+    try adapter?.visit(path, body)
+  }
+
+  /// The stack's adapter is that of its path's role, on the experts that the settings name.
+  public mutating func attachAdapters(_ path: ParameterPath, _ settings: AdapterSettings) {
+    adapter = settings.roles[path.role].map {
+      ExpertAdapter(self, experts: settings.experts(of: path.name, count: experts), $0)
+    }
   }
 }
 
@@ -56,7 +66,10 @@ public struct MoELayer: Module {
   public func callAsFunction(_ x: Tensor) -> (y: Tensor, routing: LayerRouting) {
     let routing = route(x)
     let assignment = ExpertAssignment(places(routing.used), k: rule.topK, experts: experts.experts)
-    return (x.experts(assignment, weights: routing.weights, gateUp: experts.gateUp, down: experts.down), routing)
+    let y = x.experts(
+      assignment, weights: routing.weights, gateUp: experts.gateUp, down: experts.down,
+      adapters: experts.adapter.map { ($0.gateUp, $0.down) })
+    return (y, routing)
   }
 
   /// Moves experts and router rows so that place i holds the expert with number `order[i]`; the function is unchanged.
@@ -74,6 +87,8 @@ public struct MoELayer: Module {
     gate.weight = moved(gate.weight)
     experts.gateUp = moved(experts.gateUp)
     experts.down = moved(experts.down)
+    if let b = gate.adapter?.b { gate.adapter?.b = moved(b) }
+    experts.adapter?.arrange(moves)
     expertOrder = order == Array(0..<rule.experts) ? nil : order
   }
 
@@ -101,5 +116,12 @@ public struct MoELayer: Module {
   ) rethrows {
     try gate.visit(path["gate"].role(.router), body)
     try experts.visit(path["experts"].role(.experts), body)
+  }
+
+  /// Adapts router and experts.
+  public mutating func attachAdapters(_ path: ParameterPath, _ settings: AdapterSettings) {
+    gate.attachAdapters(path["gate"].role(.router), settings)
+    experts.attachAdapters(path["experts"].role(.experts), settings)
+    if let expertOrder { experts.adapter?.arrange(expertOrder.map(Int32.init)) }
   }
 }
