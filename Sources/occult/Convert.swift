@@ -8,11 +8,13 @@ struct Convert: ParsableCommand {
     abstract: "Copy a model between a Hugging Face folder and an HDF5 checkpoint.",
     discussion: """
       Formats are told from the paths: a name that ends in .h5 is a checkpoint, anything else a folder. Weights keep \
-      their bits unless --dtype asks for another type.
+      their bits unless --dtype asks for another type. Adapters are merged into the weights that they belong to, unless \
+      --adapter writes them alone.
 
       Examples:
         occult convert OLMoE-1B-7B-0924 olmoe.h5 --verify
         occult convert runs/quickstart/final.h5 my-model --dtype bfloat16
+        occult convert runs/lora/final.h5 my-adapter --adapter
       """)
 
   @Argument(help: "A Hugging Face folder or a checkpoint (.h5).", completion: .file())
@@ -37,6 +39,9 @@ struct Convert: ParsableCommand {
   @Option(help: "Largest safetensors file in a folder (default: 5GB).")
   var maxShardSize: String?
 
+  @Flag(help: "Write the adapters of a checkpoint alone, as a folder that PEFT loads over the base model.")
+  var adapter = false
+
   @Flag(help: "Read both again and compare every parameter.")
   var verify = false
 
@@ -56,6 +61,11 @@ struct Convert: ParsableCommand {
     if let maxShardSize, ByteSize.bytes(maxShardSize) == nil {
       throw ValidationError("--max-shard-size: expected a size such as 5GB or 500MB, found '\(maxShardSize)'")
     }
+    if adapter, ModelFiles.isHDF5(destination) || dtype != nil || layout != nil || maxShardSize != nil || verify {
+      throw ValidationError(
+        "--adapter: expected a folder to write and no --dtype, --layout, --max-shard-size or --verify, found "
+          + (ModelFiles.isHDF5(destination) ? "'\(destination)'" : "one of them"))
+    }
     if ModelFiles.isHDF5(destination), layout != nil || maxShardSize != nil {
       throw ValidationError("--layout, --max-shard-size: expected a folder to write, found '\(destination)'")
     }
@@ -72,10 +82,15 @@ struct Convert: ParsableCommand {
       allowsUnlimited: allowUnlimited, overwrites: overwrite)
     let started = Clock.monotonic()
     var line: ProgressLine?
-    let outcome = try conversion.run(program: Program.name) { done, total in
-      if line == nil { line = ProgressLine(label: "convert", total: total, unit: "tensors") }
-      line?.update(done)
-    }
+    let outcome =
+      adapter
+      ? try AdapterExport(
+        source: source, destination: destination, allowsUnlimited: allowUnlimited, overwrites: overwrite
+      ).run()
+      : try conversion.run(program: Program.name) { done, total in
+        if line == nil { line = ProgressLine(label: "convert", total: total, unit: "tensors") }
+        line?.update(done)
+      }
     line?.finish()
     let verified = outcome.verified.map { ", \($0) verified" } ?? ""
     print(

@@ -79,7 +79,7 @@ public struct Conversion: Sendable, Equatable {
         ? try Verification.compare(try ModelFiles(opening: destination), with: files, dtype: dtype) : nil)
   }
 
-  private func check() throws {
+  func check() throws {
     let manager = FileManager.default
     try checkApart(source)
     var isFolder: ObjCBool = false
