@@ -19,8 +19,11 @@ struct PEFTAdapter {
   struct Item {
     let name: String
     let shape: [Int]
+    /// The factor of ours.
     let path: ParameterPath
     let ownShape: [Int]
+    /// What PEFT adapts: a module, or a parameter of one.
+    let target: String
     let isB: Bool
     /// Stacked: the number of experts, and which of them are adapted.
     let experts: (count: Int, adapted: [Int])?
@@ -34,6 +37,7 @@ struct PEFTAdapter {
       let stack = parameter.path.parent.name
       let experts =
         isStack ? (parameter.shape[0], settings.experts(of: stack, count: parameter.shape[0])) : nil
+      let target = isStack || parameter.path.role == .router ? parameter.path.name : stack
       let module = isStack && parameter.path.name.hasSuffix(".gate_up_proj") ? stack + ".base_layer" : stack
       return [(factors.a, false), (factors.b, true)].map { factor, isB in
         let own = factor.shape
@@ -41,28 +45,28 @@ struct PEFTAdapter {
         if isStack { shape = isB ? [own[1], own[2] * parameter.shape[0]] : [own[1] * parameter.shape[0], own[2]] }
         return Item(
           name: "base_model.model.\(module).lora_\(isB ? "B" : "A").weight", shape: shape, path: factor.path,
-          ownShape: own, isB: isB, experts: experts)
+          ownShape: own, target: target, isB: isB, experts: experts)
       }
     }
   }
 
   /// A factor as PEFT has it.
   static func arranged(_ factor: Tensor, _ item: Item) -> Tensor {
-    guard let (count, adapted) = item.experts else { return factor }
-    let (rows, columns) = (item.ownShape[1], item.ownShape[2])
+    if item.experts == nil { return factor }
     return factor.withElements { source in
       Tensor.filled(item.shape) { target in
         target.update(repeating: 0)
-        for (index, expert) in adapted.enumerated() {
-          for row in 0..<rows {
-            for column in 0..<columns {
-              // A: rows are r, columns the input. B: rows are the output, columns r.
-              let place =
-                item.isB ? (row * columns + column) * count + expert : (expert * rows + row) * columns + column
-              target[place] = source[(index * rows + row) * columns + column]
-            }
-          }
-        }
+        item.forEachElement { own, place in target[place] = source[own] }
+      }
+    }
+  }
+
+  /// A factor of PEFT's as we have it; of experts that are not adapted nothing is kept.
+  static func ours(_ tensor: Tensor, _ item: Item) -> Tensor {
+    if item.experts == nil { return tensor }
+    return tensor.withElements { source in
+      Tensor.filled(item.ownShape) { target in
+        item.forEachElement { own, place in target[own] = source[place] }
       }
     }
   }
@@ -113,5 +117,23 @@ struct PEFTAdapter {
   /// layer that has it.
   private static func withoutLayer(_ name: String) -> String {
     name.replacing(/^model\.layers\.[0-9]+\./, with: "")
+  }
+}
+
+extension PEFTAdapter.Item {
+  /// Places of every element of a stacked factor: in ours, and in PEFT's.
+  fileprivate func forEachElement(_ body: (_ own: Int, _ place: Int) -> Void) {
+    guard let (count, adapted) = experts else { return }
+    // A: rows are r, columns the input. B: rows are the output, columns r.
+    let (rows, columns) = (ownShape[1], ownShape[2])
+    for (index, expert) in adapted.enumerated() {
+      for row in 0..<rows {
+        for column in 0..<columns {
+          body(
+            (index * rows + row) * columns + column,
+            isB ? (row * columns + column) * count + expert : (expert * rows + row) * columns + column)
+        }
+      }
+    }
   }
 }
