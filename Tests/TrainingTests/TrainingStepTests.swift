@@ -14,7 +14,7 @@ import Text
 
   private struct TenSteps: Decodable { let losses: [Double] }
 
-  private func oracleBatch() throws -> Batch {
+  static func oracleBatch() throws -> Batch {
     let file = try HDF5Reader(Self.oracle + "/oracle.h5")
     func integers(_ name: String) throws -> [Int32] {
       let (info, bytes) = try file.bytes(name)
@@ -41,7 +41,7 @@ import Text
       TenSteps.self, from: Data(contentsOf: URL(fileURLWithPath: Self.oracle + "/ten_steps.json"))
     ).losses
     #expect(expected.count == 11)
-    let batch = try oracleBatch()
+    let batch = try Self.oracleBatch()
     var model = try ModelFiles(opening: Self.oracle).model()
     model.train(Set(Role.allCases))
     var optimizer = AdamW(learningRate: 1e-3, betas: (0.9, 0.95), epsilon: 1e-8, weightDecay: 0.1)

@@ -34,7 +34,8 @@ extension AdapterGroup {
         rebasing: input[matrix * count * parameter.type.byteCount..<(matrix + 1) * count * parameter.type.byteCount])
       var weight = Self.matrix(stored, parameter.type, shape)
       guard weight.isFinite else {
-        throw .invalid(path: source.path, item: parameter.path.name, expected: "finite numbers", found: "NaN or infinity")
+        throw .invalid(
+          path: source.path, item: parameter.path.name, expected: "finite numbers", found: "NaN or infinity")
       }
       if next < adapted.count, adapted[next] == matrix {
         weight = weight + settings.increment(parameter.path.role, a: a, b: b, index: next)

@@ -13,7 +13,8 @@ struct PEFTFolder {
 
   /// Keys that change what the factors mean, or add to them; anything but nothing is refused.
   private static let refused = [
-    "alora_invocation_tokens", "layer_replication", "lora_bias", "modules_to_save", "trainable_token_indices", "use_dora",
+    "alora_invocation_tokens", "layer_replication", "lora_bias", "modules_to_save", "trainable_token_indices",
+    "use_dora",
     "use_rslora",
   ]
 
@@ -30,7 +31,8 @@ struct PEFTFolder {
     // Names do not depend on ranks: every role that could be adapted, with rank 1.
     let probe = AdapterSettings(
       roles: Dictionary(
-        uniqueKeysWithValues: [Role.attention, .experts, .router, .sharedExperts].map { ($0, .init(rank: 1, alpha: 1)) }))
+        uniqueKeysWithValues: [Role.attention, .experts, .router, .sharedExperts].map { ($0, .init(rank: 1, alpha: 1)) }
+      ))
     var known: [String: PEFTAdapter.Item] = [:]
     for item in PEFTAdapter(settings: probe, parameters: parameters).items { known[item.name] = item }
     var roles: [Role: AdapterSettings.LowRank] = [:]

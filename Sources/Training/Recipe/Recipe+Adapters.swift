@@ -3,8 +3,6 @@ public import Models
 extension Recipe.TrainMode {
   /// Words for whole roles.
   static let words: [String: Recipe.TrainMode] = ["frozen": .frozen, "full": .full]
-  /// What a key of `train` takes, in words.
-  static let names = ["frozen", "full", "{lora: {rank: 16}}"]
 
   /// The adapters; nil where there are none.
   public var lora: Recipe.LoRA? {
@@ -50,17 +48,24 @@ extension Recipe {
   /// Roles that may carry adapters: those of matrices.
   private static let adaptable: Set<String> = ["attention", "experts", "router", "shared_experts"]
 
+  /// What a key of `train` takes, in words.
+  static func trainWords(_ key: String) -> [String] {
+    ["frozen", "full"] + (adaptable.contains(key) ? ["{lora: {rank: 16}}"] : [])
+  }
+
   /// Decodes `{lora: {rank, alpha, share}}`.
   static func decodeAdapters(_ section: RecipeSection, _ key: String, default fallback: TrainMode) -> TrainMode {
     let written = section.reader.issues.count
     let mode = section.section(key) { (mode: RecipeSection) -> TrainMode in
       guard let node = mode.node("lora") else {
-        let list = TrainMode.names.dropLast().joined(separator: ", ") + " or " + (TrainMode.names.last ?? "")
-        section.report(key, "expected \(list), found a map without 'lora'")
+        // Other keys are reported as unknown; a map of none has to be reported here.
+        if section.node(key)?.found == "an empty map" {
+          section.report(key, "expected a map like {lora: {rank: 16}}, found an empty map")
+        }
         return fallback
       }
       guard adaptable.contains(key) else {
-        section.report(key, "expected frozen or full, found lora: adapters go beside matrices of other roles")
+        section.report(key, "expected frozen or full, found lora, which goes beside the matrices of other roles")
         return fallback
       }
       if case .scalar = node.content, !node.isNull {

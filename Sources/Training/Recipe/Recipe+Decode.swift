@@ -94,7 +94,7 @@ extension Recipe {
     if node.string == "lora" {
       section.report(key, "expected lora with its keys, like {lora: {rank: 16}}, found 'lora'")
     } else {
-      section.reportChoice(key, found: node, among: TrainMode.names)
+      section.reportChoice(key, found: node, among: trainWords(key))
     }
     return fallback
   }
