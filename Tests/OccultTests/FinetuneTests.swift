@@ -202,7 +202,8 @@ import Testing
     ]
     for line in table { #expect(plan.contains(line + "\n"), "\(plan)") }
     let missing = try CommandLineTests.run(["finetune", place.recipe, "train.shared_experts={lora: {rank: 2}}"])
-    #expect(missing.status == 1 && missing.error.contains("train.shared_experts: expected a role that olmoe models have"))
+    #expect(missing.status == 1)
+    #expect(missing.error.contains("train.shared_experts: expected a role that olmoe models have"))
 
     let (report, final) = (try run(["finetune", place.recipe] + changes), place.run("run") + "/final.h5")
     for line in table { #expect(report.contains(line + "\n")) }

@@ -87,7 +87,8 @@ import Testing
 
   @Test func adaptersAreReadAndWritten() throws {
     let recipe = try parse(
-      minimal + "train: {attention: {lora: {rank: 8}}, experts: {lora: {rank: 4, alpha: 6, share: 0.25}}, router: {lora: }}\n",
+      minimal + "train: {attention: {lora: {rank: 8}}, router: {lora: }, experts: {lora: {rank: 4, alpha: 6, "
+        + "share: 0.25}}}\n",
       "train.attention.lora.alpha=10")
     #expect(recipe.train.attention == .lora(.init(rank: 8, alpha: 10)))
     #expect(recipe.train.experts == .lora(.init(rank: 4, alpha: 6, share: 0.25)))

@@ -12,6 +12,7 @@ extension AdapterGroup {
   ///   - source: Where W lies.
   ///   - body: Receives the elements.
   /// - Returns: Whether the parameter is adapted; `body` is not called otherwise.
+  /// - Throws: ``FileError`` when a tensor cannot be read or is not finite; what `body` throws.
   func withMergedBytes(
     _ parameter: StoredParameter, as type: ElementType, over source: any TensorSource,
     _ body: (UnsafeRawBufferPointer) throws(FileError) -> Void

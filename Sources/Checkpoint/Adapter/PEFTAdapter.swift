@@ -77,6 +77,7 @@ struct PEFTAdapter {
   /// first: PEFT applies patterns to them as well, but warns that they match no module.
   ///
   /// - Parameter baseModel: What PEFT calls the model; nil for nothing.
+  /// - Returns: JSON, one key a line.
   func configuration(baseModel: String?) -> String {
     var (modules, parameterTargets): ([String], [String]) = ([], [])
     var sizes: [(target: String, role: Role)] = []

@@ -72,7 +72,9 @@ struct ExpertProduct: Sendable {
     let dFactors = wanted.dropFirst(4).enumerated().map { index, isWanted in
       isWanted ? Storage.zeros(factors[index].count) : nil
     }
-    let wantFactors = (up: dFactors.prefix(2).contains { $0 != nil }, down: dFactors.dropFirst(2).contains { $0 != nil })
+    let (wantFactorsUp, wantFactorsDown) = (
+      wanted.dropFirst(4).prefix(2).contains(true), wanted.dropFirst(6).contains(true)
+    )
     let order = assignment.heaviestFirst
     defer { withExtendedLifetime((dy, activations)) {} }
     Parallel.run(assignment.experts) { task in
@@ -109,7 +111,7 @@ struct ExpertProduct: Sendable {
             MatrixView(outer.floats, stride: h, transposed: true), MatrixView(act.floats, stride: i),
             dDown.floats + expert * h * i, stride: i, m: h, n: i, k: m, beta: beta)
         }
-        if wantFactors.down {
+        if wantFactorsDown {
           adapters?.down.addGradients(
             expert, pulledDown, x: act.floats, dy: outer.floats, a: dFactors[2], b: dFactors[3], rows: m)
         }
@@ -122,8 +124,8 @@ struct ExpertProduct: Sendable {
           }
           adapters?.gateUp.addInputGradient(expert, pulledUp, into: inputGradients.floats + start * h, rows: m)
         }
-        if dUp != nil || wantFactors.up { gather(x, from: start, m, into: input.floats) }
-        if wantFactors.up {
+        if dUp != nil || wantFactorsUp { gather(x, from: start, m, into: input.floats) }
+        if wantFactorsUp {
           adapters?.gateUp.addGradients(
             expert, pulledUp, x: input.floats, dy: dWide.floats, a: dFactors[0], b: dFactors[1], rows: m)
         }
