@@ -69,6 +69,9 @@ struct Convert: ParsableCommand {
     if adapter, base != nil || isAboutWeights || ModelFiles.isHDF5(destination) {
       throw ValidationError("--adapter: expected a folder to write and no option about weights, found otherwise")
     }
+    if base == nil, AdapterImport.isAdapter(source) {
+      throw ValidationError("--base: expected the model that the adapters in '\(source)' belong to, found no --base")
+    }
     if base != nil, isAboutWeights || !ModelFiles.isHDF5(destination) || !AdapterImport.isAdapter(source) {
       throw ValidationError(
         "--base: expected a folder with adapter_config.json, a checkpoint (.h5) to write and no option about weights, "

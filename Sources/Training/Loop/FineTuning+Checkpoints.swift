@@ -48,6 +48,9 @@ extension FineTuning {
       throw RunFolderError.otherData(path: path, expected: saved.batchOrder, found: batchOrder)
     }
     let files = try ModelFiles(opening: path)
+    guard files.adapters == adapters else {
+      throw RunFolderError.changed(path: folder.path, keys: ["train: adapters on other experts, or of another size"])
+    }
     var model = try files.model()
     try model.apply(routing)
     model.train(recipe.train.fullRoles)

@@ -44,6 +44,9 @@ public struct FineTuning {
     recipe: Recipe, base: ModelFiles, routing: RoutingSettings, adapters: AdapterSettings? = nil, data: TrainingData,
     folder: RunFolder, program: String
   ) {
+    precondition(
+      Set(recipe.train.adaptedRoles.keys) == Set(adapters.map { Array($0.roles.keys) } ?? []),
+      "FineTuning: adapters of other roles than the recipe's")
     self.adapters = adapters
     (self.recipe, self.base, self.routing, self.data, self.folder) = (recipe, base, routing, data, folder)
     self.program = program
