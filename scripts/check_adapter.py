@@ -18,14 +18,14 @@ import torch
 from peft import PeftModel, get_peft_model_state_dict
 from safetensors.torch import load_file
 
-import olmoe_float64
+import float64_reference
 from check_trace import read_ids, read_trace
 
 BAR = 1e-5
 
 
 def logits(model, ids):
-    with olmoe_float64.double_precision(model.get_base_model()), torch.no_grad():
+    with float64_reference.double_precision(model.get_base_model()), torch.no_grad():
         return model(input_ids=torch.as_tensor(ids), use_cache=False).logits.numpy()
 
 
@@ -37,7 +37,7 @@ def main():
     ids = read_ids(arguments.ids)
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
-        model = PeftModel.from_pretrained(olmoe_float64.load(arguments.folder), arguments.adapter).double().eval()
+        model = PeftModel.from_pretrained(float64_reference.load(arguments.folder), arguments.adapter).double().eval()
     for warning in heard:
         if "key" in str(warning.message):
             print(f"PEFT says: {warning.message}")

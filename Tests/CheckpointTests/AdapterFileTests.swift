@@ -46,10 +46,10 @@ import Testing
     #expect(files.adapters?.experts == ["model.layers.0.mlp.experts": [1, 5]])
     #expect(files.adapters?.roles == [.router: .init(rank: 2, alpha: 8), .experts: .init(rank: 3, alpha: 3)])
     let model = try files.model()
-    #expect(model.layers[0].mlp.experts.adapter?.down.a.shape == [2, 3, 64])
-    #expect(model.layers[1].mlp.experts.adapter?.down.a.shape == [8, 3, 64])
-    #expect(model.layers[0].mlp.gate.adapter?.b.elements == [Float](repeating: 0.25, count: 16))
-    #expect(model.layers[0].attention.queryProjection.adapter == nil)
+    #expect(model.layers[0].moe?.experts.adapter?.down.a.shape == [2, 3, 64])
+    #expect(model.layers[1].moe?.experts.adapter?.down.a.shape == [8, 3, 64])
+    #expect(model.layers[0].moe?.gate.adapter?.b.elements == [Float](repeating: 0.25, count: 16))
+    #expect((model.layers[0].attention as? Attention)?.queryProjection.adapter == nil)
     let facts = try Inspection(path).facts
     #expect(
       facts.first { $0.name == "adapters" }?.value
@@ -65,8 +65,8 @@ import Testing
     let files = try ModelFiles(opening: path)
     let base = try ModelFiles(opening: oracleFolder("olmoe-tiny"))
     let model = try files.model()
-    let adapter = try #require(model.layers[0].mlp.experts.adapter).gateUp
-    let (a, b, w) = (adapter.a.elements, adapter.b.elements, model.layers[0].mlp.experts.gateUp.elements)
+    let adapter = try #require(model.layers[0].moe?.experts.adapter).gateUp
+    let (a, b, w) = (adapter.a.elements, adapter.b.elements, try #require(model.layers[0].moe).experts.gateUp.elements)
     for parameter in try files.inventory() {
       var (merged, plain): ([UInt8], [UInt8]) = ([], [])
       try files.withBytes(parameter, as: .bfloat16) { merged = Array($0) }
@@ -216,9 +216,9 @@ import Testing
     let folder = try peft(scratch, keep: { $0.contains("q_proj") || $0.contains("v_proj") })
     #expect(imported(scratch, folder) == nil)
     let model = try ModelFiles(opening: scratch.path("new.h5")).model()
-    let attention = model.layers[1].attention
+    let attention = try #require(model.layers[1].attention as? Attention)
     #expect(try #require(attention.valueProjection.adapter).b.elements.contains { $0 != 0 })
     #expect(try #require(attention.keyProjection.adapter).a.elements.allSatisfy { $0 == 0 })
-    #expect(model.layers[1].mlp.gate.adapter == nil && model.layers[1].mlp.experts.adapter == nil)
+    #expect(model.layers[1].moe?.gate.adapter == nil && model.layers[1].moe?.experts.adapter == nil)
   }
 }

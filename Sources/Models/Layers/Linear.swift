@@ -1,20 +1,26 @@
 public import Tensors
 
-/// A linear layer without bias: y = x · Wᵀ.
+/// A linear layer: y = x · Wᵀ + b.
 public struct Linear: Module {
   /// W, `[out, in]`.
   public var weight: Tensor
+  /// b, `[out]`; nil where there is none.
+  public var bias: Tensor?
   /// A low-rank term that is added; nil for none.
   public var adapter: LowRankAdapter?
 
-  /// A layer over the given weight, `[out, in]`.
-  public init(weight: Tensor) { self.weight = weight }
+  /// A layer over the given weight, `[out, in]`, and bias, `[out]`.
+  public init(weight: Tensor, bias: Tensor? = nil) {
+    self.weight = weight
+    self.bias = bias
+  }
 
   /// - Parameter x: `[..., in]`.
   /// - Returns: `[..., out]`.
   public func callAsFunction(_ x: Tensor) -> Tensor {
     let y = x.matMulTransposed(weight)
-    return adapter.map { y + $0(x) } ?? y
+    let sum = adapter.map { y + $0(x) } ?? y
+    return bias.map { sum + $0 } ?? sum
   }
 
   /// Visits every parameter once, in the order of the checkpoint.
@@ -22,6 +28,10 @@ public struct Linear: Module {
     _ path: ParameterPath, _ body: (ParameterPath, inout Tensor) throws -> Void
   ) rethrows {
     try body(path["weight"], &weight)
+    if var held = bias.take() {  // held once, so that the optimizer may write in place
+      defer { bias = held }
+      try body(path["bias"], &held)
+    }
     try adapter?.visit(path, body)
   }
 
