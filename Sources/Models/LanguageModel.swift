@@ -56,6 +56,12 @@ public struct DecoderLayer: Module {
     try postAttentionNorm.visit(path["post_attention_layernorm"].role(.norms), body)
     try mlp.visit(path["mlp"], body)
   }
+
+  /// Adapts attention and experts.
+  public mutating func attachAdapters(_ path: ParameterPath, _ settings: AdapterSettings) {
+    attention.attachAdapters(path["self_attn"], settings)
+    mlp.attachAdapters(path["mlp"], settings)
+  }
 }
 
 /// What a pass over a batch computed.
@@ -131,5 +137,10 @@ public struct LanguageModel: Module {
       defer { head = weight }
       try body(path["lm_head"]["weight"].role(.embeddings), &weight)
     }
+  }
+
+  /// Adapts every block.
+  public mutating func attachAdapters(_ path: ParameterPath, _ settings: AdapterSettings) {
+    for index in layers.indices { layers[index].attachAdapters(path["model"]["layers"][index], settings) }
   }
 }

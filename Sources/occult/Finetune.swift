@@ -59,10 +59,10 @@ struct Finetune: ParsableCommand {
       line = ProgressLine(
         label: "profile", total: run.data.profileDocuments.reduce(0) { $0 + $1.tokens.count }, unit: "tokens")
     }
-    let routing = try run.routing { line?.update($0) }
+    let plan = try run.plan { line?.update($0) }
     line?.finish()
-    let tuning = run.tuning(routing, program: Program.name)
-    if !output.json { print("\n" + report.placement(routing) + "\n\n" + report.schedule(tuning) + "\n") }
+    let tuning = run.tuning(plan, program: Program.name)
+    if !output.json { print("\n" + report.placement(plan.routing) + "\n\n" + report.schedule(tuning) + "\n") }
 
     let stop = StopSignal.install()
     defer { stop.uninstall() }

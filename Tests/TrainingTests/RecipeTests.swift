@@ -1,4 +1,5 @@
 import Foundation
+import Models
 import Testing
 
 @testable import Training
@@ -82,6 +83,31 @@ import Testing
         "version", "routing.device_limit_schedule", "loss.collaboration", "optimizer.name", "parallel.dispatch",
         "parallel.wire", "parallel.nodes",
       ])
+  }
+
+  @Test func adaptersAreReadAndWritten() throws {
+    let recipe = try parse(
+      minimal + "train: {attention: {lora: {rank: 8}}, router: {lora: }, experts: {lora: {rank: 4, alpha: 6, "
+        + "share: 0.25}}}\n",
+      "train.attention.lora.alpha=10")
+    #expect(recipe.train.attention == .lora(.init(rank: 8, alpha: 10)))
+    #expect(recipe.train.experts == .lora(.init(rank: 4, alpha: 6, share: 0.25)))
+    #expect(recipe.train.router == .lora(.init(rank: 16, alpha: 32)))
+    #expect(recipe.train.fullRoles == [.sharedExperts])
+    #expect(Set(recipe.train.adaptedRoles.keys) == [.attention, .experts, .router])
+    // Left out, alpha is twice the rank: the scale does not change with the rank.
+    #expect(try parse(minimal, "train.router={lora: {rank: 3}}").train.router == .lora(.init(rank: 3, alpha: 6)))
+    let again = try Recipe.parse(recipe.yaml(), file: "r.yaml", checksFiles: false, workingFolder: "/other")
+    #expect(again == recipe && again.yaml() == recipe.yaml())
+
+    var other = recipe
+    other.train.experts = .lora(.init(rank: 4, alpha: 6))
+    let differences = other.differences(from: recipe)
+    #expect(
+      differences.map(\.description) == [
+        "train.experts: was {lora: {rank: 4, alpha: 6.0, share: 0.25}}, is {lora: {rank: 4, alpha: 6.0, share: 1.0}}"
+      ])
+    #expect(differences.allSatisfy { !$0.isHarmless } && other.contentHash() != recipe.contentHash())
   }
 
   @Test func resolvedTextOfDefaults() throws {

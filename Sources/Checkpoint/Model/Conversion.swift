@@ -79,7 +79,7 @@ public struct Conversion: Sendable, Equatable {
         ? try Verification.compare(try ModelFiles(opening: destination), with: files, dtype: dtype) : nil)
   }
 
-  private func check() throws {
+  func check() throws {
     let manager = FileManager.default
     try checkApart(source)
     var isFolder: ObjCBool = false
@@ -100,7 +100,10 @@ public struct Conversion: Sendable, Equatable {
     guard ModelFiles.isHDF5(source) else { return extras }
     let file = try HDF5Reader(source)
     if try file.contains("recipe_yaml") { extras.recipeYAML = try file.string("recipe_yaml") }
-    if try file.contains("training") { extras.training = try TrainingState(readingFrom: source) }
+    // What is merged cannot be trained on from the moments of its adapters.
+    if files.adapters == nil, try file.contains("training") {
+      extras.training = try TrainingState(readingFrom: source)
+    }
     return extras
   }
 }
