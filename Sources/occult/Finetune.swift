@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Tensors
 import Training
 
 /// `occult finetune`.
@@ -46,9 +47,11 @@ struct Finetune: ParsableCommand {
       )
     }
     if dryRun {
+      do { try run.checkMemory(available: Memory.limitBytes) } catch { logger.warning("\(error)") }
       let plan = DryRun(run: run, estimate: try run.estimate(), operationsPerSecond: run.measuredRate())
       return output.json ? try OutputOptions.print(plan) : print(report.sizes + "\n\n" + plan.text)
     }
+    try run.checkMemory(available: Memory.limitBytes)
     if !output.json { print(report.sizes) }
     try train(run, report)
   }

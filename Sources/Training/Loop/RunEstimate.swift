@@ -100,7 +100,7 @@ public struct RunEstimate: Sendable, Equatable, Encodable {
     return (0..<batches).reduce(0) { $0 + batcher.batch(at: $1).tokens.count }
   }
 
-  private static func memory(_ run: RunPreparation) -> [Part] {
+  static func memory(_ run: RunPreparation) -> [Part] {
     let (recipe, c) = (run.recipe, run.base.configuration)
     let roles = recipe.train.fullRoles
     let trained = run.roles.reduce(0) { $0 + $1.trained }

@@ -10,7 +10,7 @@ internal import Text
 ///     try run.tuning(plan, program: "…").run(.new)
 public struct RunPreparation {
   /// The resolved recipe.
-  public let recipe: Recipe
+  public internal(set) var recipe: Recipe
   /// What happens to the output folder.
   public let mode: RunFolder.Mode
   /// Where the run is recorded.
@@ -150,6 +150,8 @@ public enum PreparationError: Error, Equatable, CustomStringConvertible {
   case tooLong(found: Int, positions: Int)
   /// Every role that the model has is frozen.
   case nothingTrains
+  /// The run would need more memory than there is; `fits` are changes of the recipe that would not.
+  case memory(needed: Int, available: Int, fits: [String])
 
   /// The message for a person.
   public var description: String {
@@ -159,6 +161,10 @@ public enum PreparationError: Error, Equatable, CustomStringConvertible {
         + "try data.max_tokens=\(positions)"
     case .nothingTrains:
       "train: expected a role that trains and that the model has, found all frozen; try train.experts=full"
+    case .memory(let needed, let available, let fits):
+      "memory: expected at most \(ByteSize.words(available)), found a run that needs about \(ByteSize.words(needed)): a "
+        + "parameter that trains takes 16 bytes, one that does not 2 or 4; try "
+        + (fits.isEmpty ? "a machine with more memory, or a smaller schedule.batch_tokens" : fits.joined(separator: ", or "))
     }
   }
 }
