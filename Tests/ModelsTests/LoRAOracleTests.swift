@@ -62,8 +62,9 @@ import Testing
   ) throws -> [Double] {
     let letter = path.name.hasSuffix("lora_A") ? "A" : "B"
     var module = path.parent.name
-    if module.hasSuffix(".gate_up_proj") { module = path.parent.parent.name + ".base_layer" }
-    if module.hasSuffix(".down_proj") { module = path.parent.parent.name }
+    if shape.count == 3 {
+      module = path.parent.parent.name + (module.hasSuffix(".gate_up_proj") ? ".base_layer" : "")
+    }
     let all = try oracle.floats("grad_total/base_model.model.\(module).lora_\(letter).weight")
     if shape.count == 2 { return all }
     let (rows, columns) = (shape[1], shape[2])
