@@ -57,7 +57,8 @@ let package = Package(
     .testTarget(
       name: "CollaborationTests", dependencies: ["Collaboration"], exclude: ["Oracles"], swiftSettings: strict),
     .testTarget(
-      name: "ModelsTests", dependencies: ["Models", "Checkpoint"], exclude: ["Oracles", "Configurations"], swiftSettings: strict),
+      name: "ModelsTests", dependencies: ["Models", "Checkpoint"], exclude: ["Oracles", "Configurations"],
+      swiftSettings: strict),
     .testTarget(name: "TextTests", dependencies: ["Text"], exclude: ["Oracles"], swiftSettings: strict),
     .testTarget(
       name: "CheckpointTests", dependencies: ["Checkpoint", "CHDF5"], exclude: ["Fixtures"], swiftSettings: strict),

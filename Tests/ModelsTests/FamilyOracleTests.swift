@@ -61,6 +61,28 @@ import Testing
     }
   }
 
+  /// Blocks that are computed again: losses and routing keep their bits; gradients of the router's losses join those of its
+  /// weights in another order, which leaves rounding.
+  @Test(arguments: variants) func recomputedActivationsChangeNothing(variant: String) throws {
+    var model = try Oracle(variant).model()
+    model.train([.attention, .router, .sharedExperts, .norms])
+    let (batch, targets) = try Oracle(variant).batch()
+    func run(_ model: LanguageModel) -> (loss: Float, gradients: Gradients, routing: [LayerRouting]) {
+      let pass = model(batch)
+      let total = model.crossEntropy(pass, targets: targets).sum + pass.auxiliaryLoss(.hf) + pass.zLoss()
+      return (total.scalar, total.gradients(), pass.routing)
+    }
+    let kept = run(model)
+    model.recomputesActivations = true
+    let again = run(model)
+    #expect(again.loss == kept.loss && again.routing.map(\.used) == kept.routing.map(\.used))
+    #expect(again.gradients.count == kept.gradients.count && kept.gradients.count > 0)
+    model.forEachParameter { path, parameter in
+      let expected = (kept.gradients[parameter]?.elements ?? []).map { Double($0) }
+      #expect(relativeError(again.gradients[parameter]?.elements ?? [], expected) <= 2e-6, "\(path)")
+    }
+  }
+
   /// Values and router gradients of the per-layer balance loss and of the z-loss.
   @Test(arguments: variants) func balanceLosses(variant: String) throws {
     let oracle = try Oracle(variant)

@@ -115,7 +115,12 @@ public struct MoELayer: FeedForward {
       for (index, number) in expertOrder.enumerated() { place[number] = Int32(index) }
       logits = logits.gatherColumns((0..<logits.rows).flatMap { _ in place }, k: rule.experts)
     }
-    return LayerRouting(
+    return routing(ofLogits: logits)
+  }
+
+  /// What becomes of the router's logits, `[tokens, experts]` in the order of original numbers.
+  func routing(ofLogits logits: Tensor) -> LayerRouting {
+    LayerRouting(
       layer: number, logits: logits, rule: rule, renormalization: renormalization, weighting: weighting)
   }
 

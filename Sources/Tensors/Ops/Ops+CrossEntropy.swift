@@ -35,4 +35,3 @@ extension Tensor {
 
   private func scaled(by factor: Float) -> Tensor { factor == 1 ? self : self * factor }
 }
-

@@ -100,6 +100,7 @@ public struct FineTuning {
     if mode == .resume { try Self.checkUnchanged(recipe, folder) }
     try folder.prepare(mode)
     var state = try mode == .resume ? resumed() : begun()
+    state.model.recomputesActivations = recipe.run.activationCheckpointing
     let resumedStep = mode == .resume ? state.step : nil
     let sinks = MetricSinks(
       [

@@ -11,7 +11,8 @@ internal import Text
 ///     activations   4 B · batch_tokens · (Σ_blocks a + 3 H),
 ///                   a = 3 H + 3 q + 3 kv + f: inputs of norms, attention and experts, what they keep,
 ///                   q = heads · d, kv = kv_heads · d; + H where attention or its adapters train
-///                   f = 2 E + k (2 I + 6) + 4 I_shared in a sparse block, 4 I_dense in a dense one
+///                   f = 2 E + k (2 I + 6) + 4 I_shared in a sparse block, 4 I_dense in a dense one;
+///                   with checkpointing H + 5 E a block, and the largest a once
 ///     workspace     one layer's expert rows, 2 · 4 B · batch_tokens · k · H, and a chunk of logits, 16 MiB or 128 rows
 ///     pool          blocks kept for reuse in other sizes: 0.3 · (activations + workspace)
 ///     program       code, tokenizer and data: 64 MiB, 8 B a token of text
@@ -113,7 +114,11 @@ public struct RunEstimate: Sendable, Equatable, Encodable {
     let feedForward = sparseLayers * sparse + denseLayers * 4 * c.denseIntermediate
     let batch = max(recipe.schedule.batchTokens, recipe.data.maxTokens)
     let text = [run.data.train, run.data.validation, run.data.profile].joined().reduce(0) { $0 + $1.tokens.count }
-    let activations = 4 * batch * (c.layers * layer + feedForward + 3 * c.hidden)
+    let kept =
+      recipe.run.activationCheckpointing
+      ? c.layers * (c.hidden + 5 * c.experts) + layer + max(sparse, 4 * c.denseIntermediate)
+      : c.layers * layer + feedForward
+    let activations = 4 * batch * (kept + 3 * c.hidden)
     let workspace = 8 * batch * c.topK * c.hidden + 4 * max(128 * c.vocabulary, 4 << 20)
     return [
       Part(name: "weights", bytes: frozen + 4 * trained),

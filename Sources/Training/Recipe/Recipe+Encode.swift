@@ -37,6 +37,7 @@ extension Recipe {
           ("seed", .int(run.seed)),
           ("evaluate_every", run.evaluateEvery.map(RecipeNode.int) ?? .word("none")),
           ("threads", run.threads.map(RecipeNode.int) ?? .word("auto")),
+          ("activation_checkpointing", .word(run.activationCheckpointing ? "true" : "false")),
         ])
       ),
       (
