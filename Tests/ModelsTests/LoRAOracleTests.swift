@@ -113,6 +113,26 @@ import Testing
     #expect(factors == stored && factors == gradients.count)
   }
 
+  /// Blocks that are computed again lead the same gradients to the adapters in them, but for the order of sums.
+  @Test(arguments: variants) func recomputedBlocksGiveTheSameGradients(variant: String) throws {
+    let adapted = try Adapted(variant)
+    var model = try adapted.model()
+    model.train([])
+    let (batch, targets) = try adapted.base.batch()
+    var found: [[String: [Float]]] = []
+    for recomputes in [false, true] {
+      model.recomputesActivations = recomputes
+      let gradients = model.crossEntropy(model(batch), targets: targets).sum.gradients()
+      var elements: [String: [Float]] = [:]
+      model.forEachParameter { path, tensor in elements[path.name] = gradients[tensor]?.elements }
+      found.append(elements)
+    }
+    #expect(found[0].keys.allSatisfy { $0.contains(".lora_") } && !found[0].isEmpty && found[0].keys == found[1].keys)
+    for (name, kept) in found[0] {
+      #expect(relativeError(found[1][name] ?? [], kept.map(Double.init)) <= 1e-5, "\(name)")
+    }
+  }
+
   /// W + α/r · B · A in place of W: the same function, and no adapters left.
   @Test(arguments: variants, [false, true]) func mergingKeepsTheFunction(variant: String, isFolder: Bool) throws {
     let adapted = try Adapted(variant)
