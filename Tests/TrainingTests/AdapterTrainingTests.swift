@@ -31,7 +31,8 @@ import Text
       #expect(abs(losses.total - loss) <= 1e-4, "step \(index)")
       optimizer.update(&model, gradients)
     }
-    #expect(optimizer.moments.count == (variant == "olmoe-tiny" ? 28 : 44) && optimizer.moments.keys.allSatisfy { $0.contains(".lora_") })
+    #expect(optimizer.moments.count == (variant == "olmoe-tiny" ? 28 : 44))
+    #expect(optimizer.moments.keys.allSatisfy { $0.contains(".lora_") })
   }
 
   /// A run that adapts attention, router and a quarter of the experts.

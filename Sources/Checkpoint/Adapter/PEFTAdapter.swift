@@ -9,7 +9,9 @@ internal import Tensors
 ///
 ///     lora_A [E · r, in],  row e · r + j is A_e[j]        lora_B [out, r · E],  column j · E + e is B_e[:, j]
 ///
-/// An expert without an adapter of ours has zeros there.
+/// An expert without an adapter of ours has zeros there. Projections of shared experts and dense layers are written as
+/// parameters too: PEFT takes a module called `gate_proj` for one of the experts that transformers 5 has stacked, and
+/// would rewrite what is asked for.
 /// - Source: peft 0.21, `tuners/lora/layer.py`, `ParamWrapper`.
 struct PEFTAdapter {
   let settings: AdapterSettings
@@ -22,8 +24,8 @@ struct PEFTAdapter {
     /// The factor of ours.
     let path: ParameterPath
     let ownShape: [Int]
-    /// What PEFT adapts: a module, or a parameter of one.
-    let target: String
+    /// What PEFT may call it: the module, and its parameter.
+    let targets: [String]
     let isB: Bool
     /// Stacked: the number of experts, and which of them are adapted.
     let experts: (count: Int, adapted: [Int])?
@@ -34,18 +36,17 @@ struct PEFTAdapter {
     parameters.flatMap { parameter -> [Item] in
       guard let factors = settings.factors(of: parameter.path, shape: parameter.shape) else { return [] }
       let isStack = parameter.shape.count == 3
-      let stack = parameter.path.parent.name
+      let layer = parameter.path.parent.name
       let experts =
-        isStack ? (parameter.shape[0], settings.experts(of: stack, count: parameter.shape[0])) : nil
-      let target = isStack || parameter.path.role == .router ? parameter.path.name : stack
-      let module = isStack && parameter.path.name.hasSuffix(".gate_up_proj") ? stack + ".base_layer" : stack
+        isStack ? (parameter.shape[0], settings.experts(of: layer, count: parameter.shape[0])) : nil
+      let module = isStack && parameter.path.name.hasSuffix(".gate_up_proj") ? layer + ".base_layer" : layer
       return [(factors.a, false), (factors.b, true)].map { factor, isB in
         let own = factor.shape
         var shape = own
         if isStack { shape = isB ? [own[1], own[2] * parameter.shape[0]] : [own[1] * parameter.shape[0], own[2]] }
         return Item(
           name: "base_model.model.\(module).lora_\(isB ? "B" : "A").weight", shape: shape, path: factor.path,
-          ownShape: own, target: target, isB: isB, experts: experts)
+          ownShape: own, targets: [parameter.path.name, layer], isB: isB, experts: experts)
       }
     }
   }
@@ -71,6 +72,9 @@ struct PEFTAdapter {
     }
   }
 
+  /// Names that PEFT takes for projections of single experts.
+  private static let namesOfExperts = ["gate_proj", "up_proj", "down_proj"]
+
   /// Text of `adapter_config.json`.
   ///
   /// Rank and alpha of one role are the common ones, all others' go by pattern. Roles that are adapted as parameters come
@@ -82,7 +86,9 @@ struct PEFTAdapter {
     var (modules, parameterTargets): ([String], [String]) = ([], [])
     var sizes: [(target: String, role: Role)] = []
     for parameter in parameters where settings.factors(of: parameter.path, shape: parameter.shape) != nil {
-      let isParameter = parameter.shape.count == 3 || parameter.path.role == .router
+      let isParameter =
+        parameter.shape.count == 3 || parameter.path.role == .router
+        || Self.namesOfExperts.contains { parameter.path.parent.name.hasSuffix("." + $0) }
       let name = Self.withoutLayer(isParameter ? parameter.path.name : parameter.path.parent.name)
       if sizes.contains(where: { $0.target == name }) { continue }
       sizes.append((name, parameter.path.role))

@@ -45,7 +45,7 @@ struct PEFTFolder {
       let partner = name.replacing(item.isB ? ".lora_B." : ".lora_A.", with: item.isB ? ".lora_A." : ".lora_B.")
       guard tensors.info(partner) != nil else { throw .missing(path: tensors.path, item: partner, nearest: nil) }
       let rank = (shape.count == 2 ? shape[item.isB ? 1 : 0] : 0) / (item.experts?.count ?? 1)
-      let size = AdapterSettings.LowRank(rank: max(1, rank), alpha: try config.alpha(of: item.target))
+      let size = AdapterSettings.LowRank(rank: max(1, rank), alpha: try config.alpha(of: item.targets))
       if let other = roles[item.path.role], other != size {
         throw .unsupported(
           path: folder, item: name, expected: "one rank and alpha for all of \(item.path.role.rawValue)",
@@ -92,14 +92,15 @@ struct PEFTFolder {
     let alpha: Double
     let patterns: [(key: String, alpha: Double)]
 
-    /// The alpha of a target such as `model.layers.0.self_attn.q_proj`: the first pattern that its end matches.
-    func alpha(of target: String) throws(FileError) -> Double {
+    /// The alpha of a module such as `model.layers.0.self_attn.q_proj`, or of its parameter: that of the first pattern which
+    /// is an end of its name.
+    func alpha(of targets: [String]) throws(FileError) -> Double {
       for (key, alpha) in patterns {
         guard key.allSatisfy({ $0.isLetter || $0.isNumber || $0 == "_" || $0 == "." }) else {
           throw .unsupported(
             path: path, item: "alpha_pattern", expected: "ends of names, not expressions", found: "'\(key)'")
         }
-        if target == key || target.hasSuffix("." + key) { return alpha }
+        if targets.contains(where: { $0 == key || $0.hasSuffix("." + key) }) { return alpha }
       }
       return alpha
     }

@@ -45,10 +45,14 @@ def adapted(variant):
     model = float64_reference.load(HERE / variant)
     modules = sorted({layer_of(name)[1] for name, module in model.named_modules()
                       if isinstance(module, torch.nn.Linear) and layer_of(name)[0] is not None})
-    sizes = {name: ATTENTION if "self_attn" in name else SHARED for name in modules} | {"mlp.gate.weight": ROUTER}
+    # PEFT would take these modules for single experts, which transformers 5 has stacked.
+    shared = [f"{name}.weight" for name in modules if name.endswith(("gate_proj", "up_proj", "down_proj"))]
+    modules = [name for name in modules if f"{name}.weight" not in shared]
+    sizes = {name: ATTENTION if "self_attn" in name else SHARED for name in modules + shared}
+    sizes["mlp.gate.weight"] = ROUTER
     config = peft.LoraConfig(
         task_type="CAUSAL_LM", r=EXPERTS["r"], lora_alpha=EXPERTS["alpha"], target_modules=modules,
-        target_parameters=PARAMETERS, rank_pattern={name: size["r"] for name, size in sizes.items()},
+        target_parameters=PARAMETERS + shared, rank_pattern={name: size["r"] for name, size in sizes.items()},
         alpha_pattern={name: size["alpha"] for name, size in sizes.items()})
     model = peft.get_peft_model(model, config).double()
     experts = next(m.num_experts for m in model.modules() if isinstance(m, peft.tuners.lora.ParamWrapper)
