@@ -73,8 +73,8 @@ struct Convert: ParsableCommand {
     let started = Clock.monotonic()
     var line: ProgressLine?
     let outcome = try conversion.run(program: Program.name) { done, total in
-      if line == nil { line = ProgressLine(label: "convert", total: total, unit: "tensors") }
-      line?.update(done)
+      if line == nil { line = ProgressLine(label: "convert", total: total / 1_000_000, unit: "MB") }
+      line?.update(done / 1_000_000)
     }
     line?.finish()
     let verified = outcome.verified.map { ", \($0) verified" } ?? ""

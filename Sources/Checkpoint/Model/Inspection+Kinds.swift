@@ -13,13 +13,18 @@ extension Inspection {
     add("experts", "\(c.experts) of width \(c.intermediate), top \(c.topK) a token")
     add("vocabulary", c.vocabulary)
     add("context", c.maxPositions)
-    add("tokenizer", files.tokenizerJSON == nil ? "none" : "stored")
+    let tokenizers = [
+      files.tokenizerJSON.map { _ in HubFiles.tokenizerName },
+      files.tokenizerModel.map { _ in HubFiles.tokenizerModelName },
+    ].compactMap(\.self)
+    add("tokenizer", tokenizers.isEmpty ? "none" : "stored, " + tokenizers.joined(separator: ", "))
     if let base = files.base {
       add("partial", "holds \(base.roles.joined(separator: ", ")) alone, the rest is read from its base")
       add("base", "\(base.path), \(base.bytes) bytes, \(BaseReference.words(base.checksum))")
     }
     let parameters = try files.inventory()
     add("parameters", parameters.reduce(0) { $0 + $1.count })
+    if !files.unused.isEmpty { add("left out", Self.list(files.unused)) }
     roles = Role.allCases.compactMap { role in Self.share(role.rawValue, parameters.filter { $0.path.role == role }) }
     types = ElementType.allCases.compactMap { type in
       Self.share(type.description, parameters.filter { $0.type == type })
@@ -88,6 +93,11 @@ extension Inspection {
         Item(
           name: info.path, shape: info.shape, type: info.type.description, layout: layout, filters: info.filters))
     }
+  }
+
+  /// The first names, and how many there are besides.
+  private static func list(_ names: [String]) -> String {
+    names.prefix(2).joined(separator: ", ") + (names.count > 2 ? " and \(names.count - 2) more" : "")
   }
 
   private mutating func add(_ name: String, _ value: Int) { add(name, "\(value)") }
