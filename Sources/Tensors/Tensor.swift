@@ -138,4 +138,15 @@ extension Tensor {
     try body(UnsafeMutableRawBufferPointer(start: storage.address, count: storage.count * dtype.byteCount))
     return Tensor(storage, shape)
   }
+
+  /// A float32 tensor of IEEE half-precision bit patterns.
+  ///
+  /// - Parameters:
+  ///   - bits: Two bytes an element.
+  ///   - shape: Extent of each axis.
+  public init(halves bits: UnsafeRawBufferPointer, shape: [Int]) {
+    self = Tensor.read(shape, dtype: .float32) { (memory) throws(Never) in
+      WeightEncoding.float16.convert(bits, into: memory, as: .float32)
+    }
+  }
 }

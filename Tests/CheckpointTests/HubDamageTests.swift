@@ -103,7 +103,7 @@ import Testing
     ),
     (
       "\"num_experts\": 12", "\"num_experts\": 65536",
-      " model.layers.0.mlp.experts.gate_up_proj: expected at least 176160768 numbers in the files, found 183696; try "
+      " model.layers.0.mlp.gate.weight: expected at least 3145728 numbers in the files, found 180240; try "
     ),
     (
       "\"vocab_size\": 300", "\"vocab_size\": 16777216",

@@ -22,13 +22,16 @@ private func fixture(_ name: String) throws -> [UInt8] {
 }
 
 /// The smallest model in every layout, written by the product into a folder that is made once.
-private struct Samples {
+struct Samples {
   let folder: String
 
   static let shared = Result { try Samples() }
 
+  /// Where a process keeps its samples.
+  static func folder(of process: Int32) -> String { NSTemporaryDirectory() + "/occult-fuzz-\(process)" }
+
   private init() throws {
-    folder = NSTemporaryDirectory() + "/occult-fuzz-\(getpid())"
+    folder = Self.folder(of: getpid())
     let model = ModelFamily.random(
       try OLMoE.configuration(
         layers: 1, hidden: 8, heads: 2, experts: 3, intermediate: 4, topK: 2, vocabulary: 16, context: 8), seed: 1)
@@ -46,13 +49,14 @@ private struct Samples {
     Array(try Data(contentsOf: URL(fileURLWithPath: folder + "/" + name)))
   }
 
-  /// A folder of the sample of which one file is the input.
+  /// A folder of the sample in which one file is a link to the input.
   func folder(_ sample: String, with path: String, as name: String) throws -> String {
     let place = folder + "/\(sample)-input"
-    if !FileManager.default.fileExists(atPath: place) {
-      try FileManager.default.copyItem(atPath: folder + "/" + sample, toPath: place)
-    }
-    try Data(contentsOf: URL(fileURLWithPath: path)).write(to: URL(fileURLWithPath: place + "/" + name))
+    if FileManager.default.fileExists(atPath: place) { return place }
+    try FileManager.default.copyItem(atPath: folder + "/" + sample, toPath: place)
+    try FileManager.default.removeItem(atPath: place + "/" + name)
+    try FileManager.default.createSymbolicLink(
+      at: URL(fileURLWithPath: place + "/" + name), withDestinationURL: URL(fileURLWithPath: path))
     return place
   }
 }

@@ -5,7 +5,7 @@ import Foundation
 struct Worker {
   private let options: Options
   private let readers: [any Reader]
-  /// What one input may cost. Sound inputs take milliseconds, and some 50 MB.
+  /// What one input may cost, in processor time since other programs may be busy. Sound inputs take milliseconds.
   private static let mostSeconds = 1.0
   private static let mostGrowth = 256 << 20
 
@@ -32,8 +32,8 @@ struct Worker {
       var input = reader.corpus[random.below(reader.corpus.count)]
       for _ in 0...random.below(3) { reader.mutate(&input, &random) }
       let path = options.folder + "/" + reader.fileName
-      try Data(input).write(to: URL(fileURLWithPath: path))
-      try Data("\(count) \(reader.fileName)".utf8).write(to: URL(fileURLWithPath: Self.beat(options)))
+      try save(input, path)
+      try save(Array("\(count) \(reader.fileName)".utf8), Self.beat(options))
       let (threw, seconds, growth) = try measure(reader, path)
       count += 1
       refused += threw ? 1 : 0
@@ -46,6 +46,14 @@ struct Worker {
         + "none slower than \((slowest * 1000).rounded() / 1000) s")
   }
 
+  /// Writes a file without waiting for the disk: it has to outlive this process, not the machine.
+  private func save(_ bytes: [UInt8], _ path: String) throws {
+    guard let file = fopen(path, "w"), fwrite(bytes, 1, bytes.count, file) == bytes.count, fclose(file) == 0 else {
+      throw Options.Failure(
+        description: "\(path): expected to write the input, found '\(String(cString: strerror(errno)))'")
+    }
+  }
+
   /// Reads one input again and says what comes of it.
   func reproduce(_ path: String) throws {
     let name = (path as NSString).lastPathComponent
@@ -53,6 +61,7 @@ struct Worker {
       throw Options.Failure(
         description: "\(path): expected a name that ends in one of \(readers.map(\.fileName).joined(separator: ", "))")
     }
+    defer { try? FileManager.default.removeItem(atPath: Samples.folder(of: getpid())) }
     do {
       try reader.read(path)
       print("fuzz: read without an error")
@@ -62,10 +71,11 @@ struct Worker {
   }
 
   private func measure(_ reader: any Reader, _ path: String) throws -> (threw: Bool, seconds: Double, growth: Int) {
-    let (began, before) = (Date(), Self.peak)
+    let before = Self.usage
     var threw = false
     do { try reader.read(path) } catch { threw = true }
-    return (threw, Date().timeIntervalSince(began), Self.peak - before)
+    let after = Self.usage
+    return (threw, after.seconds - before.seconds, after.peak - before.peak)
   }
 
   private func fail(_ what: String) -> Never {
@@ -73,9 +83,11 @@ struct Worker {
     exit(1)
   }
 
-  private static var peak: Int {
+  /// Processor time and the most memory that this process has used.
+  private static var usage: (seconds: Double, peak: Int) {
     var usage = rusage()
     getrusage(RUSAGE_SELF.rawValue, &usage)
-    return usage.ru_maxrss * 1024
+    let times = [usage.ru_utime, usage.ru_stime].map { Double($0.tv_sec) + Double($0.tv_usec) / 1e6 }
+    return (times[0] + times[1], usage.ru_maxrss * 1024)
   }
 }

@@ -87,7 +87,7 @@ struct HubNames: Sendable {
 }
 
 /// A stacked expert parameter's name, taken apart.
-private struct ExpertNames {
+struct ExpertNames {
   /// `model.layers.3.mlp`
   let block: String
   /// Projections that are joined along the rows, in order.

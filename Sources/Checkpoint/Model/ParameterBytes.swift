@@ -68,15 +68,24 @@ public struct ModelBytes: ParameterBytes {
     var found: Tensor?
     model.forEachParameter { path, tensor in if path == parameter.path { found = tensor } }
     guard let found else { preconditionFailure("\(parameter.path) is no parameter of this model") }
-    let pieces = ParameterPieces(found.shape, as: type)
-    let (encoding, wanted) = (WeightEncoding(found.dtype), ModelFiles.weight(type))
+    try found.withBytes(as: type, named: parameter.path.name, body)
+  }
+}
+
+extension Tensor {
+  /// Calls `body` with the elements encoded as `type`, piece by piece, each whole entries of the first axis.
+  func withBytes(
+    as type: ElementType, named name: String, _ body: (UnsafeRawBufferPointer) throws(FileError) -> Void
+  ) throws(FileError) {
+    let pieces = ParameterPieces(shape, as: type)
+    let (encoding, wanted) = (WeightEncoding(dtype), ModelFiles.weight(type))
     let largest = pieces.rowCount * (pieces.rows.first?.count ?? 0)
     let converted = Scratch(encoding == wanted ? 0 : largest * wanted.byteCount)
-    try found.withBytes { (bytes) throws(FileError) in
+    try withBytes { (bytes) throws(FileError) in
       let width = pieces.rowCount * encoding.byteCount
       for rows in pieces.rows {
         let piece = UnsafeRawBufferPointer(rebasing: bytes[rows.lowerBound * width..<rows.upperBound * width])
-        let place = ("the model in memory", parameter.path.name, rows.lowerBound * pieces.rowCount)
+        let place = ("the model in memory", name, rows.lowerBound * pieces.rowCount)
         try body(try encoding.checked(piece, as: wanted, in: converted.prefix(), place))
       }
     }

@@ -25,6 +25,13 @@ protocol TensorSource {
 }
 
 extension TensorSource {
+  /// Reads all of a parameter.
+  func read(
+    _ name: String, shape: [Int], into buffer: UnsafeMutableRawBufferPointer
+  ) throws(FileError) {
+    try read(name, shape: shape, rows: 0..<(shape.first ?? 1), into: buffer)
+  }
+
   func map(_ name: String, verifying: Bool) throws(FileError) -> MappedArray? { nil }
   var unused: [String] { [] }
 }
