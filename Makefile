@@ -2,10 +2,13 @@
 
 RELEASE := .build/release/occult
 PEER := .build/peer-venv
+# How long `make fuzz` runs, and from which seed.
+SECONDS := 60
+SEED := 1
 PYTHON_FILES = $(shell find scripts Tests recipes -name '*.py')
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test build lint bench deps
+.PHONY: help quickstart test build lint bench fuzz deps
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -25,6 +28,10 @@ lint: ## Check the format of the Swift code and the syntax of the scripts
 
 bench: build $(PEER)/installed ## Measure speed against transformers and PyTorch, which pip installs into .build (OPTIONS=…)
 	python3 scripts/bench.py --occult $(RELEASE) --peer-python $(PEER)/bin/python $(OPTIONS)
+
+fuzz: deps ## Feed damaged files to all readers for a while (SECONDS=60 SEED=1)
+	swift build -c release --product Fuzz
+	.build/release/Fuzz --seconds $(SECONDS) --seed $(SEED) --folder .build/fuzz
 
 deps:
 	@scripts/install_dependencies.sh

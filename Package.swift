@@ -53,6 +53,10 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),
 
+    // Damaged files for the readers: `make fuzz`.
+    .executableTarget(
+      name: "Fuzz", dependencies: ["Checkpoint", "Models", "Text", "Training", "Collaboration"], path: "Tests/Fuzz",
+      swiftSettings: strict),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels"], swiftSettings: strict),
     .testTarget(
       name: "CollaborationTests", dependencies: ["Collaboration"], exclude: ["Oracles"], swiftSettings: strict),

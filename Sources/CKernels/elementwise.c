@@ -95,6 +95,12 @@ CLONES int ck_all_finite(const float *restrict a, size_t n) {
   return !bad;
 }
 
+CLONES int ck_all_finite16(const uint16_t *restrict a, uint16_t exponent, size_t n) {
+  uint16_t bad = 0;
+  for (size_t i = 0; i < n; i++) bad |= (uint16_t)((a[i] & exponent) == exponent);
+  return !bad;
+}
+
 CLONES void ck_adamw(float *restrict p, const float *restrict g, float *restrict m, float *restrict v, float lr,
                      float beta1, float beta2, float eps, float decay, float c1, float c2, float grad_scale, size_t n) {
   float keep = 1.0f - lr * decay;

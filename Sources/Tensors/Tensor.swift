@@ -145,17 +145,8 @@ extension Tensor {
   ///   - bits: Two bytes an element.
   ///   - shape: Extent of each axis.
   public init(halves bits: UnsafeRawBufferPointer, shape: [Int]) {
-    let count = shape.reduce(1, *)
-    precondition(bits.count == 2 * count, "Tensor(halves:): \(bits.count) bytes for shape \(shape)")
-    guard let base = bits.baseAddress else { self = Tensor.zeros(shape); return }
-    self.init(Kernels.float32(half: base, count: count), shape)
-  }
-
-  /// IEEE half-precision bit patterns of the elements, rounded to nearest even.
-  ///
-  /// - Parameter bits: Two bytes an element, all written.
-  public func writeHalves(to bits: UnsafeMutableRawBufferPointer) {
-    precondition(bits.count == 2 * count, "writeHalves: \(bits.count) bytes for shape \(shape)")
-    if let base = bits.baseAddress { Kernels.half(Kernels.float32(storage), into: base) }
+    self = Tensor.read(shape, dtype: .float32) { (memory) throws(Never) in
+      WeightEncoding.float16.convert(bits, into: memory, as: .float32)
+    }
   }
 }

@@ -52,8 +52,8 @@ struct TokenizerFile {
     vocabularySize = Int(vocabulary.values.max() ?? -1) + 1
   }
 
-  /// Ids above are taken for damage: tables by id must not eat all memory.
-  private static let largestID = 1 << 24
+  /// Ids above are taken for damage, since tables are as long as the largest: no vocabulary has a million tokens.
+  private static let largestID = 1 << 20
 
   private static func composes(_ file: Section) throws(TokenizerError) -> Bool {
     guard let normaliser = file.optionalSection("normalizer") else { return false }

@@ -112,8 +112,8 @@ struct Convert: ParsableCommand {
     var line: ProgressLine?
     defer { line?.finish() }
     return try conversion.run(program: Program.name) { done, total in
-      if line == nil { line = ProgressLine(label: "convert", total: total, unit: "tensors") }
-      line?.update(done)
+      if line == nil { line = ProgressLine(label: "convert", total: total / 1_000_000, unit: "MB") }
+      line?.update(done / 1_000_000)
     }
   }
 }

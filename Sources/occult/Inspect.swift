@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoint
+import Training
 
 /// `occult inspect`.
 struct Inspect: ParsableCommand {
@@ -9,6 +10,7 @@ struct Inspect: ParsableCommand {
       Examples:
         occult inspect checkpoints/base.h5
         occult inspect checkpoints/base.h5 --tensors
+        occult inspect OLMoE-1B-7B-0924 --verify
         occult inspect placement.json --json
       """)
 
@@ -18,13 +20,19 @@ struct Inspect: ParsableCommand {
   @Flag(help: "List every array with shape, type, layout and filters.")
   var tensors = false
 
+  @Flag(help: "Read all weights of a checkpoint or folder once: checksums, and that every number is finite.")
+  var verify = false
+
   @OptionGroup var output: OutputOptions
 
   func run() throws {
     let inspection = try Inspection(file)
+    let verified = verify ? try verifiedParameters(inspection) : nil
     if output.json { return try OutputOptions.print(inspection) }
     print("\(inspection.path): \(inspection.kind.words), \(ByteSize.words(inspection.diskBytes))\n")
-    print(TextTable(heads: ["", ""], rows: inspection.facts.map { [$0.name, $0.value] }).text)
+    var facts = inspection.facts.map { [$0.name, $0.value] }
+    if let verified { facts.append(["verified", "\(verified) tensors"]) }
+    print(TextTable(heads: ["", ""], rows: facts).text)
     for (title, shares) in [("role", inspection.roles), ("type", inspection.types)] where !shares.isEmpty {
       let rows = shares.map { [$0.name, "\($0.tensors)", "\($0.elements)", ByteSize.words($0.bytes)] }
       print("\n" + TextTable(heads: [title, ">tensors", ">parameters", ">bytes"], rows: rows).text)
@@ -35,6 +43,22 @@ struct Inspect: ParsableCommand {
       }
       print("\n" + TextTable(heads: ["name", "shape", "type", "layout", "filters"], rows: rows).text)
     }
+  }
+}
+
+extension Inspect {
+  /// Reads all weights, telling how far it is.
+  private func verifiedParameters(_ inspection: Inspection) throws -> Int {
+    guard [.checkpoint, .huggingFace].contains(inspection.kind) else {
+      throw ValidationError("--verify: expected a checkpoint or a folder, found \(inspection.kind.words)")
+    }
+    var line: ProgressLine?
+    let count = try ModelFiles(opening: file).verify { done, total in
+      if line == nil { line = ProgressLine(label: "verify", total: total / 1_000_000, unit: "MB") }
+      line?.update(done / 1_000_000)
+    }
+    line?.finish()
+    return count
   }
 }
 

@@ -25,6 +25,10 @@ import Testing
       all[..<cut].withUnsafeBytes { crc.update($0) }
       all[cut...].withUnsafeBytes { crc.update($0) }
       #expect(crc.value == bitwise(all), "cut at \(cut)")
+      let tables = all[cut...].withUnsafeBytes {
+        CRC32C.update(all[..<cut].withUnsafeBytes { CRC32C.update(~0, $0) }, $0)
+      }
+      #expect(~tables == bitwise(all), "cut at \(cut), by tables")
     }
   }
 

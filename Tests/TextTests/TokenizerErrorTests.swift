@@ -71,7 +71,7 @@ import Testing
     ),
     (
       #""vocab":{"#, #""vocab":{"x9":-3,"#,
-      "t.json: model.vocab['x9']: expected an id below 16777216, found the number -3"
+      "t.json: model.vocab['x9']: expected an id below 1048576, found the number -3"
     ),
     (
       #""decoder":{"type":"ByteLevel""#, #""decoder":{"kind":"ByteLevel""#,

@@ -182,6 +182,17 @@ func messages(_ text: String, _ overrides: [String] = [], purpose: Recipe.Purpos
     #expect(messages(minimal + line + "\n") == [message])
   }
 
+  /// Seven lines that stand for ten million values.
+  @Test func aliasesOfAliasesAreRefused() {
+    var text = minimal + "a: &a 1\n"
+    for (previous, next) in zip("abcdefg", "bcdefgh") {
+      let items = Array(repeating: "*\(previous)", count: 10).joined(separator: ", ")
+      text += "\(next): &\(next) [\(items)]\n"
+    }
+    let message = "r.yaml:1:1: expected at most 100000 values, found more: aliases that repeat each other"
+    #expect(messages(text) == [message])
+  }
+
   @Test func dataErrors() {
     let text = """
       version: 2

@@ -32,6 +32,7 @@ double ck_sum(const float *a, size_t n);
 double ck_dot(const float *a, const float *b, size_t n);
 double ck_sum_squares(const float *a, size_t n);
 int ck_all_finite(const float *a, size_t n);
+int ck_all_finite16(const uint16_t *a, uint16_t exponent, size_t n);    // `exponent`: the bits that infinity and NaN have set
 
 // ---- precision -------------------------------------------------------------------------------------------------------
 void ck_bf16_to_f32(const uint16_t *a, float *out, size_t n);
@@ -89,5 +90,7 @@ void ck_adamw(float *p, const float *g, float *m, float *v, float lr, float beta
 
 // Name of the instruction level that the loops above run at on this processor: "x86-64-v4", "x86-64-v3" or "default".
 const char *ck_variant(void);
+int ck_has_crc32c(void);  // whether the processor has the instruction; ck_crc32c only then
+uint32_t ck_crc32c(uint32_t state, const uint8_t *bytes, size_t n);
 // 2: AVX-512 (F, DQ, BW, VL), 1: AVX2 and FMA, 0: neither or another architecture.
 int ck_vector_level(void);

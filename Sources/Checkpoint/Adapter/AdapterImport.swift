@@ -60,7 +60,7 @@ public struct AdapterImport: Sendable, Equatable {
     func withBytes(
       _ parameter: StoredParameter, as type: ElementType, _ body: (UnsafeRawBufferPointer) throws(FileError) -> Void
     ) throws(FileError) {
-      try folder.factor(parameter.path, parameter.shape).withBytes(as: type, body)
+      try folder.factor(parameter.path, parameter.shape).withBytes(as: type, named: parameter.path.name, body)
     }
   }
 }

@@ -3,12 +3,13 @@ import Foundation
 /// A whole file as read-only memory, faulted in page by page on first use.
 ///
 /// The map lives as long as the object: keep it beside every pointer into it. Whoever shortens the file meanwhile makes
-/// later reads end in SIGBUS; files written by this module are replaced by `rename`, which leaves a map intact.
+/// later reads of the map end in SIGBUS; files written by this module are replaced by `rename`, which leaves a map intact.
 public final class MappedFile: @unchecked Sendable {  // unchecked: the memory is never written, only unmapped in deinit
   /// Where the file was found.
   public let path: String
   /// All bytes; valid while this object lives.
   public let bytes: UnsafeRawBufferPointer
+  private let descriptor: Int32
 
   /// Maps the file; `expected` is what the caller hopes to find, for the error's text: `"a safetensors file"`.
   ///
@@ -16,23 +17,53 @@ public final class MappedFile: @unchecked Sendable {  // unchecked: the memory i
   public init(_ path: String, expected: String = "a file") throws(FileError) {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw .last(path, .open) }
-    defer { close(descriptor) }
+    do throws(FileError) {
+      bytes = try Self.map(descriptor, path, expected)
+    } catch {
+      close(descriptor)
+      throw error
+    }
+    (self.path, self.descriptor) = (path, descriptor)
+  }
+
+  private static func map(
+    _ descriptor: Int32, _ path: String, _ expected: String
+  ) throws(FileError) -> UnsafeRawBufferPointer {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw .last(path, .open) }
     guard status.st_mode & S_IFMT == S_IFREG else { throw .notAFile(path: path, expected: expected) }
     let count = Int(status.st_size)
-    self.path = path
-    if count == 0 {  // mmap refuses a length of 0
-      bytes = UnsafeRawBufferPointer(start: nil, count: 0)
-      return
-    }
+    if count == 0 { return UnsafeRawBufferPointer(start: nil, count: 0) }  // mmap refuses a length of 0
     guard let base = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {
       throw .last(path, .map)
     }
-    bytes = UnsafeRawBufferPointer(start: base, count: count)
+    return UnsafeRawBufferPointer(start: base, count: count)
+  }
+
+  /// Copies bytes without touching the map: what is read so never counts as memory of this process, whatever its size.
+  ///
+  /// - Parameters:
+  ///   - offset: First byte in the file.
+  ///   - buffer: Memory for as many bytes as are wanted.
+  /// - Throws: `FileError.system`, or `.truncated` where the file was shortened meanwhile.
+  public func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError) {
+    var done = 0
+    while done < buffer.count {
+      let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
+      let count = pread(descriptor, rest.baseAddress, rest.count, off_t(offset + done))
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw .last(path, .read)
+      }
+      guard count > 0 else {
+        throw .truncated(path: path, expectedBytes: offset + buffer.count, foundBytes: offset + done)
+      }
+      done += count
+    }
   }
 
   deinit {
+    close(descriptor)
     guard let base = bytes.baseAddress else { return }
     munmap(UnsafeMutableRawPointer(mutating: base), bytes.count)
   }

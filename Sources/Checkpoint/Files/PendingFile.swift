@@ -87,12 +87,17 @@ final class PendingFile: Sendable {
 
   /// Writes a small file as a whole.
   static func write(_ text: String, to path: String) throws(FileError) {
-    let file = try PendingFile(path, expected: "a file")
     var text = text
     let result = text.withUTF8 { bytes in
-      Result { () throws(FileError) in try file.write(UnsafeRawBufferPointer(bytes), at: 0) }
+      Result { () throws(FileError) in try write(UnsafeRawBufferPointer(bytes), to: path) }
     }
     try result.get()
+  }
+
+  /// Writes a small file as a whole.
+  static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws(FileError) {
+    let file = try PendingFile(path, expected: "a file")
+    try file.write(bytes, at: 0)
     try file.commit()
   }
 }

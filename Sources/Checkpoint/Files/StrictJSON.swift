@@ -18,6 +18,9 @@ enum StrictJSON: Equatable {
     let found: String
   }
 
+  /// What is expected where a key comes again.
+  static let uniqueKeys = "every key once"
+
   init(_ bytes: UnsafeRawBufferPointer) throws(Failure) {
     var parser = StrictJSONParser(bytes: bytes)
     self = try parser.document()
@@ -122,7 +125,7 @@ private struct StrictJSONParser {
       guard next == UInt8(ascii: "\"") else { throw failure("a key in quotes") }
       let key = try string()
       guard keys.insert(key).inserted else {
-        throw .init(offset: start, expected: "every key once", found: "'\(key)' twice")
+        throw .init(offset: start, expected: StrictJSON.uniqueKeys, found: "'\(key)' twice")
       }
       skipSpace()
       guard take(UInt8(ascii: ":")) else { throw failure("':'") }

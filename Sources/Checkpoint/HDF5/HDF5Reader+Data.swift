@@ -22,12 +22,32 @@ extension HDF5Reader {
 
   /// Reads entries of the first axis: only the chunks they touch leave the disk.
   ///
-  /// A checksum over the whole dataset cannot be verified here; those of chunks and of single entries are.
+  /// A checksum over the whole dataset cannot be verified here, see ``verify(_:)``; those of chunks and of single entries
+  /// are.
   public func read(
     _ dataset: String, rows: Range<Int>, shape: [Int]? = nil, type: ElementType? = nil,
     into buffer: UnsafeMutableRawBufferPointer
   ) throws(FileError) {
     try read(dataset, rows: .some(rows), shape: shape, type: type, into: buffer)
+  }
+
+  /// Reads an array in pieces and compares it with its checksums, without keeping it.
+  ///
+  /// - Throws: `FileError.corrupted`.
+  public func verify(_ dataset: String) throws(FileError) {
+    let info = try info(dataset)
+    let pieces = ParameterPieces(info.shape, as: try element(info))
+    let width = pieces.rowCount * (try element(info)).byteCount
+    let memory = Scratch((pieces.rows.first?.count ?? 0) * width)
+    var crc = CRC32C()
+    for rows in pieces.rows {
+      let bytes = memory.prefix(rows.count * width)
+      try read(dataset, rows: rows, shape: info.shape, into: bytes)
+      crc.update(UnsafeRawBufferPointer(bytes))
+    }
+    if let checksum = try checksums(dataset), checksum.count == 1, pieces.rows.count > 1, checksum[0] != crc.value {
+      throw .corrupted(path: path, item: info.path, reason: "CRC-32C differs")
+    }
   }
 
   /// Reads a whole array of any supported type.

@@ -3,46 +3,42 @@ internal import Models
 
 /// A folder in the hub's layout: `config.json`, safetensors in one file or several, a tokenizer and small files.
 ///
-/// Experts may lie one by one (`experts.7.gate_proj.weight`), as on the hub, or stacked (`experts.gate_up_proj`), as
-/// transformers 5 keeps them in memory; a mixture is fine. They come out stacked.
+/// Experts may lie one by one or stacked, in any of the ways of ``HubNames``, another one in each layer if need be. They
+/// come out stacked.
 struct HuggingFaceFolder: TensorSource {
   let path: String
   let configuration: ModelConfiguration
-  let tokenizerJSON: String?
-  let companions: [String: String]
+  let companions: HubFiles
+  private let names: HubNames
   private let tensors: SafetensorsReader
 
   init(opening path: String) throws {
     self.path = path
-    func text(_ name: String) throws(FileError) -> String? {
-      let file = (path as NSString).appendingPathComponent(name)
-      guard FileManager.default.fileExists(atPath: file) else { return nil }
-      return try TextFile.read(file)
+    companions = try HubFiles(folder: path)
+    let file = (path as NSString).appendingPathComponent(HubFiles.configurationName)
+    guard FileManager.default.fileExists(atPath: file) else {
+      throw FileError.missing(path: path, item: HubFiles.configurationName, nearest: nil)
     }
-    guard let config = try text("config.json") else {
-      throw FileError.missing(path: path, item: "config.json", nearest: nil)
-    }
-    configuration = try ModelFamily.configuration(
-      json: config, file: (path as NSString).appendingPathComponent("config.json"))
-    tokenizerJSON = try text("tokenizer.json")
-    var companions: [String: String] = [:]
-    for name in ModelFiles.companionNames { companions[name] = try text(name) }
-    self.companions = companions
+    configuration = try ModelFiles.configuration(json: try TextFile.read(file), file: file)
+    names = HubNames(modelType: configuration.modelType)
     tensors = try SafetensorsReader(path)
   }
 
+  var tensorCount: Int { tensors.names.count }
+
   func type(of name: String, shape: [Int]) throws(FileError) -> ElementType {
-    let parts = try parts(name, shape)
     var found: ElementType?
-    for part in parts {
-      guard let info = tensors.info(part.name) else { _ = try tensors.tensor(named: part.name); break }
-      guard info.shape == part.shape else {
-        throw .shape(path: path, item: part.name, expected: part.shape, found: info.shape)
+    for piece in pieces(name, shape) {
+      let info = try tensors.info(required: piece.tensor)
+      guard info.shape == piece.shape else {
+        throw .shape(path: info.file, item: piece.tensor, expected: piece.shape, found: info.shape)
       }
-      let type = try tensors.tensor(named: part.name).type
+      guard let type = info.type else {
+        throw .type(path: info.file, item: piece.tensor, expected: ModelFiles.weightTypes, found: info.typeName)
+      }
       if let found, found != type {
         throw .type(
-          path: path, item: part.name, expected: "\(found) as the layer's other experts", found: type.description)
+          path: info.file, item: piece.tensor, expected: "\(found) as the layer's other experts", found: "\(type)")
       }
       found = type
     }
@@ -50,54 +46,76 @@ struct HuggingFaceFolder: TensorSource {
     return found
   }
 
-  func read(_ name: String, shape: [Int], into buffer: UnsafeMutableRawBufferPointer) throws(FileError) {
-    var offset = 0
-    for part in try parts(name, shape) {
-      let bytes = try tensors.tensor(named: part.name).bytes
-      guard offset + bytes.count <= buffer.count else {
-        throw .shape(path: path, item: part.name, expected: part.shape, found: tensors.info(part.name)?.shape ?? [])
-      }
-      UnsafeMutableRawBufferPointer(rebasing: buffer[offset..<offset + bytes.count]).copyMemory(from: bytes)
-      offset += bytes.count
+  func read(
+    _ name: String, shape: [Int], rows: Range<Int>, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(FileError) {
+    let width = buffer.count / max(1, rows.count * shape.dropFirst().reduce(1, *))
+    let start = rows.lowerBound * shape.dropFirst().reduce(width, *)
+    try read(pieces(name, shape), width, from: start, into: buffer)
+    guard holdsTiedHead, name == Self.embedding else { return }
+    // The folder holds twice what the configuration says is one: it has to be.
+    let head = Scratch(buffer.count)
+    try tensors.read(Self.head, at: start, into: head.prefix(buffer.count))
+    guard head.prefix(buffer.count).elementsEqual(buffer) else {
+      throw .invalid(
+        path: path, item: Self.head, expected: "the bytes of \(Self.embedding), to which the configuration ties it",
+        found: "others")
     }
   }
 
-  func unexpected(besides names: [String]) throws(FileError) -> [String] {
-    var known = Set(names)
-    for name in names where ExpertNames(name) != nil && tensors.info(name) == nil {
-      known.formUnion(ExpertNames(name)?.perExpert(configuration.experts) ?? [])
+  /// Copies the bytes of the pieces from `start` on.
+  private func read(
+    _ pieces: [HubNames.Piece], _ width: Int, from start: Int, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(FileError) {
+    var (begin, done) = (0, 0)
+    for piece in pieces {
+      let count = piece.count * width
+      defer { begin += count }
+      let first = max(start, begin) - begin
+      guard done < buffer.count, first < count else { continue }
+      let part = min(count - first, buffer.count - done)
+      try tensors.read(
+        piece.tensor, at: (piece.entry ?? 0) * count + first,
+        into: UnsafeMutableRawBufferPointer(rebasing: buffer[done..<done + part]))
+      done += part
+    }
+    precondition(done == buffer.count, "\(path): \(buffer.count) bytes asked for, \(done) in the folder")
+  }
+
+  func unexpected(besides parameters: [(name: String, shape: [Int])]) throws(FileError) -> [String] {
+    var known = Set(unused)
+    let held = tensors.elementCount
+    for (name, shape) in parameters {
+      // Before names are made for as many experts as the configuration likes.
+      let count = checkedProduct(shape) ?? .max
+      guard count <= held else {
+        throw .invalid(path: path, item: name, expected: "at least \(count) numbers in the files", found: "\(held)")
+      }
+      known.formUnion(pieces(name, shape).map(\.tensor))
+    }
+    if holdsTiedHead {
+      let (embedding, head) = (try tensors.info(required: Self.embedding), try tensors.info(required: Self.head))
+      guard embedding.type == head.type, embedding.shape == head.shape else {
+        throw .invalid(
+          path: head.file, item: Self.head,
+          expected: "\(embedding.typeName) \(embedding.shape) as \(Self.embedding), to which it is tied",
+          found: "\(head.typeName) \(head.shape)")
+      }
     }
     return tensors.names.filter { !known.contains($0) }
   }
 
-  /// The tensors in the files that make up a parameter, in the order of its elements.
-  private func parts(_ name: String, _ shape: [Int]) throws(FileError) -> [(name: String, shape: [Int])] {
-    guard let experts = ExpertNames(name), tensors.info(name) == nil else { return [(name, shape)] }
-    return experts.perExpert(shape[0]).map { ($0, [shape[1] / experts.projections.count, shape[2]]) }
-  }
-}
-
-/// Names of a stacked expert parameter's parts on the hub.
-struct ExpertNames {
-  /// `model.layers.3.mlp.experts`
-  let prefix: String
-  /// Projections that are joined along the rows, in order.
-  let projections: [String]
-
-  /// nil for a parameter that is no expert stack.
-  init?(_ name: String) {
-    guard let dot = name.lastIndex(of: ".") else { return nil }
-    prefix = String(name[..<dot])
-    guard prefix.hasSuffix(".experts") else { return nil }
-    switch name[name.index(after: dot)...] {
-    case "gate_up_proj": projections = ["gate_proj", "up_proj"]
-    case "down_proj": projections = ["down_proj"]
-    default: return nil
-    }
+  var unused: [String] {
+    tensors.names.filter { HubNames.isDerived($0) || (holdsTiedHead && $0 == Self.head) }
   }
 
-  /// `prefix.0.gate_proj.weight`, `prefix.0.up_proj.weight`, `prefix.1.…`, …
-  func perExpert(_ experts: Int) -> [String] {
-    (0..<experts).flatMap { expert in projections.map { "\(prefix).\(expert).\($0).weight" } }
+  private static let embedding = "model.embed_tokens.weight"
+  private static let head = "lm_head.weight"
+
+  /// Whether the folder has an output projection that the configuration ties to the embedding.
+  private var holdsTiedHead: Bool { configuration.tiesEmbeddings && tensors.info(Self.head) != nil }
+
+  private func pieces(_ name: String, _ shape: [Int]) -> [HubNames.Piece] {
+    names.found(name, shape: shape) { tensors.info($0) != nil }
   }
 }

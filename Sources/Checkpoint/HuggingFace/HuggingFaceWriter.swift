@@ -30,36 +30,47 @@ public enum HuggingFaceWriter {
       throw .system(path: folder, action: .create, code: errno == 0 ? EACCES : errno)
     }
     let parameters = try weights.inventory()
-    let pieces = parameters.map { Self.pieces($0, dtype ?? $0.type, layout) }
+    let names = HubNames(modelType: extras.modelType)
+    let tensors = parameters.map { Self.tensors($0, dtype ?? $0.type, names, layout) }
     var file = try SafetensorsWriter(
-      folder: folder, tensors: pieces.flatMap(\.self), maximumShardBytes: maximumShardBytes)
-    for (parameter, pieces) in zip(parameters, pieces) {
+      folder: folder, tensors: tensors.flatMap(\.self), maximumShardBytes: maximumShardBytes)
+    for (parameter, tensors) in zip(parameters, tensors) {
+      // Pieces end where an entry of the first axis does, tensors somewhere in it.
+      var (current, done) = (0, 0)
       try weights.withBytes(parameter, as: dtype ?? parameter.type) { (bytes) throws(FileError) in
-        var offset = 0
-        for piece in pieces {
-          let count = piece.shape.reduce(piece.type.byteCount, *)
-          try file.write(piece.name, UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + count]))
-          offset += count
+        var rest = bytes[...]
+        while !rest.isEmpty {
+          let tensor = tensors[current]
+          let part = rest.prefix(tensor.byteCount - done)
+          try file.write(tensor.name, UnsafeRawBufferPointer(rebasing: part))
+          (rest, done) = (rest.dropFirst(part.count), done + part.count)
+          if done == tensor.byteCount { (current, done) = (current + 1, 0) }
         }
       }
     }
     try file.commit()
+    if let bytes = extras.tokenizerModel {
+      try bytes.withUnsafeBufferPointer { (buffer) throws(FileError) in
+        try PendingFile.write(
+          UnsafeRawBufferPointer(buffer),
+          to: (folder as NSString).appendingPathComponent(HubFiles.tokenizerModelName))
+      }
+    }
     var texts = extras.companions
-    texts["config.json"] = dtype.map { stating($0, in: extras.configurationJSON) } ?? extras.configurationJSON
-    texts["tokenizer.json"] = extras.tokenizerJSON
+    texts[HubFiles.configurationName] =
+      dtype.map { stating($0, in: extras.configurationJSON) } ?? extras.configurationJSON
+    texts[HubFiles.tokenizerName] = extras.tokenizerJSON
     for (name, text) in texts.sorted(by: { $0.key < $1.key }) {
       try PendingFile.write(text, to: (folder as NSString).appendingPathComponent(name))
     }
   }
 
-  private static func pieces(
-    _ parameter: StoredParameter, _ type: ElementType, _ layout: HuggingFaceLayout
+  private static func tensors(
+    _ parameter: StoredParameter, _ type: ElementType, _ names: HubNames, _ layout: HuggingFaceLayout
   ) -> [SafetensorsWriter.Declaration] {
-    guard layout == .perExpert, let experts = ExpertNames(parameter.path.name) else {
-      return [.init(name: parameter.path.name, type: type, shape: parameter.shape)]
+    names.written(parameter.path.name, shape: parameter.shape, layout: layout).map {
+      .init(name: $0.tensor, type: type, shape: $0.shape)
     }
-    let shape = [parameter.shape[1] / experts.projections.count, parameter.shape[2]]
-    return experts.perExpert(parameter.shape[0]).map { .init(name: $0, type: type, shape: shape) }
   }
 
   /// The configuration with its `dtype` (or `torch_dtype`) replaced; everything else stays verbatim.

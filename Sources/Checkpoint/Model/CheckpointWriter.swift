@@ -9,6 +9,8 @@ public struct CheckpointExtras: Sendable {
   public var modelType: String
   /// Text of `tokenizer.json`.
   public var tokenizerJSON: String?
+  /// Bytes of `tokenizer.model`, a SentencePiece model.
+  public var tokenizerModel: [UInt8]?
   /// Further small text files of the hub folder by name.
   public var companions: [String: String]
   /// Placement and limit.
@@ -27,6 +29,7 @@ public struct CheckpointExtras: Sendable {
     configurationJSON = files.configuration.json
     modelType = files.configuration.modelType
     tokenizerJSON = files.tokenizerJSON
+    tokenizerModel = files.tokenizerModel
     companions = files.companions
     routing = files.routing
   }
@@ -72,16 +75,23 @@ public enum CheckpointWriter {
     let file = try HDF5Writer(creating: path, alignment: layout == .mapped ? 4096 : 1)
     for parameter in parameters {
       let type = parameter.path.isAdapter ? parameter.type : dtype ?? parameter.type
-      let dataset = parameter.path.datasetPath
-      try weights.withBytes(parameter, as: type) { (bytes) throws(FileError) in
-        try file.write(
-          dataset, shape: parameter.shape, type: type, bytes: bytes, layout: hdf5Layout(layout, parameter.shape, type))
-      }
+      var dataset = try file.dataset(
+        parameter.path.datasetPath, shape: parameter.shape, type: type,
+        layout: hdf5Layout(layout, parameter.shape, type))
+      try weights.withBytes(parameter, as: type) { (bytes) throws(FileError) in try dataset.append(bytes) }
+      try dataset.finish()
     }
     try file.write("config_json", string: extras.configurationJSON)
     if let text = extras.tokenizerJSON { try file.write("tokenizer_json", string: text) }
     for (name, text) in extras.companions.sorted(by: { $0.key < $1.key }) {
-      try file.write("hub_files/" + name, string: text)
+      try file.write(CheckpointReader.hubFiles + name, string: text)
+    }
+    if let bytes = extras.tokenizerModel {
+      try bytes.withUnsafeBufferPointer { (buffer) throws(FileError) in
+        try file.write(
+          CheckpointReader.hubFiles + HubFiles.tokenizerModelName, shape: [bytes.count], type: .uint8,
+          bytes: UnsafeRawBufferPointer(buffer))
+      }
     }
     if let text = extras.recipeYAML { try file.write("recipe_yaml", string: text) }
     if let routing = extras.routing { try routing.write(to: file) }

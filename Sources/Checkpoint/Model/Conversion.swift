@@ -50,7 +50,7 @@ public struct Conversion: Sendable, Equatable {
   ///
   /// - Parameters:
   ///   - program: Name and version for `created_by`.
-  ///   - progress: Told the parameters done and how many there are.
+  ///   - progress: Told the bytes done, written and verified ones alike, and how many there are.
   /// - Returns: What was written.
   /// - Throws: ``ConversionError``, ``FileError`` or `ConfigurationError`; an HDF5 destination is then as it was before.
   public func run(program: String, progress: @escaping (Int, Int) -> Void = { _, _ in }) throws -> Outcome {
@@ -63,7 +63,13 @@ public struct Conversion: Sendable, Equatable {
         source: source, destination: destination, limit: routing.deviceLimit ?? 0, devices: routing.placement.devices)
     }
     let parameters = try files.inventory()
-    let weights = CountedBytes(base: files, total: parameters.count, progress: progress)
+    let bytes = parameters.reduce(0) { $0 + $1.count * (dtype ?? $1.type).byteCount }
+    var done = 0
+    let count = { (passed: Int) in
+      done += passed
+      progress(done, verifies ? 2 * bytes : bytes)
+    }
+    let weights = CountedBytes(base: files, count: count)
     if intoCheckpoint {
       try CheckpointWriter.write(
         destination, weights: weights, dtype: dtype, layout: weightLayout, extras: try extras(files), program: program)
@@ -74,9 +80,10 @@ public struct Conversion: Sendable, Equatable {
     }
     return Outcome(
       tensors: parameters.count,
-      bytes: parameters.reduce(0) { $0 + $1.count * (dtype ?? $1.type).byteCount },
+      bytes: bytes,
       verified: verifies
-        ? try Verification.compare(try ModelFiles(opening: destination), with: files, dtype: dtype) : nil)
+        ? try Verification.compare(try ModelFiles(opening: destination), with: files, dtype: dtype, progress: count)
+        : nil)
   }
 
   func check() throws {
@@ -137,23 +144,19 @@ public enum ConversionError: Error, Equatable, CustomStringConvertible {
 }
 
 /// The bytes of parameters, counted as they pass.
-private final class CountedBytes: ParameterBytes {
-  private let base: ModelFiles
-  private let total: Int
-  private let progress: (Int, Int) -> Void
-  private var done = 0
-
-  init(base: ModelFiles, total: Int, progress: @escaping (Int, Int) -> Void) {
-    (self.base, self.total, self.progress) = (base, total, progress)
-  }
+private struct CountedBytes: ParameterBytes {
+  let base: ModelFiles
+  /// Told the bytes of every piece.
+  let count: (Int) -> Void
 
   func inventory() throws(FileError) -> [StoredParameter] { try base.inventory() }
 
   func withBytes(
     _ parameter: StoredParameter, as type: ElementType, _ body: (UnsafeRawBufferPointer) throws(FileError) -> Void
   ) throws(FileError) {
-    try base.withBytes(parameter, as: type, body)
-    done += 1
-    progress(done, total)
+    try base.withBytes(parameter, as: type) { (bytes) throws(FileError) in
+      try body(bytes)
+      count(bytes.count)
+    }
   }
 }

@@ -21,7 +21,11 @@ extension Inspection {
     if let shared = c.shared { add("shared expert", "width \(shared.intermediate)") }
     add("vocabulary", c.vocabulary)
     add("context", c.maxPositions)
-    add("tokenizer", files.tokenizerJSON == nil ? "none" : "stored")
+    let tokenizers = [
+      files.tokenizerJSON.map { _ in HubFiles.tokenizerName },
+      files.tokenizerModel.map { _ in HubFiles.tokenizerModelName },
+    ].compactMap(\.self)
+    add("tokenizer", tokenizers.isEmpty ? "none" : "stored, " + tokenizers.joined(separator: ", "))
     if let base = files.base {
       let held = (files.adapters == nil ? [] : ["adapters"]) + base.roles
       add("partial", "holds \(held.joined(separator: ", ")) alone, the rest is read from its base")
@@ -30,6 +34,7 @@ extension Inspection {
     if let adapters = files.adapters { add("adapters", adapters.words(files.configuration)) }
     let parameters = try files.inventory()
     add("parameters", parameters.reduce(0) { $0 + $1.count })
+    if !files.unused.isEmpty { add("left out", Self.list(files.unused)) }
     roles = Role.allCases.compactMap { role in Self.share(role.rawValue, parameters.filter { $0.path.role == role }) }
     types = ElementType.allCases.compactMap { type in
       Self.share(type.description, parameters.filter { $0.type == type })
@@ -98,6 +103,11 @@ extension Inspection {
         Item(
           name: info.path, shape: info.shape, type: info.type.description, layout: layout, filters: info.filters))
     }
+  }
+
+  /// The first names, and how many there are besides.
+  private static func list(_ names: [String]) -> String {
+    names.prefix(2).joined(separator: ", ") + (names.count > 2 ? " and \(names.count - 2) more" : "")
   }
 
   private mutating func add(_ name: String, _ value: Int) { add(name, "\(value)") }

@@ -1,6 +1,5 @@
 internal import Foundation
 public import Models
-internal import Tensors
 
 /// A model on disk, opened: an HDF5 checkpoint or a Hugging Face folder.
 ///
@@ -15,6 +14,8 @@ public struct ModelFiles {
   public let tokenizerJSON: String?
   /// Placement and limit that the checkpoint carries; nil for none, and for every Hugging Face folder.
   public let routing: RoutingSettings?
+  /// Bytes of `tokenizer.model`, a SentencePiece model; nil where there is none.
+  public let tokenizerModel: [UInt8]?
   /// Further small text files of a hub folder by name, carried along verbatim.
   public let companions: [String: String]
   /// The model that the rest of a partial checkpoint's parameters come from; nil for a complete model.
@@ -23,11 +24,6 @@ public struct ModelFiles {
   public var adapters: AdapterSettings? { adapter?.settings }
   let source: any TensorSource
   let adapter: AdapterGroup?
-
-  /// Companions that are carried along.
-  static let companionNames = [
-    "chat_template.jinja", "generation_config.json", "special_tokens_map.json", "tokenizer_config.json",
-  ]
 
   /// Whether a path names an HDF5 checkpoint rather than a folder.
   public static func isHDF5(_ path: String) -> Bool { path.hasSuffix(".h5") || path.hasSuffix(".hdf5") }
@@ -44,14 +40,13 @@ public struct ModelFiles {
     var isFolder: ObjCBool = false
     if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
       let folder = try HuggingFaceFolder(opening: path)
-      (configuration, tokenizerJSON, companions) = (folder.configuration, folder.tokenizerJSON, folder.companions)
-      (routing, base, source, adapter) = (nil, nil, folder, nil)
+      (configuration, routing, base, source, adapter) = (folder.configuration, nil, nil, folder, nil)
+      (tokenizerJSON, tokenizerModel, companions) = folder.companions.parts
     } else {
       let checkpoint = try CheckpointReader(opening: path)
-      (configuration, tokenizerJSON, companions) = (
-        checkpoint.configuration, checkpoint.tokenizerJSON, checkpoint.companions
-      )
-      (routing, base, adapter) = (checkpoint.routing, checkpoint.base, checkpoint.adapter)
+      (configuration, routing, base) = (checkpoint.configuration, checkpoint.routing, checkpoint.base)
+      adapter = checkpoint.adapter
+      (tokenizerJSON, tokenizerModel, companions) = checkpoint.companions.parts
       if let partial, adapter != nil {
         throw FileError.base(path: partial, base: path, expected: "without adapters", found: "one with adapters")
       }
@@ -71,8 +66,15 @@ public struct ModelFiles {
   ///
   /// - Throws: ``FileError`` naming the first tensor that is missing, unexpected, mis-shaped or of a foreign type.
   public func inventory() throws(FileError) -> [StoredParameter] {
+    // Before the configuration's word is taken for how long a list to make.
+    let held = try source.tensorCount
+    guard configuration.layers <= held else {
+      throw .invalid(
+        path: path, item: nil, expected: "tensors for the \(configuration.layers) layers of the configuration",
+        found: "\(held) tensors in all")
+    }
     let parameters = ModelFamily.parameters(configuration)
-    let strangers = try source.unexpected(besides: parameters.map(\.path.name))
+    let strangers = try source.unexpected(besides: parameters.map { ($0.path.name, $0.shape) })
     if let first = strangers.first {
       throw .invalid(
         path: path, item: first,
@@ -81,53 +83,28 @@ public struct ModelFiles {
     }
     var stored: [StoredParameter] = []
     for (parameter, shape) in parameters {
-      stored.append(
-        StoredParameter(path: parameter, shape: shape, type: try source.type(of: parameter.name, shape: shape)))
+      let type = try source.type(of: parameter.name, shape: shape)
+      _ = try encoding(type, of: parameter.name)
+      stored.append(StoredParameter(path: parameter, shape: shape, type: type))
     }
     return stored
   }
 
-  /// Loads the model, every parameter as stored (float16 becomes float32), under the routing that the file carries.
-  ///
-  /// - Throws: ``FileError`` naming file, tensor, expected and found; `RoutingError` or `PlacementError`.
-  public func model() throws -> LanguageModel {
-    var model = try weights()
-    if let routing { try model.apply(routing) }
-    return model
-  }
+  /// Tensors in the files that are left out on purpose: buffers that follow from the configuration, and an output
+  /// projection that is tied to the embedding.
+  public var unused: [String] { source.unused }
 
-  /// The model without any routing applied.
-  func weights() throws -> LanguageModel {
-    let types = Dictionary(uniqueKeysWithValues: try inventory().map { ($0.path.name, $0.type) })
-    var model = try ModelFamily.model(configuration) { (name: String, shape: [Int]) throws(FileError) in
-      guard let type = types[name] else { preconditionFailure("\(name) is not in the inventory") }
-      return try tensor(name, shape, type)
+  /// Reads a configuration in which no key is there twice: readers differ in which of two they take.
+  static func configuration(json: String, file: String) throws -> ModelConfiguration {
+    var json = json
+    try json.withUTF8 { bytes in
+      do throws(StrictJSON.Failure) {
+        _ = try StrictJSON(UnsafeRawBufferPointer(bytes))
+      } catch  where error.expected == StrictJSON.uniqueKeys {
+        throw FileError.invalid(path: file, item: "byte \(error.offset)", expected: error.expected, found: error.found)
+      } catch {}  // what is no JSON at all is named below
     }
-    try adapter?.attach(to: &model)
-    return model
-  }
-
-  func tensor(_ name: String, _ shape: [Int], _ type: ElementType) throws(FileError) -> Tensor {
-    let tensor: Tensor
-    switch type {
-    case .float32, .bfloat16:
-      tensor = try Tensor.read(shape, dtype: type == .float32 ? .float32 : .bfloat16) { (bytes) throws(FileError) in
-        try source.read(name, shape: shape, into: bytes)
-      }
-    case .float16:
-      let bits = UnsafeMutableRawBufferPointer.allocate(byteCount: shape.reduce(2, *), alignment: 64)
-      defer { bits.deallocate() }
-      try source.read(name, shape: shape, into: bits)
-      tensor = Tensor(halves: UnsafeRawBufferPointer(bits), shape: shape)
-    default:
-      throw .type(path: path, item: name, expected: "float32, bfloat16 or float16", found: type.description)
-    }
-    guard tensor.isFinite else {
-      let elements = tensor.elements
-      let bad = elements.firstIndex { !$0.isFinite } ?? 0
-      throw .invalid(path: path, item: name, expected: "finite numbers", found: "\(elements[bad]) at element \(bad)")
-    }
-    return tensor
+    return try ModelFamily.configuration(json: json, file: file)
   }
 }
 

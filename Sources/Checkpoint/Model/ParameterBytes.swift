@@ -5,28 +5,37 @@ internal import Tensors
 public protocol ParameterBytes {
   /// Every parameter with the type it has at its origin, in the order of the module tree.
   func inventory() throws(FileError) -> [StoredParameter]
-  /// Calls `body` with a parameter's elements, converted to `type`.
+  /// Calls `body` with a parameter's elements, converted to `type`: piece by piece in their order, each whole entries of the
+  /// first axis.
   func withBytes(
     _ parameter: StoredParameter, as type: ElementType, _ body: (UnsafeRawBufferPointer) throws(FileError) -> Void
   ) throws(FileError)
 }
 
 extension ModelFiles: ParameterBytes {
-  /// Calls `body` with a parameter's elements from the file: as they lie there, or converted to `type`; adapters merged.
+  /// Calls `body` with a parameter's elements from the file: as they lie there, or converted to `type`; adapters merged, finite
+  /// in every case.
   public func withBytes(
     _ parameter: StoredParameter, as type: ElementType, _ body: (UnsafeRawBufferPointer) throws(FileError) -> Void
   ) throws(FileError) {
     if let adapter, try adapter.withMergedBytes(parameter, as: type, over: source, body) { return }
-    let name = parameter.path.name
-    if type == parameter.type {
-      let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, parameter.byteCount), alignment: 64)
-      defer { buffer.deallocate() }
-      let bytes = UnsafeMutableRawBufferPointer(rebasing: buffer[..<parameter.byteCount])
-      try source.read(name, shape: parameter.shape, into: bytes)
-      try body(UnsafeRawBufferPointer(bytes))
-    } else {
-      try tensor(name, parameter.shape, parameter.type).withBytes(as: type, body)
+    let pieces = ParameterPieces(parameter.shape, as: type)
+    let (encoding, wanted) = (try encoding(parameter.type, of: parameter.path.name), Self.weight(type))
+    let largest = pieces.rowCount * (pieces.rows.first?.count ?? 0)
+    let stored = Scratch(largest * encoding.byteCount)
+    let converted = Scratch(encoding == wanted ? 0 : largest * wanted.byteCount)
+    for rows in pieces.rows {
+      let bytes = stored.prefix(rows.count * pieces.rowCount * encoding.byteCount)
+      try source.read(parameter.path.name, shape: parameter.shape, rows: rows, into: bytes)
+      let place = (path, parameter.path.name, rows.lowerBound * pieces.rowCount)
+      try body(try encoding.checked(UnsafeRawBufferPointer(bytes), as: wanted, in: converted.prefix(), place))
     }
+  }
+
+  /// A type that weights may be written in; the caller's bug if it is another.
+  fileprivate static func weight(_ type: ElementType) -> WeightEncoding {
+    guard let encoding = type.encoding else { preconditionFailure("weights are not stored as \(type)") }
+    return encoding
   }
 }
 
@@ -60,25 +69,26 @@ public struct ModelBytes: ParameterBytes {
     var found: Tensor?
     model.forEachParameter { path, tensor in if path == parameter.path { found = tensor } }
     guard let found else { preconditionFailure("\(parameter.path) is no parameter of this model") }
-    try found.withBytes(as: type, body)
+    try found.withBytes(as: type, named: parameter.path.name, body)
   }
 }
 
 extension Tensor {
-  /// Calls `body` with the elements encoded as `type`, one of float32, bfloat16 and float16.
+  /// Calls `body` with the elements encoded as `type`, piece by piece, each whole entries of the first axis.
   func withBytes(
-    as type: ElementType, _ body: (UnsafeRawBufferPointer) throws(FileError) -> Void
+    as type: ElementType, named name: String, _ body: (UnsafeRawBufferPointer) throws(FileError) -> Void
   ) throws(FileError) {
-    switch type {
-    case .float32: try stored(as: .float32).withBytes(body)
-    case .bfloat16: try stored(as: .bfloat16).withBytes(body)
-    case .float16:
-      let bits = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, 2 * count), alignment: 64)
-      defer { bits.deallocate() }
-      let used = UnsafeMutableRawBufferPointer(rebasing: bits[..<(2 * count)])
-      writeHalves(to: used)
-      try body(UnsafeRawBufferPointer(used))
-    default: preconditionFailure("weights are not stored as \(type)")
+    let pieces = ParameterPieces(shape, as: type)
+    let (encoding, wanted) = (WeightEncoding(dtype), ModelFiles.weight(type))
+    let largest = pieces.rowCount * (pieces.rows.first?.count ?? 0)
+    let converted = Scratch(encoding == wanted ? 0 : largest * wanted.byteCount)
+    try withBytes { (bytes) throws(FileError) in
+      let width = pieces.rowCount * encoding.byteCount
+      for rows in pieces.rows {
+        let piece = UnsafeRawBufferPointer(rebasing: bytes[rows.lowerBound * width..<rows.upperBound * width])
+        let place = ("the model in memory", name, rows.lowerBound * pieces.rowCount)
+        try body(try encoding.checked(piece, as: wanted, in: converted.prefix(), place))
+      }
     }
   }
 }

@@ -1,4 +1,5 @@
 internal import Models
+internal import Synchronization
 
 /// A partial checkpoint over its base model: stored roles come from the one, all others from the other.
 final class PartialSource: TensorSource {
@@ -8,7 +9,7 @@ final class PartialSource: TensorSource {
   private let base: ModelFiles
   /// Names of the parameters that the checkpoint has to hold.
   private let stored: Set<String>
-  private var isBaseVerified = false
+  private let isBaseVerified = Mutex(false)
 
   /// Opens the base model and compares its size.
   ///
@@ -31,27 +32,45 @@ final class PartialSource: TensorSource {
     try source(of: name).type(of: name, shape: shape)
   }
 
-  func read(_ name: String, shape: [Int], into buffer: UnsafeMutableRawBufferPointer) throws(FileError) {
+  var tensorCount: Int { get throws(FileError) { try checkpoint.tensorCount + base.source.tensorCount } }
+  var unused: [String] { base.unused }
+
+  func read(
+    _ name: String, shape: [Int], rows: Range<Int>, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(FileError) {
     if !stored.contains(name) { try verifyBase() }
-    try source(of: name).read(name, shape: shape, into: buffer)
+    try source(of: name).read(name, shape: shape, rows: rows, into: buffer)
   }
 
-  func unexpected(besides names: [String]) throws(FileError) -> [String] {
+  func map(_ name: String, verifying: Bool) throws(FileError) -> MappedArray? {
+    if !stored.contains(name) { try verifyBase() }
+    return try source(of: name).map(name, verifying: verifying)
+  }
+
+  func unexpected(besides parameters: [(name: String, shape: [Int])]) throws(FileError) -> [String] {
     _ = try base.inventory()  // strangers in the base are named as such
-    return try checkpoint.unexpected(besides: names.filter(stored.contains))
+    return try checkpoint.unexpected(besides: parameters.filter { stored.contains($0.name) })
   }
 
   private func source(of name: String) -> any TensorSource { stored.contains(name) ? checkpoint : base.source }
 
-  /// Compares the base with what it was when the run began, once.
+  /// Compares the base with what it was when the run began, once; other threads wait for it.
   private func verifyBase() throws(FileError) {
-    if isBaseVerified { return }
+    let result = isBaseVerified.withLock { (done) -> Result<Void, FileError> in
+      if done { return .success(()) }
+      do throws(FileError) { try compareBase() } catch { return .failure(error) }
+      done = true
+      return .success(())
+    }
+    try result.get()
+  }
+
+  private func compareBase() throws(FileError) {
     let checksum = try base.checksum()
     guard checksum == reference.checksum else {
       throw .base(
         path: path, base: reference.path, expected: "with \(BaseReference.words(reference.checksum))",
         found: "one with \(BaseReference.words(checksum))")
     }
-    isBaseVerified = true
   }
 }

@@ -6,10 +6,11 @@ public enum Verification {
   ///   - copy: What was written.
   ///   - original: Where it came from.
   ///   - dtype: Type that all parameters were converted to; nil if each kept its own.
+  ///   - progress: Told the bytes of every part of the copy that was read.
   /// - Returns: Number of parameters compared.
   /// - Throws: ``FileError`` naming the first parameter that differs.
   public static func compare(
-    _ copy: ModelFiles, with original: ModelFiles, dtype: ElementType? = nil
+    _ copy: ModelFiles, with original: ModelFiles, dtype: ElementType? = nil, progress: (Int) -> Void = { _ in }
   ) throws(FileError) -> Int {
     let (written, expected) = (try copy.inventory(), try original.inventory())
     for (found, wanted) in zip(written, expected) {
@@ -19,7 +20,9 @@ public enum Verification {
           path: copy.path, item: found.path.name, expected: "\(wanted.path.name) as \(type)",
           found: found.type.description)
       }
-      let (a, b) = (try checksum(copy, found, type), try checksum(original, wanted, type))
+      let (a, b) = (
+        try checksum(copy, found, type, progress), try checksum(original, wanted, type) { _ in }
+      )
       guard a == b else {
         throw .corrupted(
           path: copy.path, item: found.path.name, reason: "CRC-32C \(a) where \(original.path) gives \(b)")
@@ -33,11 +36,14 @@ public enum Verification {
   }
 
   private static func checksum(
-    _ files: ModelFiles, _ parameter: StoredParameter, _ type: ElementType
+    _ files: ModelFiles, _ parameter: StoredParameter, _ type: ElementType, _ progress: (Int) -> Void
   ) throws(FileError) -> UInt32 {
-    var value: UInt32 = 0
-    try files.withBytes(parameter, as: type) { (bytes) throws(FileError) in value = CRC32C.checksum(bytes) }
-    return value
+    var crc = CRC32C()
+    try files.withBytes(parameter, as: type) { (bytes) throws(FileError) in
+      crc.update(bytes)
+      progress(bytes.count)
+    }
+    return crc.value
   }
 }
 

@@ -12,6 +12,8 @@ public final class SafetensorsReader: Sendable {
   /// `__metadata__` of the first file.
   public let metadata: [String: String]
   private let tensors: [String: Stored]
+  /// Numbers in all tensors; every shape was checked against the size of its file.
+  var elementCount: Int { tensors.values.reduce(0) { $0 + $1.shape.reduce(1, *) } }
 
   private struct Stored: Sendable {
     let type: ElementType?
@@ -56,13 +58,43 @@ public final class SafetensorsReader: Sendable {
     tensors[name].map { ($0.type, $0.shape) }
   }
 
+  /// What the header says of a tensor that must be there, and the file that holds it.
+  ///
+  /// - Throws: `FileError.missing` with the nearest name.
+  func info(required name: String) throws(FileError) -> (
+    type: ElementType?, typeName: String, shape: [Int], file: String
+  ) {
+    let tensor = try stored(name)
+    return (tensor.type, tensor.typeName, tensor.shape, tensor.file.path)
+  }
+
+  /// Copies bytes of a tensor, by reading and not through a map.
+  ///
+  /// - Parameters:
+  ///   - name: The tensor.
+  ///   - offset: First byte within its data.
+  ///   - buffer: Memory for as many bytes as are wanted.
+  /// - Throws: `FileError.missing` with the nearest name, `.system` or `.truncated`.
+  public func read(_ name: String, at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FileError) {
+    let tensor = try stored(name)
+    precondition(
+      offset >= 0 && offset + buffer.count <= tensor.range.count,
+      "\(name): bytes \(offset)..<\(offset + buffer.count) of \(tensor.range.count)")
+    try tensor.file.read(at: tensor.range.lowerBound + offset, into: buffer)
+  }
+
+  private func stored(_ name: String) throws(FileError) -> Stored {
+    guard let tensor = tensors[name] else {
+      throw .missing(path: path, item: name, nearest: nearestName(to: name, in: names))
+    }
+    return tensor
+  }
+
   /// A tensor's type, shape and bytes, without a copy.
   ///
   /// - Throws: `FileError.missing` with the nearest name, `.type` for an element type that cannot be read.
   public func tensor(named name: String) throws(FileError) -> MappedArray {
-    guard let tensor = tensors[name] else {
-      throw .missing(path: path, item: name, nearest: nearestName(to: name, in: names))
-    }
+    let tensor = try stored(name)
     guard let type = tensor.type else {
       let known = ElementType.allCases.map(\.rawValue).joined(separator: ", ")
       throw .type(path: tensor.file.path, item: name, expected: "one of \(known)", found: tensor.typeName)
@@ -93,6 +125,10 @@ public final class SafetensorsReader: Sendable {
 
   private static func index(at path: String) throws(FileError) -> [String: String] {
     let map = try MappedFile(path, expected: "a JSON file")
+    guard map.bytes.count <= SafetensorsHeader.maximumBytes else {
+      throw .invalid(
+        path: path, item: nil, expected: "at most \(SafetensorsHeader.maximumBytes) bytes", found: "\(map.bytes.count)")
+    }
     let json: StrictJSON
     do throws(StrictJSON.Failure) { json = try StrictJSON(map.bytes) } catch {
       throw .invalid(path: path, item: "byte \(error.offset)", expected: error.expected, found: error.found)

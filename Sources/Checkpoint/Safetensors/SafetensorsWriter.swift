@@ -6,7 +6,7 @@ import Foundation
 ///     for tensor in declared { try writer.write(tensor.name, bytes(of: tensor)) }
 ///     try writer.commit()
 ///
-/// Headers are written first and the data goes to its place as it comes, in any order: memory holds one tensor at a time.
+/// Headers are written first and the data goes to its place as it comes, tensors in any order and in pieces.
 /// Nothing is visible under the final names before `commit`.
 public struct SafetensorsWriter: ~Copyable {
   /// What a tensor will be.
@@ -36,7 +36,8 @@ public struct SafetensorsWriter: ~Copyable {
   private let shards: [PendingFile]
   private let index: (path: String, text: String)?
   private let places: [String: (shard: Int, offset: Int, byteCount: Int)]
-  private var written: Set<String> = []
+  /// Bytes written so far.
+  private var written: [String: Int] = [:]
 
   /// Starts a single file.
   ///
@@ -94,17 +95,24 @@ public struct SafetensorsWriter: ~Copyable {
     (self.shards, self.places, self.index) = (shards, places, index)
   }
 
-  /// Writes a declared tensor: all its elements, little-endian, row-major. Traps on an unknown name or another size.
+  /// Writes a declared tensor, or the next part of it: elements little-endian, row-major. Traps on an unknown name and on
+  /// more bytes than were declared.
   public mutating func write(_ name: String, _ bytes: UnsafeRawBufferPointer) throws(FileError) {
     guard let place = places[name] else { preconditionFailure("\(name) was not declared") }
-    precondition(bytes.count == place.byteCount, "\(name): \(bytes.count) bytes for \(place.byteCount) declared")
-    precondition(written.insert(name).inserted, "\(name) is written twice")
-    try shards[place.shard].write(bytes, at: place.offset)
+    let done = written[name, default: 0]
+    precondition(
+      done + bytes.count <= place.byteCount,
+      "\(name): \(bytes.count) bytes after \(done) for \(place.byteCount) declared")
+    try shards[place.shard].write(bytes, at: place.offset + done)
+    written[name] = done + bytes.count
   }
 
   /// Syncs all files to disk, then moves them to their names, the index last. Traps if a tensor is missing.
   public consuming func commit() throws(FileError) {
-    precondition(written.count == places.count, "\(places.count - written.count) declared tensors were not written")
+    for (name, place) in places {
+      let done = written[name, default: 0]
+      precondition(done == place.byteCount, "\(name): \(done) of \(place.byteCount) declared bytes were written")
+    }
     for shard in shards { try shard.sync() }
     for shard in shards { try shard.rename() }
     for shard in shards.prefix(1) { try PendingFile.syncFolder(of: shard.path) }

@@ -21,21 +21,6 @@ extension Kernels {
     return out
   }
 
-  /// float32 values of IEEE half-precision bit patterns.
-  package static func float32(half bits: UnsafeRawPointer, count: Int) -> Storage {
-    let out = Storage(count)
-    let (source, target) = (bits.assumingMemoryBound(to: UInt16.self), out.floats)
-    Parallel.blocks(count, grain: grain) { ck_f16_to_f32(source + $0.lowerBound, target + $0.lowerBound, $0.count) }
-    return out
-  }
-
-  /// IEEE half-precision bit patterns of float32 values, rounded to nearest even.
-  package static func half(_ a: Storage, into bits: UnsafeMutableRawPointer) {
-    defer { withExtendedLifetime(a) {} }
-    let (source, target) = (a.floats, bits.assumingMemoryBound(to: UInt16.self))
-    Parallel.blocks(a.count, grain: grain) { ck_f32_to_f16(source + $0.lowerBound, target + $0.lowerBound, $0.count) }
-  }
-
   /// Runs `body` with float32 elements `offset..<offset + count` of `a`, converted into scratch memory if need be.
   @inline(__always)
   static func withFloats<R>(

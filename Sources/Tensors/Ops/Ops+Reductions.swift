@@ -61,10 +61,7 @@ extension Tensor {
 
   /// Whether no element is infinite or NaN.
   public var isFinite: Bool {
-    withElements { source in
-      guard let base = source.baseAddress else { return true }
-      return Kernels.reduce(source.count) { ck_all_finite(base + $0.lowerBound, $0.count) == 1 ? 0 : 1 } == 0
-    }
+    withBytes { WeightEncoding(dtype).allFinite(in: $0) }
   }
 
   /// A tensor of one value.

@@ -20,6 +20,13 @@ extension RecipeNode {
     while true {
       do {
         guard let root = try Yams.compose(yaml: yaml) else { return nil }
+        guard count(root, upTo: mostValues) <= mostValues else {
+          issues.append(
+            .init(
+              position: place(1, 1), key: "",
+              message: "expected at most \(mostValues) values, found more: aliases that repeat each other"))
+          return nil
+        }
         return convert(root, path: "", issues: &issues, at: place)
       } catch YamlError.duplicatedKeysInMapping(let keys, let context) {
         attempts += 1
@@ -33,6 +40,22 @@ extension RecipeNode {
       }
       return nil
     }
+  }
+
+  /// A recipe has some hundred values. A few lines of aliases of aliases have thousands of millions.
+  private static let mostValues = 100_000
+
+  /// Values in a tree; stops counting above `limit`.
+  private static func count(_ node: Node, upTo limit: Int) -> Int {
+    var found = 1
+    let children: [Node]
+    switch node {
+    case .scalar, .alias: children = []
+    case .sequence(let items): children = Array(items)
+    case .mapping(let pairs): children = pairs.map(\.value)
+    }
+    for child in children where found <= limit { found += count(child, upTo: limit - found) }
+    return found
   }
 
   /// Marks of keys that were given again later in the same map.

@@ -1,0 +1,184 @@
+import Checkpoint
+import Collaboration
+import Foundation
+import Models
+import Text
+import Training
+
+/// A reader under test: sound inputs, how to damage them, and what is done with a file.
+protocol Reader {
+  /// Name of the input's file, which tells the reader.
+  var fileName: String { get }
+  /// Sound inputs.
+  var corpus: [[UInt8]] { get }
+  func mutate(_ input: inout [UInt8], _ random: inout SplitMix64)
+  func read(_ path: String) throws
+}
+
+/// Fixtures of the other tests.
+private func fixture(_ name: String) throws -> [UInt8] {
+  let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+  return Array(try Data(contentsOf: tests.appendingPathComponent(name)))
+}
+
+/// The smallest model in every layout, written by the product into a folder that is made once.
+struct Samples {
+  let folder: String
+
+  static let shared = Result { try Samples() }
+
+  /// Where a process keeps its samples.
+  static func folder(of process: Int32) -> String { NSTemporaryDirectory() + "/occult-fuzz-\(process)" }
+
+  private init() throws {
+    folder = Self.folder(of: getpid())
+    let model = ModelFamily.random(
+      try OLMoE.configuration(
+        layers: 1, hidden: 8, heads: 2, experts: 3, intermediate: 4, topK: 2, vocabulary: 16, context: 8), seed: 1)
+    let extras = CheckpointExtras(configuration: model.configuration)
+    let weights = ModelBytes(model)
+    try HuggingFaceWriter.write(folder + "/one", weights: weights, extras: extras)
+    try HuggingFaceWriter.write(folder + "/fused", weights: weights, dtype: .bfloat16, layout: .fused, extras: extras)
+    try HuggingFaceWriter.write(folder + "/shards", weights: weights, maximumShardBytes: 2000, extras: extras)
+    try CheckpointWriter.write(folder + "/chunked.h5", weights: weights, extras: extras, program: "fuzz")
+    try CheckpointWriter.write(
+      folder + "/mapped.h5", weights: weights, dtype: .bfloat16, layout: .mapped, extras: extras, program: "fuzz")
+  }
+
+  func bytes(_ name: String) throws -> [UInt8] {
+    Array(try Data(contentsOf: URL(fileURLWithPath: folder + "/" + name)))
+  }
+
+  /// A folder of the sample in which one file is a link to the input.
+  func folder(_ sample: String, with path: String, as name: String) throws -> String {
+    let place = folder + "/\(sample)-input"
+    if FileManager.default.fileExists(atPath: place) { return place }
+    try FileManager.default.copyItem(atPath: folder + "/" + sample, toPath: place)
+    try FileManager.default.removeItem(atPath: place + "/" + name)
+    try FileManager.default.createSymbolicLink(
+      at: URL(fileURLWithPath: place + "/" + name), withDestinationURL: URL(fileURLWithPath: path))
+    return place
+  }
+}
+
+/// A safetensors file, alone and as the weights of a model.
+struct SafetensorsReading: Reader {
+  let fileName = "model.safetensors"
+  let corpus: [[UInt8]]
+  private let samples: Samples
+
+  init() throws {
+    samples = try Samples.shared.get()
+    corpus = [
+      try samples.bytes("one/model.safetensors"), try samples.bytes("fused/model.safetensors"),
+      try fixture("CheckpointTests/Fixtures/numpy.safetensors"),
+    ]
+  }
+
+  func mutate(_ input: inout [UInt8], _ random: inout SplitMix64) {
+    guard input.count > 16, random.below(4) > 0 else { return Mutations.bytes(&input, &random) }
+    let length = (0..<8).reduce(0) { $0 | Int(input[$1]) << (8 * $1) }
+    guard (0...input.count - 8).contains(length) else { return Mutations.bytes(&input, &random) }
+    var header = Array(input[8..<8 + length])
+    Mutations.tokens(&header, &random)
+    // Mostly the length follows, so that what comes behind it is read; now and then it lies.
+    let said = random.below(8) == 0 ? Mutations.number(&random) : header.count
+    let data = input[(8 + length)...]
+    input = (0..<8).map { UInt8(truncatingIfNeeded: said >> (8 * $0)) } + header + data
+  }
+
+  func read(_ path: String) throws {
+    _ = try? SafetensorsReader(path)
+    let files = try ModelFiles(opening: try samples.folder("one", with: path, as: fileName))
+    _ = try files.model()
+  }
+}
+
+/// The index of a sharded folder.
+struct IndexReading: Reader {
+  let fileName = "model.safetensors.index.json"
+  let corpus: [[UInt8]]
+  private let samples: Samples
+
+  init() throws {
+    samples = try Samples.shared.get()
+    corpus = [try samples.bytes("shards/" + fileName)]
+  }
+
+  func mutate(_ input: inout [UInt8], _ random: inout SplitMix64) { mutateText(&input, &random) }
+
+  func read(_ path: String) throws {
+    _ = try ModelFiles(opening: try samples.folder("shards", with: path, as: fileName)).model()
+  }
+}
+
+/// A model's configuration beside its weights.
+struct ConfigurationReading: Reader {
+  let fileName = "config.json"
+  let corpus: [[UInt8]]
+  private let samples: Samples
+
+  init() throws {
+    samples = try Samples.shared.get()
+    corpus = [try samples.bytes("fused/config.json")]
+  }
+
+  func mutate(_ input: inout [UInt8], _ random: inout SplitMix64) { mutateText(&input, &random) }
+
+  func read(_ path: String) throws {
+    _ = try ModelFiles(opening: try samples.folder("fused", with: path, as: fileName)).inventory()
+  }
+}
+
+/// A tokenizer, then a text there and back.
+struct TokenizerReading: Reader {
+  let fileName = "tokenizer.json"
+  let corpus: [[UInt8]]
+
+  init() throws {
+    corpus = [try fixture("TextTests/Oracles/base.tokenizer.json")]
+  }
+
+  func mutate(_ input: inout [UInt8], _ random: inout SplitMix64) { mutateText(&input, &random) }
+
+  func read(_ path: String) throws {
+    let tokenizer = try Tokenizer(json: try Data(contentsOf: URL(fileURLWithPath: path)), source: path)
+    _ = tokenizer.decode(tokenizer.encode("The quick brown fox, 12 über naïve\n\n 你好 🦊 can't"))
+  }
+}
+
+/// A recipe, as `occult recipes validate` reads it but for the files that it names.
+struct RecipeReading: Reader {
+  let fileName = "recipe.yaml"
+  let corpus: [[UInt8]]
+
+  init() throws {
+    corpus = [try fixture("../recipes/quickstart.yaml"), try fixture("../recipes/olmoe/finetune.yaml")]
+  }
+
+  func mutate(_ input: inout [UInt8], _ random: inout SplitMix64) { mutateText(&input, &random) }
+
+  func read(_ path: String) throws {
+    let text = try TextFile.read(path)
+    _ = try Recipe.parse(text, file: path, checksFiles: false)
+  }
+}
+
+/// An HDF5 checkpoint in either layout.
+struct CheckpointReading: Reader {
+  let fileName = "model.h5"
+  let corpus: [[UInt8]]
+
+  init() throws {
+    let samples = try Samples.shared.get()
+    corpus = [try samples.bytes("chunked.h5"), try samples.bytes("mapped.h5")]
+  }
+
+  func mutate(_ input: inout [UInt8], _ random: inout SplitMix64) { Mutations.bytes(&input, &random) }
+
+  func read(_ path: String) throws { _ = try ModelFiles(opening: path).model() }
+}
+
+private func mutateText(_ input: inout [UInt8], _ random: inout SplitMix64) {
+  if random.below(4) == 0 { Mutations.bytes(&input, &random) } else { Mutations.tokens(&input, &random) }
+}
