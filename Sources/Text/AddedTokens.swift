@@ -50,7 +50,8 @@ struct AddedTokens: Sendable {
       index = match.range.upperBound
       var range = match.range
       if let rules = rules[match.id] {
-        if rules.isSingleWord, Self.isWord(bytes, before: range.lowerBound) || Self.isWord(bytes, at: index) { continue }
+        let isPartOfWord = Self.isWord(bytes, before: range.lowerBound) || Self.isWord(bytes, at: index)
+        if rules.isSingleWord, isPartOfWord { continue }
         if rules.takesSpaceBefore {
           // What an earlier token took stays with it.
           let space = max(Self.spaceStart(bytes, range.lowerBound), start)

@@ -51,7 +51,8 @@ extension String {
   /// Scalars that came after Unicode 9 neither compose nor change their order in the library. They are therefore taken
   /// out and only what lies between them is normalised. So are the old Hangul jamo, which compose with nothing but are
   /// mistaken for their modern neighbours by Foundation on Linux (U+AC00 U+11A7 becomes U+AC00). Decomposing first is
-  /// needed there too, or a syllable does not take up the final consonant that follows it.
+  /// needed there too, or a syllable does not take up the final consonant that follows it. And scalars beyond the first
+  /// plane that compose with nothing, of which Foundation looks at the lower half (U+F0063 U+0301 becomes U+0107).
   fileprivate var normalFormC: String {
     var result = ""
     var run = ""
@@ -78,7 +79,22 @@ extension Unicode.Scalar {
     switch value {
     case 0..<0x300: false
     case 0x1113...0x1160, 0x1176...0x11A7, 0x11C3...0x11FF: true
-    default: properties.age.map { $0.major > 9 } ?? true
+    case 0x10000...: properties.canonicalCombiningClass == .notReordered && !composesBeyondThePlane || isYoung
+    default: isYoung
+    }
+  }
+
+  private var isYoung: Bool { properties.age.map { $0.major > 9 } ?? true }
+
+  /// Whether this is one of the few scalars beyond the first plane that decompose or join others.
+  private var composesBeyondThePlane: Bool {
+    switch value {
+    // Scripts of India, musical notes, Chinese characters of other standards.
+    case 0x11099...0x110BA, 0x11127...0x11132, 0x1133E...0x11357, 0x114B0...0x114BE, 0x115AF...0x115BB,
+      0x1D157...0x1D164, 0x1D1B9...0x1D1C0,
+      0x2F800...0x2FA1D:
+      true
+    default: false
     }
   }
 }

@@ -54,9 +54,7 @@ struct PreTokenizer: Sendable {
     splitter.endOfWord(in: bytes, from: start, to: end)
   }
 
-  /// The words of a range that is not empty.
-  ///
-  /// - Parameter isBeginning: Whether the range begins where the text does.
+  /// The words of a range that is not empty; `isBeginning` says whether it begins where the text does.
   func words(
     _ bytes: [UInt8], _ range: Range<Int>, isBeginning: Bool, _ scratch: inout SplitPattern.Scratch
   ) -> Words {

@@ -212,14 +212,14 @@ extension SplitPatternParser {
   private mutating func bracket() throws(SplitPatternError) -> ScalarSet {
     if ignoresCase { throw error("a class in (?i:…)") }
     let isInverted = take("^")
+    let start = index + 1
     var set = ScalarSet()
-    var isFirst = true
     while true {
       guard let scalar = next else { throw error("'[' without ']'") }
       index += 1
-      if scalar == "]", !isFirst { return isInverted ? set.inverted : set }
-      if scalar == "[" || scalar == "]" || (scalar == "&" && next == "&") { throw error("'\(scalar)' inside of a class") }
-      isFirst = false
+      if scalar == "]", index > start { return isInverted ? set.inverted : set }
+      let isSet = scalar == "[" || scalar == "]" || (scalar == "&" && next == "&")
+      if isSet { throw error("'\(scalar)' inside of a class") }
       let low = scalar == "\\" ? try escape() : ScalarSet(scalar)
       guard let from = low.single, next == "-", index + 1 < text.count, text[index + 1] != "]" else {
         set = set.union(low)
@@ -229,7 +229,9 @@ extension SplitPatternParser {
       let last = text[index - 1]
       if last == "[" { throw error("'[' inside of a class") }
       let high = last == "\\" ? try escape() : ScalarSet(last)
-      guard let to = high.single, from <= to else { throw error("a range that is not from one character to a later one") }
+      guard let to = high.single, from <= to else {
+        throw error("a range that is not from one character to a later one")
+      }
       set = set.union(ScalarSet([from...to]))
     }
   }

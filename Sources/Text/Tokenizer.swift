@@ -23,7 +23,7 @@ public struct Tokenizer: Sendable {
   public let beginning: Int32?
 
   private let source: Source
-  private let ids: [String: Int32]
+  private let ids: [ExactText: Int32]
   private let pieces: [String?]
   private let pieceBytes: [[UInt8]]
   private let isSpecial: [Bool]
@@ -52,7 +52,7 @@ public struct Tokenizer: Sendable {
     var isSpecial = [Bool](repeating: false, count: file.vocabularySize)
     var isAdded = isSpecial
     var (verbatim, normalised) = (AddedTokens(), AddedTokens())
-    for (piece, id) in file.vocabulary { pieces[Int(id)] = piece }
+    for (piece, id) in file.vocabulary { pieces[Int(id)] = piece.text }
     for token in file.addedTokens {
       pieces[Int(token.id)] = token.content
       isSpecial[Int(token.id)] = token.isSpecial
@@ -92,6 +92,7 @@ public struct Tokenizer: Sendable {
   ///   - text: Any text.
   ///   - addSpecialTokens: Whether ``prefix`` and ``suffix`` are put around it, as transformers does unless told not to.
   ///   - continues: Whether other text stands before it, so that it gets no space that only the beginning gets.
+  /// - Returns: Their ids.
   public func encode(_ text: String, addSpecialTokens: Bool = false, continues: Bool = false) -> [Int32] {
     var ids = addSpecialTokens ? prefix : []
     let bytes = Array(text.utf8)
@@ -127,11 +128,11 @@ public struct Tokenizer: Sendable {
   }
 
   /// The id of a token as the vocabulary spells it.
-  public func id(of piece: String) -> Int32? { ids[piece] }
+  public func id(of piece: String) -> Int32? { ids[ExactText(piece)] }
 
   /// The id of a token that is cut out of the text wherever it is spelled, `nil` if there is no such added token.
   public func addedToken(_ piece: String) -> Int32? {
-    ids[piece].flatMap { isAdded[Int($0)] ? $0 : nil }
+    ids[ExactText(piece)].flatMap { isAdded[Int($0)] ? $0 : nil }
   }
 
   /// The bytes that a token adds in the midst of a text, empty for an id without a token.
@@ -174,7 +175,7 @@ extension Tokenizer {
     }
     let words = preTokenizer.words(bytes, range, isBeginning: isBeginning, &state.matching)
     for word in words.ranges {
-      guard let joints = model.joints else {
+      guard let joints = model.joints, word.count > WordCache.longestWord else {
         encodeWord(words.bytes[word], &state, &ids)
         continue
       }

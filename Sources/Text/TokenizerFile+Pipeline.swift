@@ -48,7 +48,9 @@ extension TokenizerFile {
     var steps: [PreTokenizer.Step] = []
     var isByteLevel = false
     for child in try section.sections("pretokenizers") {
-      if isByteLevel { throw child.unsupported("type", "'\(child.type ?? "none")' after ByteLevel", "ByteLevel at the end") }
+      if isByteLevel {
+        throw child.unsupported("type", "'\(child.type ?? "none")' after ByteLevel", "ByteLevel at the end")
+      }
       let read = try preTokenizer(of: child)
       steps += read.steps
       isByteLevel = read.isByteLevel
@@ -156,7 +158,8 @@ extension TokenizerFile {
       let (replacement, prepending, _) = try metaspace(section)
       return .metaspace(replacement, omitsFirst: prepending != .never)
     case let other:
-      throw section.unsupported("type", "'\(other)'", "ByteLevel, Replace, ByteFallback, Fuse, Strip, Metaspace or Sequence")
+      throw section.unsupported(
+        "type", "'\(other)'", "ByteLevel, Replace, ByteFallback, Fuse, Strip, Metaspace or Sequence")
     }
   }
 

@@ -12,7 +12,7 @@ struct TokenizerFile {
 
   let vocabularySize: Int
   /// All tokens, added ones included.
-  let vocabulary: [String: Int32]
+  let vocabulary: [ExactText: Int32]
   let addedTokens: [AddedToken]
   let model: WordModel
   let normaliser: Normaliser?
@@ -40,10 +40,10 @@ struct TokenizerFile {
     model = try Self.model(section, vocabulary, isByteLevel: isByteLevel)
     addedTokens = try Self.addedTokens(file)
     for token in addedTokens {
-      if let id = vocabulary[token.content], id != token.id {
+      if let id = vocabulary[ExactText(token.content)], id != token.id {
         throw file.invalid("added_tokens", "'\(token.content)' to have its id in the vocabulary, \(id)", "\(token.id)")
       }
-      vocabulary[token.content] = token.id
+      vocabulary[ExactText(token.content)] = token.id
     }
     self.vocabulary = vocabulary
     vocabularySize = Int(vocabulary.values.max() ?? -1) + 1
@@ -81,13 +81,13 @@ struct TokenizerFile {
     }
   }
 
-  private static func vocabulary(_ model: TokenizerSection) throws(TokenizerError) -> [String: Int32] {
+  private static func vocabulary(_ model: TokenizerSection) throws(TokenizerError) -> [ExactText: Int32] {
     guard case .object(let members)? = model.value["vocab"] else {
       throw model.invalid("vocab", "an object from token to id", model.value["vocab"]?.kind ?? "none")
     }
-    var vocabulary = [String: Int32](minimumCapacity: members.count + 64)
+    var vocabulary = [ExactText: Int32](minimumCapacity: members.count + 64)
     for member in members {
-      vocabulary[member.key] = try id(member.value, model, "vocab['\(member.key)']")
+      vocabulary[ExactText(member.key)] = try id(member.value, model, "vocab['\(member.key)']")
     }
     return vocabulary
   }
@@ -100,7 +100,7 @@ struct TokenizerFile {
   }
 
   private static func model(
-    _ model: TokenizerSection, _ vocabulary: [String: Int32], isByteLevel: Bool
+    _ model: TokenizerSection, _ vocabulary: [ExactText: Int32], isByteLevel: Bool
   ) throws(TokenizerError) -> WordModel {
     guard case .array(let rows)? = model.value["merges"] else {
       throw model.invalid("merges", "a list of pairs", model.value["merges"]?.kind ?? "none")
@@ -113,7 +113,9 @@ struct TokenizerFile {
       guard let (left, right) = pair(row) else {
         throw model.invalid("merges[\(rank)]", "two tokens, as \"a b\" or [\"a\", \"b\"]", row.kind)
       }
-      guard let leftID = vocabulary[left], let rightID = vocabulary[right], let id = vocabulary[left + right] else {
+      guard let leftID = vocabulary[ExactText(left)], let rightID = vocabulary[ExactText(right)],
+        let id = vocabulary[ExactText(left + right)]
+      else {
         throw model.invalid("merges[\(rank)]", "tokens of the vocabulary", "'\(left)' + '\(right)'")
       }
       // A pair that is listed twice has the later rank, as in the library.
@@ -129,11 +131,11 @@ struct TokenizerFile {
   }
 
   private static func byteIDs(
-    _ model: TokenizerSection, _ vocabulary: [String: Int32]
+    _ model: TokenizerSection, _ vocabulary: [ExactText: Int32]
   ) throws(TokenizerError) -> [Int32] {
     var byteIDs = [Int32](repeating: -1, count: 256)
     for (byte, scalar) in ByteLevelAlphabet.scalars.enumerated() {
-      byteIDs[byte] = vocabulary[String(Character(scalar))] ?? -1
+      byteIDs[byte] = vocabulary[ExactText(String(Character(scalar)))] ?? -1
       let occurs = !(0xC0...0xC1).contains(byte) && byte < 0xF5
       if byteIDs[byte] < 0, occurs {
         throw model.invalid("vocab", "a token for every byte", "none for byte \(byte), '\(scalar)'")
@@ -143,13 +145,13 @@ struct TokenizerFile {
   }
 
   private static func byteFallback(
-    _ model: TokenizerSection, _ vocabulary: [String: Int32]
+    _ model: TokenizerSection, _ vocabulary: [ExactText: Int32]
   ) throws(TokenizerError) -> [Int32] {
     var ids: [Int32] = []
     for byte in 0..<256 {
       let digits = String(byte, radix: 16, uppercase: true)
       let piece = "<0x" + (digits.count == 1 ? "0" : "") + digits + ">"
-      guard let id = vocabulary[piece] else {
+      guard let id = vocabulary[ExactText(piece)] else {
         throw model.invalid("vocab", "a token for every byte, as byte_fallback needs", "none for '\(piece)'")
       }
       ids.append(id)
@@ -157,20 +159,20 @@ struct TokenizerFile {
     return ids
   }
 
-  private static func scalarIDs(_ vocabulary: [String: Int32]) -> [UInt32: Int32] {
+  private static func scalarIDs(_ vocabulary: [ExactText: Int32]) -> [UInt32: Int32] {
     var ids: [UInt32: Int32] = [:]
     for (piece, id) in vocabulary {
-      let scalars = piece.unicodeScalars
+      let scalars = piece.text.unicodeScalars
       if let scalar = scalars.first, scalars.count == 1 { ids[scalar.value] = id }
     }
     return ids
   }
 
   private static func unknown(
-    _ model: TokenizerSection, _ vocabulary: [String: Int32]
+    _ model: TokenizerSection, _ vocabulary: [ExactText: Int32]
   ) throws(TokenizerError) -> Int32? {
     guard let value = model.value["unk_token"], value != .null else { return nil }
-    guard let piece = value.string, let id = vocabulary[piece] else {
+    guard let piece = value.string, let id = vocabulary[ExactText(piece)] else {
       throw model.invalid("unk_token", "a token of the vocabulary", value.kind)
     }
     return id

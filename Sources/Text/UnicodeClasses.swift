@@ -3,10 +3,9 @@
 /// Classes of scalars in patterns, as Hugging Face tokenizers has them.
 enum UnicodeClasses {
   /// Names of the general categories, by the number that ``categories`` gives them.
-  static let names = [
-    "Cn", "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sm",
-    "Sc", "Sk", "So", "Zs", "Zl", "Zp", "Cc", "Cf", "Cs", "Co",
-  ]
+  static let names =
+    "Cn Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Cs Co"
+    .split(separator: " ").map(String.init)
 
   /// First scalar of each run of one category, ascending, times 256, plus the category's number.
   static let categories: [UInt32] = [

@@ -18,13 +18,13 @@ struct WordModel: Sendable {
   /// Whether neighbours without token are one unknown token.
   let fusesUnknown: Bool
   /// Tokens of whole words, which count more than merges; as the vocabulary spells them.
-  let wholeWords: [String: Int32]?
+  let wholeWords: [ExactText: Int32]?
   /// Where a word may be cut without changing its tokens.
   let joints: Joints?
 
   /// Appends the tokens of a word.
   func encode(_ word: ArraySlice<UInt8>, _ scratch: inout BytePairMerges.Scratch, into ids: inout [Int32]) {
-    if let wholeWords, let id = wholeWords[spelling(word)] {
+    if let wholeWords, let id = wholeWords[ExactText(spelling(word))] {
       ids.append(id)
       return
     }

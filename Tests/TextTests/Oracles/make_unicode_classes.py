@@ -67,8 +67,7 @@ starts = [(v, category[v]) for v in scalars if v == 0 or category.get(v - 1) != 
     made
     + "\n/// Classes of scalars in patterns, as Hugging Face tokenizers has them.\nenum UnicodeClasses {\n"
     + "  /// Names of the general categories, by the number that ``categories`` gives them.\n"
-    + "  static let names = [\n    " + ", ".join(f'"{n}"' for n in names[:20]) + ",\n    "
-    + ", ".join(f'"{n}"' for n in names[20:]) + ",\n  ]\n"
+    + "  static let names =\n    \"" + " ".join(names) + "\"\n    .split(separator: \" \").map(String.init)\n"
     + table("categories", "First scalar of each run of one category, ascending, times 256, plus the category's number.",
             [f"0x{v:X}{i:02X}," for v, i in starts])
     + table_of_ranges("spaces", r"`\s`", of_class(r"\s")) + "}\n")
