@@ -69,7 +69,59 @@ extension String {
   }
 
   private var composed: String {
-    isEmpty ? self : decomposedStringWithCanonicalMapping.precomposedStringWithCanonicalMapping
+    if isEmpty { return self }
+    if hasLongRunOfMarks { return composedPairByPair }
+    return decomposedStringWithCanonicalMapping.precomposedStringWithCanonicalMapping
+  }
+
+  /// Foundation orders marks in a buffer: runs that are far too long for a language come out in pieces.
+  private var hasLongRunOfMarks: Bool {
+    var run = 0
+    for scalar in unicodeScalars {
+      run = scalar.properties.canonicalCombiningClass == .notReordered ? 0 : run + 1
+      if run > 20 { return true }
+    }
+    return false
+  }
+
+  /// The normal form by its definition, with Foundation as the table of what a scalar decomposes to and what two are.
+  ///
+  /// - Source: Unicode Standard Annex 15; D109 and D117 of the Unicode Standard, chapter 3.
+  private var composedPairByPair: String {
+    typealias Mark = (scalar: Unicode.Scalar, combining: UInt8)
+    var marks: [Mark] = []
+    for scalar in unicodeScalars {
+      for part in String(scalar).decomposedStringWithCanonicalMapping.unicodeScalars {
+        marks.append((part, part.properties.canonicalCombiningClass.rawValue))
+      }
+    }
+    var ordered: [Mark] = []
+    for part in marks.split(omittingEmptySubsequences: false, whereSeparator: { $0.combining == 0 }) {
+      // `sorted` is stable: marks of one class keep their order.
+      ordered += part.sorted { $0.combining < $1.combining }
+      if part.endIndex < marks.count { ordered.append(marks[part.endIndex]) }
+    }
+    var result: [Mark] = []
+    var starter: Int?
+    for mark in ordered {
+      let last = result.last
+      // Blocked by a mark in between of the same class or a higher one, or by a starter.
+      let isFree = starter.map { $0 + 1 == result.count || (last?.combining ?? 0) < mark.combining } ?? false
+      if isFree, let starter {
+        var pair = String(result[starter].scalar)
+        pair.unicodeScalars.append(mark.scalar)
+        let whole = pair.decomposedStringWithCanonicalMapping.precomposedStringWithCanonicalMapping.unicodeScalars
+        if whole.count == 1, let scalar = whole.first {
+          result[starter].scalar = scalar
+          continue
+        }
+      }
+      if mark.combining == 0 { starter = result.count }
+      result.append(mark)
+    }
+    var text = ""
+    for mark in result { text.unicodeScalars.append(mark.scalar) }
+    return text
   }
 }
 

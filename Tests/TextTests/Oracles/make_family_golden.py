@@ -144,7 +144,8 @@ def golden(tokenizer, texts):
 EXTRA = ["the thethe the, _the the_ éthe the\u0301 THE the", " <c> a  <c>\n<c><d> <d>  b<d>\u3000<c> x<e> ax<e> x<e>b  x<e>  <d>", "a<b>c <a>\t<s>x </s> <unk>y <|im_start|>user\n",
          "123x 45 bcz bdz bz az c2 3.!?..a?", "the the<c>  the<d>  the", "It'S 'ſ DON'T we'LL K'k ΟΔΟΣ'S ǅ'll", "▁ ▁▁a ▁b", "<0x0A><0xE4>", "   a", "a   ", "\u2028x\u2029\u0085",
          "e te the  et e t", "1234567890 ١٢٣٤ ½¾ \U00011de0\U00011de1 x²", "!important (foo) -bar [x] {y} #tag @me $a",
-         "\U000f0063\u0301 \U00020041\u0301 \U000110a5\u0301\U000110ba \U00011131\U00011127 \U0001d15e \U0002f801\u0301 \U00011025\u102e \U0010ac00\u11a8"]
+         "\U000f0063\u0301 \U00020041\u0301 \U000110a5\u0301\U000110ba \U00011131\U00011127 \U0001d15e \U0002f801\u0301 \U00011025\u102e \U0010ac00\u11a8",
+         "".join("\u0301" + chr(c) for c in range(0x300, 0x370)), "a" + "\u0316\u0301\u0323" * 30 + "o" + "\u0308" * 300 + "\u0304"]
 
 if __name__ == "__main__":
     random.seed(20251125)
