@@ -1,4 +1,4 @@
-/// The merges of a byte-level BPE model.
+/// The merges of a BPE model.
 struct BytePairMerges: Sendable {
   /// What a pair of neighbours becomes, and how early.
   struct Merge: Sendable {
@@ -6,23 +6,19 @@ struct BytePairMerges: Sendable {
     let id: Int32
   }
 
-  /// Token of each single byte; -1 for bytes that UTF-8 never contains.
-  let byteIDs: [Int32]
   private let merges: [UInt64: Merge]
 
-  init(byteIDs: [Int32], merges: [UInt64: Merge]) {
-    self.byteIDs = byteIDs
-    self.merges = merges
-  }
+  init(_ merges: [UInt64: Merge]) { self.merges = merges }
 
   /// Key of a pair in the table of merges.
   static func key(_ left: Int32, _ right: Int32) -> UInt64 {
     UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))
   }
 
-  /// Working memory of ``encode(_:_:into:)``, kept from word to word.
+  /// Working memory of ``encode(_:into:)``, kept from word to word.
   struct Scratch: Sendable {
-    fileprivate var symbols: [Int32] = []
+    /// The word as the tokens of its smallest parts, before they are merged.
+    var symbols: [Int32] = []
     fileprivate var previous: [Int32] = []
     fileprivate var next: [Int32] = []
     /// Merge of each symbol with its right neighbour; rank `.max` for none.
@@ -30,22 +26,21 @@ struct BytePairMerges: Sendable {
     fileprivate var heap = MinHeap()
   }
 
-  /// Appends the tokens of one word: always the merge of lowest rank, the leftmost of equals, until none is left.
+  /// Appends the tokens of one word, of which the symbols are in `scratch`: always the merge of lowest rank, the
+  /// leftmost of equals, until none is left.
   ///
-  /// Symbols are a linked list and pending merges a heap, so n bytes take O(n log n): a word may be a megabyte long.
-  func encode(_ word: ArraySlice<UInt8>, _ scratch: inout Scratch, into ids: inout [Int32]) {
-    let count = word.count
-    if count == 1, let byte = word.first {
-      ids.append(byteIDs[Int(byte)])
+  /// Symbols are a linked list and pending merges a heap, so n of them take O(n log n): a word may be a megabyte long.
+  func encode(_ scratch: inout Scratch, into ids: inout [Int32]) {
+    let count = scratch.symbols.count
+    if count <= 1 {
+      ids += scratch.symbols
       return
     }
     let none = Merge(rank: .max, id: -1)
-    scratch.symbols.removeAll(keepingCapacity: true)
     scratch.previous.removeAll(keepingCapacity: true)
     scratch.next.removeAll(keepingCapacity: true)
     scratch.pairs.removeAll(keepingCapacity: true)
-    for (position, byte) in word.enumerated() {
-      scratch.symbols.append(byteIDs[Int(byte)])
+    for position in 0..<count {
       scratch.previous.append(Int32(position) - 1)
       scratch.next.append(position + 1 < count ? Int32(position) + 1 : -1)
     }

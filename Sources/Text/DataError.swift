@@ -25,6 +25,8 @@ public enum DataError: Error, Equatable, CustomStringConvertible {
   case unknownColumn(column: String, format: DataFormat, nearest: String?)
   /// A mixing weight that is not a positive number.
   case weight(path: String, found: Double)
+  /// A template is written in tokens that the tokenizer does not have.
+  case templateToken(template: PromptTemplate, token: String)
   /// Every sample was dropped, or there was none.
   case nothingLeft(report: DatasetReport)
   /// A share that leaves nothing on one side.
@@ -62,6 +64,9 @@ public enum DataError: Error, Equatable, CustomStringConvertible {
         + ", found '\(column)'" + (nearest.map { "; try '\($0)'" } ?? "; try 'ours: the file's'")
     case .weight(let path, let found):
       "\(path): weight: expected a positive number, found \(found); try 1"
+    case .templateToken(let template, let token):
+      "data.template: expected a tokenizer with the token '\(token)' for '\(template.rawValue)', found none"
+        + "; try a template that the model was trained with, or alpaca"
     case .nothingLeft(let report):
       "\(report.sources.map(\.name).joined(separator: ", ")): expected at least one sample to train on, found none:\n"
         + "\(report)\ntry a larger max_tokens or another format"

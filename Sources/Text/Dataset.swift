@@ -33,6 +33,10 @@ public struct DatasetOptions: Sendable, Equatable {
 /// prompt and response together give the tokens, and the end token follows. Where a merge reaches across the border
 /// the two differ; the original's answer is kept.
 ///
+/// A tokenizer that puts a token before a text (``Tokenizer/prefix``) has it once, before the first turn or the first
+/// piece, and it counts in prompt and whole alike. Templates that name that token have it where they name it. What the
+/// tokenizer would put behind a text is left out: the end token is there already.
+///
 /// A text (a plain file, or one `text` of a JSON file) is cut at blank lines into pieces of at most `max_tokens`, each
 /// as long as it can be, and longer paragraphs into windows; each piece is a document. The end token follows the last
 /// piece if there is room. All its tokens have loss, whatever `loss_on` says.
@@ -49,6 +53,9 @@ public struct Dataset: Sendable {
   public static func load(
     _ sources: [DataSource], options: DatasetOptions, tokenizer: Tokenizer
   ) throws(DataError) -> Dataset {
+    for marker in options.template.markers where tokenizer.addedToken(marker) == nil {
+      throw .templateToken(template: options.template, token: marker)
+    }
     var documents: [TokenizedDocument] = []
     var report = DatasetReport(maxTokens: options.maxTokens)
     var nextID = 0
@@ -131,9 +138,21 @@ struct TokenizedPart {
     tokens = []
     hasLoss = []
     self.line = line
-    for turn in turns where tokens.count <= options.maxTokens {
-      let whole = tokenizer.encode(turn.prompt + turn.response) + [options.endOfSequence]
-      let read = options.lossOn == .all ? 0 : min(tokenizer.encode(turn.prompt).count, whole.count - 1)
+    let template = options.template
+    let end = template.end.flatMap(tokenizer.addedToken) ?? options.endOfSequence
+    let beginning = tokenizer.beginning.map { [$0] } ?? []
+    for (number, turn) in turns.enumerated() where tokens.count <= options.maxTokens {
+      let opening: [Int32] =
+        switch template.beginning {
+        case .tokenizer: number == 0 ? tokenizer.prefix : []
+        case .text: number == 0 ? beginning : []
+        case .turn: beginning
+        }
+      // What the template writes behind a token is not the beginning of the text.
+      let continues = number > 0 || (template.beginning != .tokenizer && !opening.isEmpty)
+      let whole = opening + tokenizer.encode(turn.prompt + turn.response, continues: continues) + [end]
+      let prompt = opening.count + tokenizer.encode(turn.prompt, continues: continues).count
+      let read = options.lossOn == .all ? 0 : min(prompt, whole.count - 1)
       tokens += whole
       hasLoss += whole.indices.map { $0 >= read }
     }

@@ -37,7 +37,7 @@ public struct DocumentRenderer: Sendable {
       let hasLoss = isLearned(document, start)
       var end = start + 1
       while end < document.tokens.count, isLearned(document, end) == hasLoss { end += 1 }
-      let text = Self.printable(tokenizer.decode(document.tokens[start..<end]))
+      let text = Self.printable(String(decoding: document.tokens[start..<end].flatMap(tokenizer.bytes), as: UTF8.self))
       switch style {
       case .ansi: result += (hasLoss ? "\u{1B}[1;32m" : "\u{1B}[2m") + text + "\u{1B}[0m"
       case .brackets: result += hasLoss ? "⟦\(text)⟧" : text

@@ -13,10 +13,10 @@ struct GPT2Splitter: Sendable {
 
   init() {
     var runs: [(first: UInt32, last: UInt32, kind: Kind)] = []
-    for (table, kind) in [
-      (UnicodeClasses.letters, Kind.letter), (UnicodeClasses.numbers, .number), (UnicodeClasses.spaces, .space),
+    for (set, kind) in [
+      (ScalarSet(category: "L"), Kind.letter), (ScalarSet(category: "N"), .number), (.spaces, .space),
     ] {
-      for i in stride(from: 0, to: table.count, by: 2) { runs.append((table[i], table[i + 1], kind)) }
+      for range in set?.ranges ?? [] { runs.append((range.lowerBound, range.upperBound, kind)) }
     }
     runs.sort { $0.first < $1.first }
     var starts: [UInt32] = [0]

@@ -51,7 +51,8 @@ extension String {
   /// Scalars that came after Unicode 9 neither compose nor change their order in the library. They are therefore taken
   /// out and only what lies between them is normalised. So are the old Hangul jamo, which compose with nothing but are
   /// mistaken for their modern neighbours by Foundation on Linux (U+AC00 U+11A7 becomes U+AC00). Decomposing first is
-  /// needed there too, or a syllable does not take up the final consonant that follows it.
+  /// needed there too, or a syllable does not take up the final consonant that follows it. And scalars beyond the first
+  /// plane that compose with nothing, of which Foundation looks at the lower half (U+F0063 U+0301 becomes U+0107).
   fileprivate var normalFormC: String {
     var result = ""
     var run = ""
@@ -68,7 +69,59 @@ extension String {
   }
 
   private var composed: String {
-    isEmpty ? self : decomposedStringWithCanonicalMapping.precomposedStringWithCanonicalMapping
+    if isEmpty { return self }
+    if hasLongRunOfMarks { return composedPairByPair }
+    return decomposedStringWithCanonicalMapping.precomposedStringWithCanonicalMapping
+  }
+
+  /// Foundation orders marks in a buffer: runs that are far too long for a language come out in pieces.
+  private var hasLongRunOfMarks: Bool {
+    var run = 0
+    for scalar in unicodeScalars {
+      run = scalar.properties.canonicalCombiningClass == .notReordered ? 0 : run + 1
+      if run > 20 { return true }
+    }
+    return false
+  }
+
+  /// The normal form by its definition, with Foundation as the table of what a scalar decomposes to and what two are.
+  ///
+  /// - Source: Unicode Standard Annex 15; D109 and D117 of the Unicode Standard, chapter 3.
+  private var composedPairByPair: String {
+    typealias Mark = (scalar: Unicode.Scalar, combining: UInt8)
+    var marks: [Mark] = []
+    for scalar in unicodeScalars {
+      for part in String(scalar).decomposedStringWithCanonicalMapping.unicodeScalars {
+        marks.append((part, part.properties.canonicalCombiningClass.rawValue))
+      }
+    }
+    var ordered: [Mark] = []
+    for part in marks.split(omittingEmptySubsequences: false, whereSeparator: { $0.combining == 0 }) {
+      // `sorted` is stable: marks of one class keep their order.
+      ordered += part.sorted { $0.combining < $1.combining }
+      if part.endIndex < marks.count { ordered.append(marks[part.endIndex]) }
+    }
+    var result: [Mark] = []
+    var starter: Int?
+    for mark in ordered {
+      let last = result.last
+      // Blocked by a mark in between of the same class or a higher one, or by a starter.
+      let isFree = starter.map { $0 + 1 == result.count || (last?.combining ?? 0) < mark.combining } ?? false
+      if isFree, let starter {
+        var pair = String(result[starter].scalar)
+        pair.unicodeScalars.append(mark.scalar)
+        let whole = pair.decomposedStringWithCanonicalMapping.precomposedStringWithCanonicalMapping.unicodeScalars
+        if whole.count == 1, let scalar = whole.first {
+          result[starter].scalar = scalar
+          continue
+        }
+      }
+      if mark.combining == 0 { starter = result.count }
+      result.append(mark)
+    }
+    var text = ""
+    for mark in result { text.unicodeScalars.append(mark.scalar) }
+    return text
   }
 }
 
@@ -78,7 +131,22 @@ extension Unicode.Scalar {
     switch value {
     case 0..<0x300: false
     case 0x1113...0x1160, 0x1176...0x11A7, 0x11C3...0x11FF: true
-    default: properties.age.map { $0.major > 9 } ?? true
+    case 0x10000...: properties.canonicalCombiningClass == .notReordered && !composesBeyondThePlane || isYoung
+    default: isYoung
+    }
+  }
+
+  private var isYoung: Bool { properties.age.map { $0.major > 9 } ?? true }
+
+  /// Whether this is one of the few scalars beyond the first plane that decompose or join others.
+  private var composesBeyondThePlane: Bool {
+    switch value {
+    // Scripts of India, musical notes, Chinese characters of other standards.
+    case 0x11099...0x110BA, 0x11127...0x11132, 0x1133E...0x11357, 0x114B0...0x114BE, 0x115AF...0x115BB,
+      0x1D157...0x1D164, 0x1D1B9...0x1D1C0,
+      0x2F800...0x2FA1D:
+      true
+    default: false
     }
   }
 }

@@ -87,9 +87,10 @@ struct SampleReader {
     case .alpaca:
       let instruction = try row.text("instruction")
       let prompt = template.prompt(instruction: instruction, input: try row.optionalText("input") ?? "")
-      turns = [.init(prompt: prompt, response: try row.text("output"))]
+      turns = [.init(prompt: prompt, response: template.response(try row.text("output")))]
     case .promptCompletion:
-      turns = [.init(prompt: template.prompt(try row.text("prompt")), response: try row.text("completion"))]
+      let prompt = template.prompt(try row.text("prompt"))
+      turns = [.init(prompt: prompt, response: template.response(try row.text("completion")))]
     case .text:
       turns = [.init(prompt: "", response: try row.text("text"))]
     case .chat, .sharegpt:

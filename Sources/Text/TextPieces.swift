@@ -10,34 +10,55 @@ enum TextPieces {
   /// Pieces of whole paragraphs, each as many as fit; a paragraph that alone is too long becomes windows.
   ///
   /// White space at either end of the text and between pieces is left out. Within a piece the tokens are those of its
-  /// text as a whole: GPT-2's pattern never reaches from a paragraph into white space behind it, so that paragraphs
-  /// can be encoded one by one, each with the white space before it.
+  /// text as a whole: a tokenizer may join the end of a paragraph with the white space behind it. What the tokenizer
+  /// puts before a text stands before the first piece.
   static func cut(_ text: String, line: Int, options: DatasetOptions, tokenizer: Tokenizer) -> [TokenizedPart] {
     let bytes = Array(text.utf8)
-    func encode(_ range: Range<Int>) -> [Int32] { tokenizer.encode(String(decoding: bytes[range], as: UTF8.self)) }
+    let paragraphs = paragraphs(of: bytes, line: line)
+    func encode(_ first: Int, _ last: Int) -> [Int32] {
+      let range = paragraphs[first].content.lowerBound..<paragraphs[last].content.upperBound
+      return tokenizer.encode(String(decoding: bytes[range], as: UTF8.self), continues: first > 0)
+    }
+    /// About how many tokens a further paragraph adds.
+    func cost(_ number: Int) -> Int {
+      let range = paragraphs[number].separator.lowerBound..<paragraphs[number].content.upperBound
+      return tokenizer.encode(String(decoding: bytes[range], as: UTF8.self), continues: true).count
+    }
 
     var parts: [TokenizedPart] = []
-    var current: [Int32] = []
-    var start = line
-    for paragraph in paragraphs(of: bytes, line: line) {
-      if !current.isEmpty {
-        let tokens = encode(paragraph.separator.lowerBound..<paragraph.content.upperBound)
-        if current.count + tokens.count <= options.maxTokens {
-          current += tokens
-          continue
-        }
-        parts.append(TokenizedPart(text: current, line: start))
+    var first = 0
+    while first < paragraphs.count {
+      var opening = first == 0 ? tokenizer.prefix : []
+      var tokens = encode(first, first)
+      var done = 0  // tokens that windows hold already
+      while opening.count + tokens.count - done > options.maxTokens {
+        let end = done + max(1, options.maxTokens - opening.count)
+        parts.append(TokenizedPart(text: opening + tokens[done..<end], line: paragraphs[first].line))
+        (opening, done) = ([], end)
       }
-      start = paragraph.line
-      current = encode(paragraph.content)
-      while current.count > options.maxTokens {
-        parts.append(TokenizedPart(text: Array(current.prefix(options.maxTokens)), line: start))
-        current.removeFirst(options.maxTokens)
+      let room = options.maxTokens - opening.count + done
+      // The last paragraph that seems to fit, corrected by what the tokens of the whole say.
+      var (last, sum) = (first, tokens.count)
+      while last + 1 < paragraphs.count {
+        sum += cost(last + 1)
+        if sum > room { break }
+        last += 1
       }
+      if last > first { tokens = encode(first, last) }
+      while tokens.count > room, last > first {
+        last -= 1
+        tokens = encode(first, last)
+      }
+      while last + 1 < paragraphs.count {
+        let more = encode(first, last + 1)
+        if more.count > room { break }
+        (last, tokens) = (last + 1, more)
+      }
+      var piece = opening + tokens[done...]
+      if last + 1 == paragraphs.count, piece.count < options.maxTokens { piece.append(options.endOfSequence) }
+      parts.append(TokenizedPart(text: piece, line: paragraphs[first].line))
+      first = last + 1
     }
-    if current.isEmpty { return parts }
-    if current.count < options.maxTokens { current.append(options.endOfSequence) }
-    parts.append(TokenizedPart(text: current, line: start))
     return parts
   }
 

@@ -7,141 +7,175 @@ struct TokenizerFile {
     let content: String
     let isSpecial: Bool
     let isNormalised: Bool
+    let rules: AddedTokens.Rules
   }
 
   let vocabularySize: Int
   /// All tokens, added ones included.
-  let vocabulary: [String: Int32]
+  let vocabulary: [ExactText: Int32]
   let addedTokens: [AddedToken]
-  let merges: BytePairMerges
-  /// Whether text is brought to normal form C.
-  let composes: Bool
+  let model: WordModel
+  let normaliser: Normaliser?
+  let preTokenizer: PreTokenizer
+  let decoder: PieceDecoder
+  let surroundings: Surroundings
 
   init(json: Data, source: String) throws(TokenizerError) {
-    var parser = JSONParser([UInt8](json))
-    let root: JSONValue
-    do throws(JSONError) {
-      root = try parser.document()
-    } catch {
-      throw .syntax(source: source, line: error.line, column: error.column, reason: error.reason)
-    }
-    let file = Section(value: root, source: source, path: "")
+    let file = TokenizerSection(value: try Self.parse(json, source: source), source: source, path: "")
     try file.allow([
       "version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder",
       "model",
     ])
     try file.expectNull("truncation")
     try file.expectNull("padding")
-    composes = try Self.composes(file)
-    try Self.checkPreTokenizer(file)
-    try Self.checkPostProcessor(file)
-    try file.section("decoder").expectType("ByteLevel")
+    normaliser = try Self.normaliser(file)
+    let (steps, isByteLevel) = try Self.preTokenizer(file)
+    preTokenizer = PreTokenizer(steps: steps)
+    surroundings = try Self.surroundings(file)
+    decoder = try Self.decoder(file)
 
-    let model = try file.section("model")
-    try Self.checkModel(model)
-    var vocabulary = try Self.vocabulary(model)
-    merges = try Self.merges(model, vocabulary)
+    let section = try file.section("model")
+    try Self.checkModel(section)
+    var vocabulary = try Self.vocabulary(section)
+    model = try Self.model(section, vocabulary, isByteLevel: isByteLevel)
     addedTokens = try Self.addedTokens(file)
     for token in addedTokens {
-      if let id = vocabulary[token.content], id != token.id {
+      if let id = vocabulary[ExactText(token.content)], id != token.id {
         throw file.invalid("added_tokens", "'\(token.content)' to have its id in the vocabulary, \(id)", "\(token.id)")
       }
-      vocabulary[token.content] = token.id
+      vocabulary[ExactText(token.content)] = token.id
     }
     self.vocabulary = vocabulary
     vocabularySize = Int(vocabulary.values.max() ?? -1) + 1
+    for id in surroundings.prefix + surroundings.suffix where id >= vocabularySize {
+      throw file.invalid("post_processor", "tokens of the vocabulary", "the id \(id)")
+    }
+  }
+
+  static func parse(_ json: Data, source: String) throws(TokenizerError) -> JSONValue {
+    var parser = JSONParser([UInt8](json))
+    do throws(JSONError) {
+      return try parser.document()
+    } catch {
+      throw .syntax(source: source, line: error.line, column: error.column, reason: error.reason)
+    }
   }
 
   /// Ids above are taken for damage, since tables are as long as the largest: no vocabulary has a million tokens.
   private static let largestID = 1 << 20
 
-  private static func composes(_ file: Section) throws(TokenizerError) -> Bool {
-    guard let normaliser = file.optionalSection("normalizer") else { return false }
-    try normaliser.expectType("NFC", or: "null")
-    return true
-  }
-
-  private static func checkPreTokenizer(_ file: Section) throws(TokenizerError) {
-    let pre = try file.section("pre_tokenizer")
-    if pre.type == "Sequence", case .array(let steps)? = pre.value["pretokenizers"] {
-      let split = steps.first { $0["type"] == .string("Split") }?["pattern"]?["Regex"]?.string
-      let feature = split.map { "a Split by the pattern \($0)" } ?? "a Sequence"
-      throw pre.unsupported("type", feature, "ByteLevel with its own pattern")
+  private static func checkModel(_ model: TokenizerSection) throws(TokenizerError) {
+    // Files of old versions name the model by its keys alone.
+    let isUntyped = model.type == nil && model.value["vocab"] != nil && model.value["merges"] != nil
+    if !isUntyped {
+      let type = try model.requiredType()
+      if type != "BPE" { throw model.unsupported("type", "'\(type)'", "BPE") }
     }
-    try pre.expectType("ByteLevel")
-    try pre.allow(["type", "add_prefix_space", "trim_offsets", "use_regex"])
-    try pre.expect("add_prefix_space", false, default: true)
-    try pre.expect("use_regex", true, default: true)
-  }
-
-  private static func checkPostProcessor(_ file: Section) throws(TokenizerError) {
-    guard let post = file.optionalSection("post_processor") else { return }
-    try post.expectType("ByteLevel", or: "TemplateProcessing without tokens", also: ["TemplateProcessing"])
-    guard post.type == "TemplateProcessing" else { return }
-    guard case .array(let single)? = post.value["single"], single.count == 1, single[0]["Sequence"] != nil else {
-      throw post.unsupported("single", "a template that puts tokens around the text", "the sequence alone")
-    }
-  }
-
-  private static func checkModel(_ model: Section) throws(TokenizerError) {
-    try model.expectType("BPE")
     try model.allow([
       "type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "byte_fallback",
       "ignore_merges", "vocab", "merges",
     ])
-    // The unknown token is never used: every byte of UTF-8 has a token of its own, which is checked.
     try model.expectNull("dropout")
     for key in ["continuing_subword_prefix", "end_of_word_suffix"] where model.value[key] != .string("") {
       try model.expectNull(key)
     }
-    try model.expect("byte_fallback", false, default: false)
-    try model.expect("ignore_merges", false, default: false)
   }
 
-  private static func vocabulary(_ model: Section) throws(TokenizerError) -> [String: Int32] {
+  private static func vocabulary(_ model: TokenizerSection) throws(TokenizerError) -> [ExactText: Int32] {
     guard case .object(let members)? = model.value["vocab"] else {
       throw model.invalid("vocab", "an object from token to id", model.value["vocab"]?.kind ?? "none")
     }
-    var vocabulary = [String: Int32](minimumCapacity: members.count + 64)
+    var vocabulary = [ExactText: Int32](minimumCapacity: members.count + 64)
     for member in members {
-      vocabulary[member.key] = try id(member.value, model, "vocab['\(member.key)']")
+      vocabulary[ExactText(member.key)] = try id(member.value, model, "vocab['\(member.key)']")
     }
     return vocabulary
   }
 
-  private static func id(_ value: JSONValue?, _ section: Section, _ key: String) throws(TokenizerError) -> Int32 {
+  static func id(_ value: JSONValue?, _ section: TokenizerSection, _ key: String) throws(TokenizerError) -> Int32 {
     guard let id = value?.integer, (0..<largestID).contains(id) else {
       throw section.invalid(key, "an id below \(largestID)", value?.kind ?? "none")
     }
     return Int32(id)
   }
 
-  private static func merges(
-    _ model: Section, _ vocabulary: [String: Int32]
-  ) throws(TokenizerError) -> BytePairMerges {
+  private static func model(
+    _ model: TokenizerSection, _ vocabulary: [ExactText: Int32], isByteLevel: Bool
+  ) throws(TokenizerError) -> WordModel {
     guard case .array(let rows)? = model.value["merges"] else {
       throw model.invalid("merges", "a list of pairs", model.value["merges"]?.kind ?? "none")
     }
+    let fallsBack = try model.bool("byte_fallback", default: false)
+    let ignoresMerges = try model.bool("ignore_merges", default: false)
     var merges = [UInt64: BytePairMerges.Merge](minimumCapacity: rows.count)
+    var joints = Joints()
     for (rank, row) in rows.enumerated() {
       guard let (left, right) = pair(row) else {
         throw model.invalid("merges[\(rank)]", "two tokens, as \"a b\" or [\"a\", \"b\"]", row.kind)
       }
-      guard let leftID = vocabulary[left], let rightID = vocabulary[right], let id = vocabulary[left + right] else {
+      guard let leftID = vocabulary[ExactText(left)], let rightID = vocabulary[ExactText(right)],
+        let id = vocabulary[ExactText(left + right)]
+      else {
         throw model.invalid("merges[\(rank)]", "tokens of the vocabulary", "'\(left)' + '\(right)'")
       }
       // A pair that is listed twice has the later rank, as in the library.
       merges[BytePairMerges.key(leftID, rightID)] = .init(rank: UInt32(rank), id: id)
+      joints.insert(left, right)
     }
+    let fallback = fallsBack && !isByteLevel ? try byteFallback(model, vocabulary) : nil
+    return WordModel(
+      alphabet: isByteLevel ? .bytes(try byteIDs(model, vocabulary)) : .scalars(scalarIDs(vocabulary)),
+      merges: BytePairMerges(merges), byteFallback: fallback, unknown: try unknown(model, vocabulary),
+      fusesUnknown: try model.bool("fuse_unk", default: false), wholeWords: ignoresMerges ? vocabulary : nil,
+      joints: !isByteLevel && fallback != nil && !ignoresMerges ? joints : nil)
+  }
+
+  private static func byteIDs(
+    _ model: TokenizerSection, _ vocabulary: [ExactText: Int32]
+  ) throws(TokenizerError) -> [Int32] {
     var byteIDs = [Int32](repeating: -1, count: 256)
     for (byte, scalar) in ByteLevelAlphabet.scalars.enumerated() {
-      byteIDs[byte] = vocabulary[String(Character(scalar))] ?? -1
+      byteIDs[byte] = vocabulary[ExactText(String(Character(scalar)))] ?? -1
       let occurs = !(0xC0...0xC1).contains(byte) && byte < 0xF5
       if byteIDs[byte] < 0, occurs {
         throw model.invalid("vocab", "a token for every byte", "none for byte \(byte), '\(scalar)'")
       }
     }
-    return BytePairMerges(byteIDs: byteIDs, merges: merges)
+    return byteIDs
+  }
+
+  private static func byteFallback(
+    _ model: TokenizerSection, _ vocabulary: [ExactText: Int32]
+  ) throws(TokenizerError) -> [Int32] {
+    var ids: [Int32] = []
+    for byte in 0..<256 {
+      let digits = String(byte, radix: 16, uppercase: true)
+      let piece = "<0x" + (digits.count == 1 ? "0" : "") + digits + ">"
+      guard let id = vocabulary[ExactText(piece)] else {
+        throw model.invalid("vocab", "a token for every byte, as byte_fallback needs", "none for '\(piece)'")
+      }
+      ids.append(id)
+    }
+    return ids
+  }
+
+  private static func scalarIDs(_ vocabulary: [ExactText: Int32]) -> [UInt32: Int32] {
+    var ids: [UInt32: Int32] = [:]
+    for (piece, id) in vocabulary {
+      let scalars = piece.text.unicodeScalars
+      if let scalar = scalars.first, scalars.count == 1 { ids[scalar.value] = id }
+    }
+    return ids
+  }
+
+  private static func unknown(
+    _ model: TokenizerSection, _ vocabulary: [ExactText: Int32]
+  ) throws(TokenizerError) -> Int32? {
+    guard let value = model.value["unk_token"], value != .null else { return nil }
+    guard let piece = value.string, let id = vocabulary[ExactText(piece)] else {
+      throw model.invalid("unk_token", "a token of the vocabulary", value.kind)
+    }
+    return id
   }
 
   private static func pair(_ row: JSONValue) -> (String, String)? {
@@ -157,82 +191,24 @@ struct TokenizerFile {
     }
   }
 
-  private static func addedTokens(_ file: Section) throws(TokenizerError) -> [AddedToken] {
+  private static func addedTokens(_ file: TokenizerSection) throws(TokenizerError) -> [AddedToken] {
     guard let value = file.value["added_tokens"], value != .null else { return [] }
-    guard case .array(let rows) = value else { throw file.invalid("added_tokens", "a list", value.kind) }
     var tokens: [AddedToken] = []
-    for (index, row) in rows.enumerated() {
-      let token = Section(value: row, source: file.source, path: "added_tokens[\(index)]")
+    for token in try file.sections("added_tokens") {
       try token.allow(["id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"])
-      for key in ["single_word", "lstrip", "rstrip"] { try token.expect(key, false, default: false) }
-      guard let content = row["content"]?.string, !content.isEmpty else {
-        throw token.invalid("content", "a text", row["content"]?.kind ?? "none")
+      guard let content = token.value["content"]?.string, !content.isEmpty else {
+        throw token.invalid("content", "a text", token.value["content"]?.kind ?? "none")
       }
-      let isSpecial = row["special"]?.bool ?? false
+      let isSpecial = try token.bool("special", default: false)
       tokens.append(
         AddedToken(
-          id: try id(row["id"], token, "id"), content: content, isSpecial: isSpecial,
-          isNormalised: row["normalized"]?.bool ?? !isSpecial))
+          id: try id(token.value["id"], token, "id"), content: content, isSpecial: isSpecial,
+          isNormalised: try token.bool("normalized", default: !isSpecial),
+          rules: AddedTokens.Rules(
+            isSingleWord: try token.bool("single_word", default: false),
+            takesSpaceBefore: try token.bool("lstrip", default: false),
+            takesSpaceBehind: try token.bool("rstrip", default: false))))
     }
     return tokens
-  }
-}
-
-/// An object of the file that knows its path, for messages.
-private struct Section {
-  let value: JSONValue
-  let source: String
-  let path: String
-
-  var type: String? { value["type"]?.string }
-
-  private func name(_ key: String) -> String { path.isEmpty ? key : path + "." + key }
-
-  func invalid(_ key: String, _ expected: String, _ found: String) -> TokenizerError {
-    .invalid(source: source, key: name(key), expected: expected, found: found)
-  }
-
-  func unsupported(_ key: String, _ feature: String, _ supported: String) -> TokenizerError {
-    .unsupported(source: source, key: name(key), feature: feature, supported: supported)
-  }
-
-  func optionalSection(_ key: String) -> Section? {
-    guard let child = value[key], child != .null else { return nil }
-    return Section(value: child, source: source, path: name(key))
-  }
-
-  func section(_ key: String) throws(TokenizerError) -> Section {
-    guard let section = optionalSection(key) else { throw .missing(source: source, key: name(key)) }
-    return section
-  }
-
-  /// Refuses keys that are not known: they might change the tokens.
-  func allow(_ keys: Set<String>) throws(TokenizerError) {
-    guard case .object(let members) = value else {
-      throw .invalid(source: source, key: path.isEmpty ? "(the whole)" : path, expected: "an object", found: value.kind)
-    }
-    for member in members where !keys.contains(member.key) {
-      throw unsupported(member.key, "this key", "one of \(keys.sorted().joined(separator: ", "))")
-    }
-  }
-
-  func expectNull(_ key: String) throws(TokenizerError) {
-    if let found = value[key], found != .null { throw unsupported(key, found.kind, "null") }
-  }
-
-  func expect(_ key: String, _ expected: Bool, default: Bool) throws(TokenizerError) {
-    let found = value[key] ?? .bool(`default`)
-    if found != .bool(expected) { throw unsupported(key, found.kind, "\(expected)") }
-  }
-
-  func expectType(_ type: String, or other: String? = nil, also others: [String] = []) throws(TokenizerError) {
-    guard let found = self.type else {
-      // Files of old versions name the model by its keys alone.
-      if path == "model", value["vocab"] != nil, value["merges"] != nil { return }
-      throw .missing(source: source, key: name("type"))
-    }
-    if found != type, !others.contains(found) {
-      throw unsupported("type", "'\(found)'", ([type] + (other.map { [$0] } ?? [])).joined(separator: " or "))
-    }
   }
 }

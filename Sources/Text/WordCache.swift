@@ -72,6 +72,7 @@ final class EncoderPool: Sendable {
   struct State: Sendable {
     var cache = WordCache()
     var scratch = BytePairMerges.Scratch()
+    var matching = SplitPattern.Scratch()
   }
 
   /// Kept between calls; more callers at once make their own.

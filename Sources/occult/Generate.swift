@@ -47,7 +47,7 @@ struct Generate: ParsableCommand {
     let generator = Generator(
       try files.model(overriding: options.routing.overrides).model,
       sampling: Sampling(temperature: temperature, seed: seed))
-    let tokens = tokenizer.encode(prompt)
+    let tokens = tokenizer.prefix + tokenizer.encode(prompt)
     if ids {
       let new = try generator.continuation(of: tokens, maxNew: maxNew)
       for line in [tokens, new] { print(line.map(String.init).joined(separator: " ")) }

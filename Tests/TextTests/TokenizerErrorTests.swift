@@ -5,32 +5,67 @@ import Testing
 
 /// Damage to a good file, and the exact message.
 @Suite struct TokenizerErrorTests {
+  private static let bytes =
+    #""pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}"#
+  private static let post =
+    #""post_processor":{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":false,"use_regex":true}"#
+
   static let cases: [(from: String, to: String, message: String)] = [
     (
       #""normalizer":null"#, #""normalizer":{"type":"Lowercase"}"#,
-      "t.json: normalizer.type: 'Lowercase' is not supported; expected NFC or null"
+      "t.json: normalizer.type: 'Lowercase' is not supported; expected NFC, Prepend, Replace, Sequence or null"
     ),
     (
-      #""pre_tokenizer":{"type":"ByteLevel""#, #""pre_tokenizer":{"type":"Metaspace""#,
-      "t.json: pre_tokenizer.type: 'Metaspace' is not supported; expected ByteLevel"
+      #""normalizer":null"#,
+      #""normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Replace","pattern":{"Regex":" +"},"content":""}]}"#,
+      "t.json: normalizer.normalizers[1].pattern: Regex ' +' is not supported; expected a String that is not empty"
     ),
     (
-      #""pre_tokenizer":{"type":"ByteLevel""#,
-      #""pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"\\d"}}]"#,
-      #"t.json: pre_tokenizer.type: a Split by the pattern \d is not supported; expected ByteLevel with its own pattern"#
+      #""pre_tokenizer":{"type":"ByteLevel""#, #""pre_tokenizer":{"type":"UnicodeScripts""#,
+      "t.json: pre_tokenizer.type: 'UnicodeScripts' is not supported; expected ByteLevel, Split, Digits, Metaspace, "
+        + "Sequence or null"
     ),
     (
-      #""add_prefix_space":false,"trim_offsets":true,"use_regex":true"#,
-      #""add_prefix_space":true,"trim_offsets":true,"use_regex":true"#,
-      "t.json: pre_tokenizer.add_prefix_space: true is not supported; expected false"
+      bytes, #""pre_tokenizer":{"type":"Split","pattern":{"Regex":"(?<=a)b"},"behavior":"Isolated"}"#,
+      "t.json: pre_tokenizer.pattern: '(?<=' in the pattern (?<=a)b is not supported; expected alternatives of classes, "
+        + "ranges, \\p{…}, ?, *, +, {n,m}, (?i:…), a look ahead at one character"
     ),
     (
-      #""byte_fallback":false"#, #""byte_fallback":true"#,
-      "t.json: model.byte_fallback: true is not supported; expected false"
+      bytes, #""pre_tokenizer":{"type":"Split","pattern":{"String":""},"behavior":"Isolated"}"#,
+      "t.json: pre_tokenizer.pattern: the String '' is not supported; expected 1 to 32 different characters"
     ),
     (
-      #""ignore_merges":false"#, #""ignore_merges":true"#,
-      "t.json: model.ignore_merges: true is not supported; expected false"
+      bytes, #""pre_tokenizer":{"type":"Split","pattern":{"Regex":"a"},"behavior":"Merged"}"#,
+      "t.json: pre_tokenizer.behavior: 'Merged' is not supported; expected Isolated or Removed or MergedWithPrevious or "
+        + "MergedWithNext or Contiguous"
+    ),
+    (
+      bytes, #""pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"ByteLevel"},{"type":"Digits"}]}"#,
+      "t.json: pre_tokenizer.pretokenizers[1].type: 'Digits' after ByteLevel is not supported; expected ByteLevel at the "
+        + "end"
+    ),
+    (
+      bytes, #""pre_tokenizer":{"type":"Metaspace","replacement":"▁","add_prefix_space":false}"#,
+      "t.json: pre_tokenizer.add_prefix_space: expected the same as prepend_scheme, always, found false"
+    ),
+    (
+      bytes, #""pre_tokenizer":{"type":"Metaspace","replacement":"__"}"#,
+      "t.json: pre_tokenizer.replacement: expected one character, found '__'"
+    ),
+    (
+      #""decoder":{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true}"#,
+      #""decoder":{"type":"Sequence","decoders":[{"type":"Fuse"},{"type":"WordPiece"}]}"#,
+      "t.json: decoder.decoders[1].type: 'WordPiece' is not supported; expected ByteLevel, Replace, ByteFallback, Fuse, "
+        + "Strip, Metaspace or Sequence"
+    ),
+    (
+      #""decoder":{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true}"#,
+      #""decoder":{"type":"Strip","content":" ","start":-1,"stop":0}"#,
+      "t.json: decoder.start: expected a number from 0 to 1000, found the number -1"
+    ),
+    (
+      #""unk_token":null"#, #""unk_token":"<unk>""#,
+      "t.json: model.unk_token: expected a token of the vocabulary, found '<unk>'"
     ),
     (#""dropout":null"#, #""dropout":0.1"#, "t.json: model.dropout: the number 0.1 is not supported; expected null"),
     (
@@ -43,8 +78,8 @@ import Testing
       "t.json: truncation: an object is not supported; expected null"
     ),
     (
-      #""lstrip":false"#, #""lstrip":true"#,
-      "t.json: added_tokens[0].lstrip: true is not supported; expected false"
+      #""lstrip":false"#, #""lstrip":1"#,
+      "t.json: added_tokens[0].lstrip: expected true or false, found the number 1"
     ),
     (
       #""version":"1.0""#, #""version":"1.0","extra":1"#,
@@ -52,10 +87,23 @@ import Testing
         + "post_processor, pre_tokenizer, truncation, version"
     ),
     (
-      #""post_processor":{"type":"ByteLevel""#,
-      #""post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}}]"#,
-      "t.json: post_processor.single: a template that puts tokens around the text is not supported; expected the "
-        + "sequence alone"
+      post, #""post_processor":{"type":"RobertaProcessing"}"#,
+      "t.json: post_processor.type: 'RobertaProcessing' is not supported; expected ByteLevel, TemplateProcessing, "
+        + "Sequence or null"
+    ),
+    (
+      post, #""post_processor":{"type":"TemplateProcessing","single":[{"Sequence":{}},{"Sequence":{}}]}"#,
+      "t.json: post_processor.single[1].Sequence: a template with the text twice is not supported; expected the text once"
+    ),
+    (
+      post,
+      #""post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"a"}}],"special_tokens":{"b":{}}}"#,
+      "t.json: post_processor.special_tokens.a: expected the ids of the token, found none"
+    ),
+    (
+      post,
+      #""post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"a"}},{"Sequence":{}}],"special_tokens":{"a":{"ids":[9999]}}}"#,
+      "t.json: post_processor: expected tokens of the vocabulary, found the id 9999"
     ),
     (
       #"{"id":0,"content":"<|endoftext|>""#, #"{"id":7,"content":"<|endoftext|>""#,

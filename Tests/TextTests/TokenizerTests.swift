@@ -67,9 +67,9 @@ import Testing
   @Test func concurrentCallersAgree() async throws {
     let base = try Self.tokenizer("base")
     let texts = try Self.golden.get().texts
-    let expected = texts.map(base.encode)
+    let expected = texts.map { base.encode($0) }
     await withTaskGroup(of: Bool.self) { group in
-      for _ in 0..<6 { group.addTask { texts.map(base.encode) == expected } }
+      for _ in 0..<6 { group.addTask { texts.map { base.encode($0) } == expected } }
       for await same in group { #expect(same) }
     }
   }

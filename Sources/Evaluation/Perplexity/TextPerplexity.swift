@@ -5,12 +5,12 @@ public import Text
 
 /// Perplexities of plain text, by the two common definitions, each under its full name.
 ///
-///     token_perplexity = exp(Σ nll / Σ tokens)            whole text in blocks of `blockTokens`, first token of a block given
+///     token_perplexity = exp(Σ nll / Σ tokens)            whole text in blocks of `blockTokens`, first token of a block given, the tokenizer's own in front
 ///     word_perplexity  = exp(Σ nll / words)               rolling windows, every token predicted
 ///     byte_perplexity  = exp(Σ nll / UTF-8 bytes),  bits_per_byte = Σ nll / bytes / ln 2
 ///
 /// - Source: token_perplexity as in GPTQ and mlx-lm; the others as in lm-evaluation-harness: the first window begins with
-///   the end-of-text token, later ones with one token of context; words are counted by splitting at white space.
+///   the token that begins a text or, where the tokenizer has none, ends one; later ones with one token of context; words are counted by splitting at white space.
 public struct TextPerplexity: Codable, Equatable, Sendable {
   /// File that was scored.
   public let file: String
@@ -59,16 +59,17 @@ public struct TextPerplexity: Codable, Equatable, Sendable {
   ) throws(PerplexityError) {
     let model = model.untracked()
     let tokens = tokenizer.encode(text)
-    guard tokens.count >= 2 else { throw .tooShort(file: file, tokens: tokens.count) }
-    let blocks = stride(from: 0, to: tokens.count - 1, by: blockTokens).map { start in
-      Window(Array(tokens[start..<min(start + blockTokens, tokens.count)]))
+    let document = tokenizer.prefix + tokens
+    guard document.count >= 2 else { throw .tooShort(file: file, tokens: tokens.count) }
+    let blocks = stride(from: 0, to: document.count - 1, by: blockTokens).map { start in
+      Window(Array(document[start..<min(start + blockTokens, document.count)]))
     }.filter { $0.predicted > 0 }
     let losses = Self.score(blocks, model, batchTokens: max(blockTokens, 4096), progress)
     let predicted = blocks.reduce(0) { $0 + $1.predicted }
     let mean = losses.reduce(0, +) / Double(predicted)
 
     // Every token is predicted once: a window reads its tokens but the last and one token of context before them.
-    let stream = [endOfText] + tokens
+    let stream = [tokenizer.beginning ?? endOfText] + tokens
     let windows = stride(from: 0, to: tokens.count, by: blockTokens).map { start in
       Window(Array(stream[start...min(start + blockTokens, tokens.count)]))
     }

@@ -117,7 +117,9 @@ public struct TrainingData: Sendable {
   public static func tokenizer(of files: ModelFiles) throws -> (tokenizer: Tokenizer, endOfSequence: Int32) {
     guard let json = files.tokenizerJSON else { throw ModelTextError.noTokenizer(model: files.path) }
     guard let end = files.configuration.endTokens.first else { throw ModelTextError.noEnd(model: files.path) }
-    let tokenizer = try Tokenizer(json: Data(json.utf8), source: files.path + " tokenizer_json")
+    let tokenizer = try Tokenizer(
+      json: Data(json.utf8), source: files.path + " tokenizer_json",
+      configuration: files.companions["tokenizer_config.json"].map { Data($0.utf8) })
     guard tokenizer.vocabularySize <= files.configuration.vocabulary else {
       throw ModelTextError.vocabulary(
         model: files.path, embeddings: files.configuration.vocabulary, tokens: tokenizer.vocabularySize)

@@ -86,6 +86,8 @@ extension Recipe {
     case alpacaNewline = "alpaca_newline"
     /// No words at all: the prompt as it stands.
     case plain
+    /// Chat templates of the model families.
+    case chatml, qwen, llama2, mistral, deepseek, olmoe
   }
 
   /// Which tokens count in the loss.
