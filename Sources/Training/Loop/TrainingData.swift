@@ -115,11 +115,18 @@ public struct TrainingData: Sendable {
   /// - Returns: Both.
   /// - Throws: ``ModelTextError`` saying what the files lack; `TokenizerError`.
   public static func tokenizer(of files: ModelFiles) throws -> (tokenizer: Tokenizer, endOfSequence: Int32) {
-    guard let json = files.tokenizerJSON else { throw ModelTextError.noTokenizer(model: files.path) }
     guard let end = files.configuration.endTokens.first else { throw ModelTextError.noEnd(model: files.path) }
-    let tokenizer = try Tokenizer(
-      json: Data(json.utf8), source: files.path + " tokenizer_json",
-      configuration: files.companions["tokenizer_config.json"].map { Data($0.utf8) })
+    let configuration = files.companions["tokenizer_config.json"].map { Data($0.utf8) }
+    let tokenizer: Tokenizer
+    if let json = files.tokenizerJSON {
+      tokenizer = try Tokenizer(
+        json: Data(json.utf8), source: files.path + " tokenizer_json", configuration: configuration)
+    } else if let model = files.tokenizerModel {
+      tokenizer = try Tokenizer(
+        sentencePiece: Data(model), source: files.path + " tokenizer.model", configuration: configuration)
+    } else {
+      throw ModelTextError.noTokenizer(model: files.path)
+    }
     guard tokenizer.vocabularySize <= files.configuration.vocabulary else {
       throw ModelTextError.vocabulary(
         model: files.path, embeddings: files.configuration.vocabulary, tokens: tokenizer.vocabularySize)
@@ -141,7 +148,7 @@ public enum ModelTextError: Error, Equatable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .noTokenizer(let model):
-      "\(model): expected a tokenizer, found none; try adding tokenizer.json to the Hugging Face folder and converting again"
+      "\(model): expected a tokenizer, found none; try adding tokenizer.json or tokenizer.model to the Hugging Face folder and converting again"
     case .noEnd(let model):
       "\(model): config.json: expected eos_token_id, found none; try adding it and converting again"
     case .vocabulary(let model, let embeddings, let tokens):
