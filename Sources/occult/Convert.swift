@@ -12,7 +12,7 @@ struct Convert: ParsableCommand {
 
       Examples:
         occult convert OLMoE-1B-7B-0924 olmoe.h5 --verify
-        occult convert runs/quickstart/final.h5 my-model --dtype bfloat16
+        occult convert runs/quickstart/final.h5 my-model --dtype bfloat16 --with-code
       """)
 
   @Argument(help: "A Hugging Face folder or a checkpoint (.h5).", completion: .file())
@@ -40,7 +40,13 @@ struct Convert: ParsableCommand {
   @Flag(help: "Read both again and compare every parameter.")
   var verify = false
 
-  @Flag(help: "Export a model with a device limit to a folder, which cannot hold the limit.")
+  @Flag(help: "Write the code into a folder by which transformers applies placement and device limit.")
+  var withCode = false
+
+  @Flag(help: "Put experts and router rows in the order of their devices: contiguous groups are devices then.")
+  var bakePlacement = false
+
+  @Flag(help: "Export a model with a device limit to a folder without the limit.")
   var allowUnlimited = false
 
   @Flag(help: "Replace a destination that exists.")
@@ -59,6 +65,12 @@ struct Convert: ParsableCommand {
     if ModelFiles.isHDF5(destination), layout != nil || maxShardSize != nil {
       throw ValidationError("--layout, --max-shard-size: expected a folder to write, found '\(destination)'")
     }
+    if ModelFiles.isHDF5(destination), withCode {
+      throw ValidationError("--with-code: expected a folder to write, found '\(destination)'")
+    }
+    if withCode, allowUnlimited {
+      throw ValidationError("--with-code: expected the limit to be kept, found --allow-unlimited; try one of the two")
+    }
     if !ModelFiles.isHDF5(destination), hdf5Layout != nil || compress != nil {
       throw ValidationError("--hdf5-layout, --compress: expected a checkpoint (.h5) to write, found '\(destination)'")
     }
@@ -69,7 +81,7 @@ struct Convert: ParsableCommand {
       source: source, destination: destination, dtype: dtype?.elementType,
       weightLayout: hdf5Layout == .mapped ? .mapped : .chunked(deflate: compress), expertLayout: layout ?? .perExpert,
       maximumShardBytes: maxShardSize.flatMap(ByteSize.bytes) ?? 5_000_000_000, verifies: verify,
-      allowsUnlimited: allowUnlimited, overwrites: overwrite)
+      allowsUnlimited: allowUnlimited, writesCode: withCode, bakesPlacement: bakePlacement, overwrites: overwrite)
     let started = Clock.monotonic()
     var line: ProgressLine?
     let outcome = try conversion.run(program: Program.name) { done, total in

@@ -10,6 +10,8 @@ struct HuggingFaceFolder: TensorSource {
   let configuration: ModelConfiguration
   let tokenizerJSON: String?
   let companions: [String: String]
+  /// What `convert --with-code` wrote into the configuration; nil for every other folder.
+  let routing: RoutingSettings?
   private let tensors: SafetensorsReader
 
   init(opening path: String) throws {
@@ -22,8 +24,11 @@ struct HuggingFaceFolder: TensorSource {
     guard let config = try text("config.json") else {
       throw FileError.missing(path: path, item: "config.json", nearest: nil)
     }
-    configuration = try ModelFamily.configuration(
-      json: config, file: (path as NSString).appendingPathComponent("config.json"))
+    let file = (path as NSString).appendingPathComponent("config.json")
+    let parts = try ModelCode.parts(config, file: file)
+    let configuration = try ModelFamily.configuration(json: parts.configuration, file: file)
+    self.configuration = configuration
+    routing = try parts.routing.map { try RoutingSettings($0, configuration, file: file) }
     tokenizerJSON = try text("tokenizer.json")
     var companions: [String: String] = [:]
     for name in ModelFiles.companionNames { companions[name] = try text(name) }

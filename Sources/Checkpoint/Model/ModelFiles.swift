@@ -13,7 +13,7 @@ public struct ModelFiles {
   public let configuration: ModelConfiguration
   /// Text of `tokenizer.json`; nil where there is none.
   public let tokenizerJSON: String?
-  /// Placement and limit that the checkpoint carries; nil for none, and for every Hugging Face folder.
+  /// Placement and limit that the checkpoint carries, or a folder that `convert --with-code` wrote; nil for none.
   public let routing: RoutingSettings?
   /// Further small text files of a hub folder by name, carried along verbatim.
   public let companions: [String: String]
@@ -42,7 +42,7 @@ public struct ModelFiles {
     if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
       let folder = try HuggingFaceFolder(opening: path)
       (configuration, tokenizerJSON, companions) = (folder.configuration, folder.tokenizerJSON, folder.companions)
-      (routing, base, source) = (nil, nil, folder)
+      (routing, base, source) = (folder.routing, nil, folder)
     } else {
       let checkpoint = try CheckpointReader(opening: path)
       (configuration, tokenizerJSON, companions) = (

@@ -11,6 +11,13 @@ public enum Verification {
   public static func compare(
     _ copy: ModelFiles, with original: ModelFiles, dtype: ElementType? = nil
   ) throws(FileError) -> Int {
+    try compare(copy, with: original, named: original.path, dtype: dtype)
+  }
+
+  /// The same with parameters that may be in another order than in their file.
+  static func compare(
+    _ copy: ModelFiles, with original: any ParameterBytes, named name: String, dtype: ElementType?
+  ) throws(FileError) -> Int {
     let (written, expected) = (try copy.inventory(), try original.inventory())
     for (found, wanted) in zip(written, expected) {
       let type = dtype ?? wanted.type
@@ -22,7 +29,7 @@ public enum Verification {
       let (a, b) = (try checksum(copy, found, type), try checksum(original, wanted, type))
       guard a == b else {
         throw .corrupted(
-          path: copy.path, item: found.path.name, reason: "CRC-32C \(a) where \(original.path) gives \(b)")
+          path: copy.path, item: found.path.name, reason: "CRC-32C \(a) where \(name) gives \(b)")
       }
     }
     guard written.count == expected.count else {
@@ -33,7 +40,7 @@ public enum Verification {
   }
 
   private static func checksum(
-    _ files: ModelFiles, _ parameter: StoredParameter, _ type: ElementType
+    _ files: any ParameterBytes, _ parameter: StoredParameter, _ type: ElementType
   ) throws(FileError) -> UInt32 {
     var value: UInt32 = 0
     try files.withBytes(parameter, as: type) { (bytes) throws(FileError) in value = CRC32C.checksum(bytes) }
