@@ -15,7 +15,7 @@ import sys
 import h5py
 import numpy as np
 
-import olmoe_float64
+import float64_reference
 
 BARS = {"gradients": 1e-4, "gradients_total": 1e-4}
 DEFAULT_BAR = 1e-5
@@ -79,7 +79,7 @@ def main():
         sys.exit(f"{arguments.labels}: expected shape {list(ids.shape)}, found {list(labels.shape)}")
     found = read_trace(arguments.trace)
     gradients = any(name.startswith("gradients") for name in found)
-    values = olmoe_float64.trace(olmoe_float64.load(arguments.folder), ids, labels, gradients=gradients)
+    values = float64_reference.trace(float64_reference.load(arguments.folder), ids, labels, gradients=gradients)
     expected = dict(as_trace_names(values))
     if "hidden/final_norm" not in found:  # the one value that a trace may leave out
         del expected["hidden/final_norm"]

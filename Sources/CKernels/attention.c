@@ -37,11 +37,12 @@ CLONES void ck_attention_ds(const float *restrict p, float *restrict dp, float s
 }
 
 CLONES void ck_attend_row(const float *restrict q, const float *restrict keys, const float *restrict values,
-                          float scale, float *restrict scores, float *restrict out, size_t n, size_t stride, size_t d) {
+                          float scale, float *restrict scores, float *restrict out, size_t n,
+                          size_t key_stride, size_t value_stride, size_t d, size_t dv) {
   REASSOCIATE
   float m = -INFINITY, sum = 0;
   for (size_t i = 0; i < n; i++) {
-    const float *restrict k = keys + stride * i;
+    const float *restrict k = keys + key_stride * i;
     float dot = 0;
     for (size_t j = 0; j < d; j++) dot += q[j] * k[j];
     scores[i] = dot *= scale;
@@ -49,10 +50,10 @@ CLONES void ck_attend_row(const float *restrict q, const float *restrict keys, c
   }
   for (size_t i = 0; i < n; i++) sum += scores[i] = exp_approx(scores[i] - m);
   float inverse = 1.0f / sum;
-  for (size_t j = 0; j < d; j++) out[j] = 0.0f;
+  for (size_t j = 0; j < dv; j++) out[j] = 0.0f;
   for (size_t i = 0; i < n; i++) {
-    const float *restrict v = values + stride * i;
+    const float *restrict v = values + value_stride * i;
     float p = scores[i] * inverse;
-    for (size_t j = 0; j < d; j++) out[j] += p * v[j];
+    for (size_t j = 0; j < dv; j++) out[j] += p * v[j];
   }
 }

@@ -33,6 +33,14 @@ CLONES void ck_exp(const float *restrict a, float *restrict out, size_t n) {
   for (size_t i = 0; i < n; i++) out[i] = exp_approx(a[i]);
 }
 
+CLONES void ck_sigmoid(const float *restrict a, float *restrict out, size_t n) {
+  for (size_t i = 0; i < n; i++) out[i] = sigmoid(a[i]);
+}
+
+CLONES void ck_sigmoid_backward(const float *restrict y, const float *restrict dy, float *restrict dx, size_t n) {
+  for (size_t i = 0; i < n; i++) dx[i] = dy[i] * y[i] * (1.0f - y[i]);
+}
+
 CLONES void ck_silu(const float *restrict a, float *restrict out, size_t n) {
   for (size_t i = 0; i < n; i++) out[i] = a[i] * sigmoid(a[i]);
 }

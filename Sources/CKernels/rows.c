@@ -112,16 +112,35 @@ CLONES void ck_rmsnorm_backward_weight(const float *restrict x, const float *res
 }
 
 CLONES void ck_rope(const float *restrict x, const int32_t *restrict positions, const float *restrict cosines,
-                    const float *restrict sines, float sign, float *restrict out, size_t rows, size_t heads, size_t d) {
+                    const float *restrict sines, float sign, float *restrict out, size_t rows, size_t heads,
+                    size_t width, size_t d) {
   size_t half = d / 2;
   for (size_t r = 0; r < rows; r++) {
     const float *restrict c = cosines + half * (size_t)positions[r], *restrict s = sines + half * (size_t)positions[r];
     for (size_t h = 0; h < heads; h++) {
-      const float *restrict a = x + (heads * r + h) * d, *restrict b = a + half;
-      float *restrict o = out + (heads * r + h) * d, *restrict q = o + half;
+      const float *restrict a = x + (heads * r + h) * width, *restrict b = a + half;
+      float *restrict o = out + (heads * r + h) * width, *restrict q = o + half;
       for (size_t i = 0; i < half; i++) {
         o[i] = a[i] * c[i] - b[i] * s[i] * sign;
         q[i] = b[i] * c[i] + a[i] * s[i] * sign;
+      }
+    }
+  }
+}
+
+CLONES void ck_rope_pairs(const float *restrict x, const int32_t *restrict positions, const float *restrict cosines,
+                          const float *restrict sines, float sign, float *restrict out, size_t rows, size_t heads,
+                          size_t width, size_t d) {
+  size_t half = d / 2;
+  for (size_t r = 0; r < rows; r++) {
+    const float *restrict c = cosines + half * (size_t)positions[r], *restrict s = sines + half * (size_t)positions[r];
+    for (size_t h = 0; h < heads; h++) {
+      const float *restrict a = x + (heads * r + h) * width;
+      float *restrict o = out + (heads * r + h) * width;
+      for (size_t i = 0; i < half; i++) {
+        float u = a[2 * i], v = a[2 * i + 1];
+        o[2 * i] = u * c[i] - v * s[i] * sign;
+        o[2 * i + 1] = v * c[i] + u * s[i] * sign;
       }
     }
   }

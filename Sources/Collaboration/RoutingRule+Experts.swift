@@ -16,16 +16,14 @@ extension RoutingRule {
     case .similarity:
       substituteBySimilarity(p, &filled, scratch)
     case .none, .router, .mass, .bestMass, .adaptive, .randomDevices:
-      // Chosen experts on kept devices outrank all others there; the rest comes from those not chosen.
+      // Chosen experts on kept devices stay; the rest comes from those not chosen. Under a greedy selection the former
+      // outrank all others there; where the model limits its choice to groups they need not.
       for slot in 0..<topK where scratch.kept[placement[scratch.top[slot].index]] {
         scratch.best[filled] = scratch.top[slot]
         filled += 1
       }
       scratch.pool.restrict(to: scratch.kept, placement)
-      while filled < topK {
-        scratch.best[filled] = scratch.pool.removeLargest()
-        filled += 1
-      }
+      while filled < topK { scratch.pool.removeLargest().insert(into: scratch.best, &filled, capacity: topK) }
       for slot in 0..<filled { scratch.source[scratch.best[slot].index] = scratch.best[slot].index }
       if weightSource == .inherited { pairLostWithNew(p, filled, scratch) }
     }

@@ -6,7 +6,7 @@ extension RoutingRule {
   /// - Parameters:
   ///   - probabilities: p, `[tokens, experts]`, row-major.
   ///   - firstToken: number of the first token in its batch or corpus; only `random_devices` reads it.
-  ///   - chosen: receives S, the plain top-k by falling p, `[tokens, k]`.
+  ///   - chosen: receives S, the plain choice by falling p, `[tokens, k]`.
   ///   - used: receives S′, the experts after the limit, `[tokens, k]`, −1 where there are fewer than k.
   ///   - sources: receives src, `[tokens, k]`, −1 beside an absent expert.
   public func route(
@@ -63,9 +63,8 @@ extension RoutingRule {
     _ p: UnsafePointer<Float>, number: Int, chosen: UnsafeMutablePointer<Int32>, used: UnsafeMutablePointer<Int32>,
     sources: UnsafeMutablePointer<Int32>, _ scratch: Scratch
   ) {
-    scratch.pool.fill(p, count: experts)
+    choose(p, scratch)
     for slot in 0..<topK {
-      scratch.top[slot] = scratch.pool.removeLargest()
       let expert = Int32(truncatingIfNeeded: scratch.top[slot].index)
       chosen[slot] = expert
       used[slot] = expert

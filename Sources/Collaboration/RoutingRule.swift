@@ -1,6 +1,6 @@
 /// One layer's routing rule: a pure function of router probabilities to experts and the source of their weights.
 ///
-///     S  = Top-k(p)                          plain choice, ties to the lower index
+///     S  = Top-k(p)                          plain choice, the model's own; ties to the lower index
 ///     S′ = rule(p, π, L, tables)             at most L distinct devices π(e), e ∈ S′
 ///     w_e = p[src(e)]                        own: src(e) = e; inherited: the expert that e replaces
 ///
@@ -16,6 +16,8 @@ public struct RoutingRule: Sendable {
   public let experts: Int
   /// k, experts per token.
   public let topK: Int
+  /// How the model chooses S.
+  public let selection: ExpertSelection
   /// π, expert → device.
   public let placement: [Int]
   /// D, devices.
@@ -64,15 +66,21 @@ public struct RoutingRule: Sendable {
   ///   - weightSource: whose probability weights a substitute.
   ///   - epsilon: ε of `adaptive`.
   ///   - seed: of `random_devices`; give each layer its own.
+  ///   - selection: how the model chooses S; groups divide E, and those kept hold at least k experts.
   ///   - slack: accept devices with unequal numbers of experts.
   /// - Throws: `RoutingError` naming the key, what was expected and what was found.
   public init(
     experts: Int, topK: Int, placement: [Int], devices: Int, policy: RoutingPolicy, deviceLimit: Int?,
     similarity: [Float]? = nil, weightSource: WeightSource = .own, epsilon: Double = 0.1, seed: UInt64 = 0,
-    slack: Bool = false
+    selection: ExpertSelection = .greedy, slack: Bool = false
   ) throws(RoutingError) {
     precondition(experts > 0, "RoutingRule: a layer has at least one expert, found \(experts)")
     guard (1...experts).contains(topK) else { throw .topK(topK, experts: experts) }
+    if case .groupLimited(let groups, let kept) = selection {
+      precondition(
+        groups > 0 && experts % groups == 0 && (1...groups).contains(kept) && kept * (experts / groups) >= topK,
+        "RoutingRule: \(kept) of \(groups) groups for top \(topK) of \(experts) experts")
+    }
     guard (1...experts).contains(devices) else { throw .devices(devices, experts: experts) }
     guard slack || experts % devices == 0 else { throw .indivisible(experts: experts, devices: devices) }
     guard placement.count == experts else { throw .placementSize(expected: experts, found: placement.count) }
@@ -119,6 +127,7 @@ public struct RoutingRule: Sendable {
     self.limit = limit
     self.experts = experts
     self.topK = topK
+    self.selection = selection
     self.placement = placement
     self.devices = devices
     self.policy = policy

@@ -64,10 +64,21 @@ struct KeyPool {
   /// Forgets every expert that is not on a kept device.
   @inline(__always)
   func restrict(to kept: UnsafePointer<Bool>, _ placement: [Int]) {
-    placement.withUnsafeBufferPointer { placement in
-      for expert in placement.indices { keys[expert] = kept[placement[expert]] ? keys[expert] : 0 }
-    }
+    placement.withUnsafeBufferPointer { placement in restrict(count: placement.count) { kept[placement[$0]] } }
+  }
+
+  /// Forgets every expert of `0..<count` that is not wanted.
+  @inline(__always)
+  func restrict(count: Int, _ isWanted: (Int) -> Bool) {
+    for expert in 0..<count { keys[expert] = isWanted(expert) ? keys[expert] : 0 }
     for group in 0..<groups { findLargest(group) }
+  }
+
+  /// Forgets one expert.
+  @inline(__always)
+  func remove(_ expert: Int) {
+    keys[expert] = 0
+    findLargest(expert / Self.width)
   }
 
   @inline(__always)
@@ -75,8 +86,7 @@ struct KeyPool {
     var bits: UInt64 = 0
     for group in 0..<groups { bits = max(bits, largest[group]) }
     let key = RankKey(bits: bits)
-    keys[key.index] = 0
-    findLargest(key.index / Self.width)
+    remove(key.index)
     return key
   }
 
@@ -114,6 +124,8 @@ struct Scratch {
   let kept: UnsafeMutablePointer<Bool>
   /// [experts]: whether the token already uses the expert; all false between tokens.
   let taken: UnsafeMutablePointer<Bool>
+  /// [experts]: whether the model's own selection keeps a group; there are at most as many groups as experts.
+  let groups: UnsafeMutablePointer<Bool>
   /// [experts]: the expert an expert stands in for.
   let source: UnsafeMutablePointer<Int>
 
@@ -122,7 +134,7 @@ struct Scratch {
   static func with(experts: Int, topK: Int, devices: Int, _ body: (Scratch) -> Void) {
     let groups = (experts + KeyPool.width - 1) / KeyPool.width
     let words = groups * (KeyPool.width + 1) + 2 * topK + devices * topK + 4 * devices + experts
-    let bytes = words * 8 + devices + experts
+    let bytes = words * 8 + devices + 2 * experts
     withUnsafeTemporaryAllocation(byteCount: bytes, alignment: 8) { block in
       guard var next = block.baseAddress else { return }
       func part<Element>(_ type: Element.Type, _ count: Int, _ value: Element) -> UnsafeMutablePointer<Element> {
@@ -144,11 +156,12 @@ struct Scratch {
       let source = part(Int.self, experts, 0)
       let kept = part(Bool.self, devices, false)
       let taken = part(Bool.self, experts, false)
+      let keptGroups = part(Bool.self, experts, false)
       body(
         Scratch(
           pool: KeyPool(keys: keys, largest: largest, groups: groups), top: top, best: best, lists: lists,
           lengths: lengths, heads: heads, order: order, mass: mass, kept: kept,
-          taken: taken, source: source))
+          taken: taken, groups: keptGroups, source: source))
     }
   }
 }

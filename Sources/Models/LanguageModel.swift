@@ -5,11 +5,17 @@ public struct DecoderLayer: Module {
   /// Norm before the attention.
   public var inputNorm: RMSNorm
   /// Self-attention.
-  public var attention: Attention
+  public var attention: any SelfAttention
   /// Norm before the experts.
   public var postAttentionNorm: RMSNorm
-  /// The experts.
-  public var mlp: MoELayer
+  /// Experts, or a dense network.
+  public var mlp: any FeedForward
+
+  /// The experts; nil in a dense block, which cannot be given any.
+  public var moe: MoELayer? {
+    get { mlp as? MoELayer }
+    set { if let newValue, moe != nil { mlp = newValue } }
+  }
 
   /// Visits every parameter once, in the order of the checkpoint.
   public mutating func visit(
@@ -26,7 +32,7 @@ public struct DecoderLayer: Module {
 public struct ForwardPass: Sendable {
   /// Output of the final norm, `[tokens, hidden]`.
   public let hidden: Tensor
-  /// Routing of every sparse layer, in order.
+  /// Routing of every sparse block, in order.
   public let routing: [LayerRouting]
   /// Embeddings, then the output of every layer, `[tokens, hidden]` each; empty unless asked for.
   public let hiddenStates: [Tensor]
@@ -68,7 +74,7 @@ public struct LanguageModel: Module {
         hidden + layer.attention(layer.inputNorm(hidden), batch: batch, rotary: rotary, cache: cache?[index])
       let (y, layerRouting) = layer.mlp(layer.postAttentionNorm(hidden))
       hidden = hidden + y
-      routing.append(layerRouting)
+      if let layerRouting { routing.append(layerRouting) }
       if keepingHidden { states.append(hidden) }
     }
     return ForwardPass(hidden: norm(hidden), routing: routing, hiddenStates: states)

@@ -50,22 +50,23 @@ extension LanguageModel {
   /// - Parameter settings: Placement, policy and limit.
   /// - Throws: ``RoutingError`` when the limit leaves too few experts; ``PlacementError`` when a layer has no placement.
   public mutating func apply(_ settings: RoutingSettings) throws {
-    for index in layers.indices {
-      layers[index].mlp.rule = try RoutingRule(
+    for index in configuration.sparseLayers {
+      layers[index].moe?.rule = try RoutingRule(
         experts: configuration.experts, topK: configuration.topK,
         placement: try settings.placement.expertDevice(layer: index), devices: settings.placement.devices,
         policy: settings.policy, deviceLimit: settings.deviceLimit, weightSource: settings.weightSource,
-        epsilon: settings.epsilon, seed: settings.seed &+ UInt64(index))
-      layers[index].mlp.renormalization = settings.renormalization
+        epsilon: settings.epsilon, seed: settings.seed &+ UInt64(index), selection: configuration.selection)
+      layers[index].moe?.renormalization = settings.renormalization
     }
   }
 
   /// The same model without any placement or limit.
   public func unlimited() -> LanguageModel {
     var copy = self
-    for index in copy.layers.indices {
-      copy.layers[index].mlp.rule = RoutingRule(experts: configuration.experts, topK: configuration.topK)
-      copy.layers[index].mlp.renormalization = .model
+    for index in configuration.sparseLayers {
+      copy.layers[index].moe?.rule = RoutingRule(
+        experts: configuration.experts, topK: configuration.topK, selection: configuration.selection)
+      copy.layers[index].moe?.renormalization = .model
     }
     return copy
   }
@@ -75,8 +76,8 @@ extension LanguageModel {
   /// - Parameter placement: Which device holds which expert.
   /// - Throws: ``PlacementError`` when a layer has no placement.
   public mutating func arrange(_ placement: Placement) throws(PlacementError) {
-    for index in layers.indices {
-      layers[index].mlp.arrange(Placement.Permutation(try placement.expertDevice(layer: index)).order)
+    for index in configuration.sparseLayers {
+      layers[index].moe?.arrange(Placement.Permutation(try placement.expertDevice(layer: index)).order)
     }
   }
 }

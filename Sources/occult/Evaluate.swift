@@ -95,7 +95,7 @@ struct Evaluate: ParsableCommand {
     return RoutingSettings(
       placement: try Placement(
         modelType: c.modelType, experts: c.experts, devices: 1,
-        layers: (0..<c.layers).map { .init(layer: $0, expertDevice: Array(repeating: 0, count: c.experts)) }))
+        layers: c.sparseLayers.map { .init(layer: $0, expertDevice: Array(repeating: 0, count: c.experts)) }))
   }
 
   private func measureTexts(_ files: ModelFiles, _ model: LanguageModel, into result: inout EvaluationResult) throws {

@@ -13,7 +13,7 @@ struct RoutingReference {
   }
 
   func route() -> Choice {
-    let chosen = Array(ranked(Array(0..<rule.experts)).prefix(rule.topK))
+    let chosen = choice()
     let kept = keptDevices(chosen)
     var source: [Int: Int] = [:]
     if kept.isSuperset(of: chosen.map { rule.placement[$0] }) {
@@ -36,8 +36,7 @@ struct RoutingReference {
         source[best] = rule.weightSource == .own ? best : expert
       }
     default:
-      let best = ranked(available).prefix(rule.topK)
-      for (new, old) in zip(best.filter { !chosen.contains($0) }, lost) {
+      for (new, old) in zip(ranked(available.filter { !chosen.contains($0) }), lost) {
         source[new] = rule.weightSource == .own ? new : old
       }
     }
@@ -47,6 +46,17 @@ struct RoutingReference {
     }
     let absent = [Int](repeating: -1, count: rule.topK - used.count)
     return Choice(chosen: chosen, used: used + absent, sources: used.map { source[$0] ?? -1 } + absent)
+  }
+
+  /// The model's own choice.
+  private func choice() -> [Int] {
+    guard case .groupLimited(let groups, let kept) = rule.selection else {
+      return Array(ranked(Array(0..<rule.experts)).prefix(rule.topK))
+    }
+    let size = rule.experts / groups
+    let best = (0..<groups).map { group in ranked(Array(group * size..<(group + 1) * size))[0] }
+    let members = ranked(best).prefix(kept).flatMap { Array($0 / size * size..<($0 / size + 1) * size) }
+    return Array(ranked(members).prefix(rule.topK))
   }
 
   private func keptDevices(_ chosen: [Int]) -> Set<Int> {

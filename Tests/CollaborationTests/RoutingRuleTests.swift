@@ -6,13 +6,18 @@ import Testing
 @Suite struct RoutingRuleTests {
   struct Geometry: CustomTestStringConvertible {
     let experts: Int, topK: Int, devices: Int, limit: Int?
-    var testDescription: String { "\(experts)/\(topK) on \(devices), L \(limit.map(String.init) ?? "none")" }
+    var selection = ExpertSelection.greedy
+    var testDescription: String {
+      "\(experts)/\(topK) on \(devices), L \(limit.map(String.init) ?? "none"), \(selection)"
+    }
   }
   static let geometries = [
     Geometry(experts: 64, topK: 8, devices: 4, limit: 2), Geometry(experts: 64, topK: 8, devices: 4, limit: 1),
     Geometry(experts: 12, topK: 4, devices: 6, limit: 2), Geometry(experts: 8, topK: 2, devices: 8, limit: 3),
     Geometry(experts: 20, topK: 4, devices: 5, limit: 3), Geometry(experts: 16, topK: 3, devices: 4, limit: nil),
     Geometry(experts: 16, topK: 16, devices: 1, limit: 1), Geometry(experts: 16, topK: 4, devices: 4, limit: 9),
+    Geometry(experts: 24, topK: 3, devices: 4, limit: 2, selection: .groupLimited(groups: 6, kept: 3)),
+    Geometry(experts: 24, topK: 4, devices: 3, limit: 1, selection: .groupLimited(groups: 12, kept: 2)),
   ]
 
   static func rule(
@@ -25,7 +30,7 @@ import Testing
       experts: geometry.experts, topK: geometry.topK,
       placement: PlacementMethod.random(experts: geometry.experts, devices: geometry.devices, seed: seed, layer: 0),
       devices: geometry.devices, policy: policy, deviceLimit: geometry.limit, similarity: table, weightSource: source,
-      epsilon: 0.2, seed: seed)
+      epsilon: 0.2, seed: seed, selection: geometry.selection)
   }
 
   @Test(arguments: RoutingPolicy.allCases, geometries)

@@ -139,7 +139,7 @@ import Training
     let moved = try {
       var copy = model; try copy.arrange(placement); return copy
     }()
-    model.layers[0].mlp.gate.weight = moved.layers[0].mlp.gate.weight
+    model.layers[0].moe?.gate.weight = try #require(moved.layers[0].moe).gate.weight
     let batch = TokenBatch(sequences: documents)
     #expect(model.logits(model(batch).hidden).elements != moved.logits(moved(batch).hidden).elements)
   }

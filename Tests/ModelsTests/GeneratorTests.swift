@@ -12,7 +12,7 @@ import Testing
   /// Token by token, in pieces and at once, with sequences of different lengths: the logits of a full pass.
   ///
   /// Cached attention adds up in another order than the tiles of a full pass: 1e-5 is what float32 leaves of that.
-  @Test(arguments: ["olmoe-tiny", "olmoe-odd"]) func decodingEqualsTheFullPass(variant: String) throws {
+  @Test(arguments: FamilyOracleTests.variants) func decodingEqualsTheFullPass(variant: String) throws {
     let model = try Oracle(variant).model()
     let vocabulary = Int32(model.configuration.vocabulary)
     let sequences = [0, 1].map { row in (0..<9 + row).map { Int32($0 * 31 + row * 17 + 5) % vocabulary } }

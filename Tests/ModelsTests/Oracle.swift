@@ -52,11 +52,14 @@ struct Oracle {
   }
 
   /// The gradient of a parameter of ours, stacked from the hub's per-expert names.
-  func gradient(_ group: String, _ name: String, experts: Int) throws -> [Double] {
+  func gradient(_ group: String, _ name: String, _ configuration: ModelConfiguration) throws -> [Double] {
+    let mixtral = configuration.modelType == "mixtral"
+    let name = mixtral ? name.replacing(".mlp.", with: ".block_sparse_moe.") : name
     guard let range = name.range(of: ".experts.") else { return try floats("\(group)/\(name)") }
     let prefix = name[..<range.upperBound]
-    let projections = name.hasSuffix("gate_up_proj") ? ["gate_proj", "up_proj"] : ["down_proj"]
-    return try (0..<experts).flatMap { expert in
+    let words = mixtral ? ["w1", "w3", "w2"] : ["gate_proj", "up_proj", "down_proj"]
+    let projections = name.hasSuffix("gate_up_proj") ? words[..<2] : words[2...]
+    return try (0..<configuration.experts).flatMap { expert in
       try projections.flatMap { try floats("\(group)/\(prefix)\(expert).\($0).weight") }
     }
   }

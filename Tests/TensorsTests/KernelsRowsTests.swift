@@ -95,7 +95,8 @@ import Testing
         expected += (0..<half).map { (j: Int) -> Double in head[j] * cosines[j] - head[half + j] * sines[j] }
         expected += (0..<half).map { (j: Int) -> Double in head[half + j] * cosines[j] + head[j] * sines[j] }
       }
-      expectClose(Elementwise.output(x.count) { ck_rope(x, positions, c, s, Float(sign), $0, 3, heads, d) }, expected)
+      expectClose(
+        Elementwise.output(x.count) { ck_rope(x, positions, c, s, Float(sign), $0, 3, heads, d, d) }, expected)
     }
   }
 

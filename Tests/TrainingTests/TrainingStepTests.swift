@@ -8,14 +8,15 @@ import Text
 @testable import Training
 
 @Suite struct TrainingStepTests {
-  static let oracle =
+  static let oracles =
     URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path
-    + "/ModelsTests/Oracles/olmoe-tiny"
+    + "/ModelsTests/Oracles/"
+  static let variants = ["olmoe", "qwen2_moe", "qwen3_moe", "deepseek_v2"].flatMap { [$0 + "-tiny", $0 + "-odd"] }
 
   private struct TenSteps: Decodable { let losses: [Double] }
 
-  private func oracleBatch() throws -> Batch {
-    let file = try HDF5Reader(Self.oracle + "/oracle.h5")
+  private func oracleBatch(_ folder: String) throws -> Batch {
+    let file = try HDF5Reader(folder + "/oracle.h5")
     func integers(_ name: String) throws -> [Int32] {
       let (info, bytes) = try file.bytes(name)
       return bytes.withUnsafeBytes { raw in
@@ -35,14 +36,15 @@ import Text
       })
   }
 
-  /// transformers with PyTorch's AdamW in float64: make_olmoe.py.
-  @Test func tenStepsAsInTransformers() throws {
+  /// transformers with PyTorch's AdamW in float64: make_models.py.
+  @Test(arguments: variants) func tenStepsAsInTransformers(variant: String) throws {
+    let folder = Self.oracles + variant
     let expected = try JSONDecoder().decode(
-      TenSteps.self, from: Data(contentsOf: URL(fileURLWithPath: Self.oracle + "/ten_steps.json"))
+      TenSteps.self, from: Data(contentsOf: URL(fileURLWithPath: folder + "/ten_steps.json"))
     ).losses
     #expect(expected.count == 11)
-    let batch = try oracleBatch()
-    var model = try ModelFiles(opening: Self.oracle).model()
+    let batch = try oracleBatch(folder)
+    var model = try ModelFiles(opening: folder).model()
     model.train(Set(Role.allCases))
     var optimizer = AdamW(learningRate: 1e-3, betas: (0.9, 0.95), epsilon: 1e-8, weightDecay: 0.1)
     let step = TrainingStep(

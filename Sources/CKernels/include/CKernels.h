@@ -20,6 +20,8 @@ void ck_div_scalar(const float *a, float s, float *out, size_t n);      // a / s
 void ck_scalar_div(float s, const float *a, float *out, size_t n);      // s / a
 void ck_axpy(float s, const float *a, float *acc, size_t n);            // acc += s a
 void ck_exp(const float *a, float *out, size_t n);
+void ck_sigmoid(const float *a, float *out, size_t n);
+void ck_sigmoid_backward(const float *y, const float *dy, float *dx, size_t n);  // from the result y
 void ck_silu(const float *a, float *out, size_t n);
 void ck_silu_backward(const float *a, const float *dy, float *dx, size_t n);
 void ck_clamp(const float *a, float low, float high, float *out, size_t n);
@@ -51,9 +53,12 @@ void ck_logsumexp(const float *x, float *out, size_t rows, size_t n);
 void ck_rmsnorm(const float *x, const float *w, float eps, float *y, float *rstd, size_t rows, size_t n);
 void ck_rmsnorm_backward(const float *x, const float *w, const float *rstd, const float *dy, float *dx, size_t rows, size_t n);
 void ck_rmsnorm_backward_weight(const float *x, const float *rstd, const float *dy, float *dw, size_t rows, size_t n);  // dw +=
-// Rotary embedding, half-split: one row holds `heads` heads of d values; cosines and sines [positions, d/2]; sign +1 or -1.
+// Rotary embedding of the first d of every head's `width` values; one row holds `heads` heads; cosines and sines
+// [positions, d/2]; sign +1 or -1. Rotated together are i and i + d/2, or neighbours 2i and 2i + 1.
 void ck_rope(const float *x, const int32_t *positions, const float *cosines, const float *sines, float sign, float *out,
-             size_t rows, size_t heads, size_t d);
+             size_t rows, size_t heads, size_t width, size_t d);
+void ck_rope_pairs(const float *x, const int32_t *positions, const float *cosines, const float *sines, float sign,
+                   float *out, size_t rows, size_t heads, size_t width, size_t d);
 void ck_row_sums(const float *x, float *out, size_t rows, size_t n);
 void ck_column_sums(const float *x, float *acc, size_t rows, size_t n);  // acc +=
 void ck_row_dots(const float *a, const float *b, float *out, size_t rows, size_t n);
@@ -66,9 +71,10 @@ void ck_causal_probabilities(float *s, float scale, const float *lse, size_t row
 // ds = scale p (dp - delta[r]), in place of dp
 void ck_attention_ds(const float *p, float *dp, float scale, const float *delta, size_t rows, size_t columns, size_t stride);
 
-// One query against n rows of keys and values, `stride` apart, d wide: out = sum_i softmax(scale <q, k_i>)_i v_i
+// One query of width d against n rows of keys, `key_stride` apart, and values of width dv, `value_stride` apart:
+// out = sum_i softmax(scale <q, k_i>)_i v_i
 void ck_attend_row(const float *q, const float *keys, const float *values, float scale, float *scores, float *out,
-                   size_t n, size_t stride, size_t d);
+                   size_t n, size_t key_stride, size_t value_stride, size_t d, size_t dv);
 
 // ---- losses: logits rows become scale (softmax - onehot(target)) unless scale is 0; losses[r] = lse - logit[target] -------
 void ck_cross_entropy(float *logits, const int32_t *targets, float scale, float *losses, size_t rows, size_t n);

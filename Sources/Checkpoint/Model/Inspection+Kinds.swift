@@ -7,10 +7,18 @@ extension Inspection {
   mutating func describe(model files: ModelFiles) throws {
     let c = files.configuration
     add("model_type", c.modelType)
-    add("layers", c.layers)
+    let dense = c.layers - c.sparseLayers.count
+    add("layers", dense == 0 ? "\(c.layers)" : "\(c.layers), \(dense) of them dense")
     add("hidden", c.hidden)
-    add("heads", c.heads == c.kvHeads ? "\(c.heads)" : "\(c.heads), \(c.kvHeads) for keys and values")
+    let heads = c.attention
+    add(
+      "heads", heads.heads == heads.kvHeads ? "\(heads.heads)" : "\(heads.heads), \(heads.kvHeads) for keys and values")
+    if let latent = heads.latent { add("latent attention", "rank \(latent.keyValueRank) for keys and values") }
     add("experts", "\(c.experts) of width \(c.intermediate), top \(c.topK) a token")
+    if case .groupLimited(let groups, let kept) = c.selection {
+      add("groups", "\(groups), \(kept) of them for a token")
+    }
+    if let shared = c.shared { add("shared expert", "width \(shared.intermediate)") }
     add("vocabulary", c.vocabulary)
     add("context", c.maxPositions)
     add("tokenizer", files.tokenizerJSON == nil ? "none" : "stored")

@@ -63,7 +63,7 @@ public struct RoutingOverrides: Sendable, Equatable {
       guard placement.experts == configuration.experts else {
         throw PlacementError.model(file: file, expected: configuration.experts, found: placement.experts)
       }
-      for layer in 0..<configuration.layers { _ = try placement.expertDevice(layer: layer, file: file) }
+      for layer in configuration.sparseLayers { _ = try placement.expertDevice(layer: layer, file: file) }
     } else if let devices {
       if let stored, stored.placement.devices == devices { return stored }
       guard (1...configuration.experts).contains(devices), configuration.experts % devices == 0 else {
@@ -72,7 +72,7 @@ public struct RoutingOverrides: Sendable, Equatable {
       let order = PlacementMethod.contiguous(experts: configuration.experts, devices: devices)
       placement = try Placement(
         modelType: configuration.modelType, experts: configuration.experts, devices: devices,
-        layers: (0..<configuration.layers).map { Placement.Layer(layer: $0, expertDevice: order) })
+        layers: configuration.sparseLayers.map { Placement.Layer(layer: $0, expertDevice: order) })
     } else {
       return stored
     }

@@ -18,7 +18,7 @@ extension RoutingSettings {
       return value
     }
     var layers: [Placement.Layer] = []
-    for layer in 0..<configuration.layers {
+    for layer in configuration.sparseLayers {
       var devices = [Int32](repeating: 0, count: configuration.experts)
       try devices.withUnsafeMutableBufferPointer { (buffer) throws(FileError) in
         try file.read(

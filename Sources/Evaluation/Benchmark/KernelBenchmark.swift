@@ -40,19 +40,21 @@ public struct KernelBenchmark: Sendable {
   public func run() throws(ConfigurationError) -> [Row] {
     let model = try shape.model(seed: 0)
     let layer = model.layers[0]
+    guard let moe = layer.moe, let attention = layer.attention as? Attention else {
+      preconditionFailure("KernelBenchmark: the shape of a benchmark is a sparse block with grouped heads")
+    }
     let batch = TokenBatch(sequences: shape.tokens(shape.sequence, seed: 0))
     let (t, h, e, k) = (batch.tokens.count, shape.hidden, shape.experts, shape.topK)
     let x = model.embedding.gatherRows(batch.tokens)
-    let (gate, routing) = (layer.mlp.gate(x), layer.mlp(x).routing)
+    let (gate, routing) = (moe.gate(x), moe.route(x))
     let assignment = ExpertAssignment(routing.used, k: k, experts: e)
     let targets = batch.tokens
     return [
       products("projection", "[\(t), \(h)] · [\(h), \(h)]", 2 * t * h * h) {
-        _ = layer.attention.queryProjection(x)
+        _ = attention.queryProjection(x)
       },
       products("experts", "\(t * k) rows, \(e) × \(h) × \(shape.intermediate)", 6 * t * k * h * shape.intermediate) {
-        _ = x.experts(
-          assignment, weights: routing.weights, gateUp: layer.mlp.experts.gateUp, down: layer.mlp.experts.down)
+        _ = x.experts(assignment, weights: routing.weights, gateUp: moe.experts.gateUp, down: moe.experts.down)
       },
       products(
         "attention", "\(shape.batch) × \(shape.sequence), \(shape.heads) heads", 2 * t * (shape.sequence + 1) * h

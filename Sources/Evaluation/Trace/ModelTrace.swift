@@ -5,7 +5,7 @@ internal import Tensors
 /// Every intermediate value of one pass, as an HDF5 file: for parity checks against another implementation.
 ///
 ///     logits [B, S, V] · hidden/<i> [B, S, H], 0 the embeddings · hidden/final_norm [B, S, H]
-///     router_logits/<layer> [B·S, E] · topk_index/<layer>, kept_index/<layer> [B·S, k] int32, ascending
+///     router_logits/<block> [B·S, E] of the sparse blocks · topk_index/<layer>, kept_index/<layer> [B·S, k] int32, ascending
 ///     topk_weight/<layer>, kept_weight/<layer> [B·S, k] · loss, aux_loss · gradients/… · gradients_total/…
 ///
 /// `topk` is the model's own choice, `kept` what is left of it under a limit; where a rule keeps fewer than k experts the
@@ -70,11 +70,10 @@ public struct ModelTrace {
       try write(hidden, "hidden/\(index)", [sequences, length, configuration.hidden], to: file)
     }
     try write(pass.hidden, "hidden/final_norm", [sequences, length, configuration.hidden], to: file)
-    for (layer, routing) in pass.routing.enumerated() {
-      try write(routing.logits, "router_logits/\(layer)", routing.logits.shape, to: file)
-      let chosen = routing.chosenWeights(normalizesTopK: configuration.normalizesTopK)
-      try write(routing.chosen, chosen.elements, routing.k, "topk", layer, to: file)
-      try write(routing.used, routing.weights.elements, routing.k, "kept", layer, to: file)
+    for routing in pass.routing {
+      try write(routing.logits, "router_logits/\(routing.layer)", routing.logits.shape, to: file)
+      try write(routing.chosen, routing.chosenWeights.elements, routing.k, "topk", routing.layer, to: file)
+      try write(routing.used, routing.weights.elements, routing.k, "kept", routing.layer, to: file)
     }
     let (sum, _, count) = model.crossEntropy(pass, targets: targets)
     let loss = sum * (1 / Float(count))

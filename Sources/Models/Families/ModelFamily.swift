@@ -4,8 +4,12 @@ public import Tensors
 
 /// Chooses the family that a configuration names.
 public enum ModelFamily {
+  static let families: [any Family.Type] = [
+    OLMoE.self, Mixtral.self, Qwen2MoE.self, Qwen3MoE.self, DeepSeek.self, DeepSeekV2.self,
+  ]
+
   /// Values of `model_type` that this version runs.
-  public static let supported = [OLMoE.modelType]
+  public static let supported = families.map { $0.modelType }
 
   /// Reads a configuration of any supported family.
   ///
@@ -17,10 +21,10 @@ public enum ModelFamily {
   public static func configuration(json: String, file: String) throws(ConfigurationError) -> ModelConfiguration {
     let config = try ConfigurationReader(json: json, file: file)
     let type = try config.string("model_type")
-    switch type {
-    case OLMoE.modelType: return try OLMoE.configuration(json: json, file: file)
-    default: throw config.invalid("model_type", "one of \(supported.joined(separator: ", "))", type)
+    guard let family = families.first(where: { $0.modelType == type }) else {
+      throw config.invalid("model_type", "one of \(supported.joined(separator: ", "))", type)
     }
+    return try family.configuration(config, json: json)
   }
 
   /// Builds a model of any supported family.
@@ -31,12 +35,13 @@ public enum ModelFamily {
   /// - Returns: The model, unlimited.
   /// - Throws: What `parameter` throws.
   public static func model<E: Error>(
-    _ configuration: ModelConfiguration, parameter: (String, [Int]) throws(E) -> Tensor
+    _ configuration: ModelConfiguration, parameter: @escaping (String, [Int]) throws(E) -> Tensor
   ) throws(E) -> LanguageModel {
-    switch configuration.modelType {
-    case OLMoE.modelType: return try OLMoE.model(configuration, parameter: parameter)
-    default: preconditionFailure("ModelFamily: no family \(configuration.modelType)")
+    guard let family = families.first(where: { $0.modelType == configuration.modelType }) else {
+      preconditionFailure("ModelFamily: no family \(configuration.modelType)")
     }
+    let builder = ModelBuilder(configuration: configuration, parameter: parameter)
+    return try builder.model { (number) throws(E) in try family.layer(number, builder) }
   }
 
   /// A model of random weights, normal with the configuration's standard deviation; norms are 1.

@@ -48,6 +48,6 @@ extension OLMoE {
       throw .invalid(
         key: "hidden_size", file: "shape", expected: "an even number for each of \(heads) heads", found: "\(hidden)")
     }
-    return try configuration(json: json, file: "shape")
+    return try ModelFamily.configuration(json: json, file: "shape")
   }
 }

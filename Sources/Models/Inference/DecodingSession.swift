@@ -27,10 +27,11 @@ public struct DecodingSession {
       "DecodingSession: capacity \(capacity) for a context of \(configuration.maxPositions)")
     self.model = model
     self.capacity = capacity
+    let shape = configuration.attention
     caches = model.layers.map { _ in
       AttentionCache(
-        sequences: sequences, capacity: capacity, kvHeads: configuration.kvHeads,
-        dimension: configuration.headDimension)
+        sequences: sequences, capacity: capacity, keyWidth: shape.kvHeads * shape.headDimension,
+        valueWidth: shape.kvHeads * shape.valueDimension)
     }
   }
 

@@ -53,12 +53,11 @@ public struct ModelProfiler {
       }
       let ids = batch.flatMap { Array(repeating: Int32($0.id), count: $0.tokens.count) }
       let pass = model(TokenBatch(sequences: batch.map(\.tokens)))
-      for (layer, routing) in pass.routing.enumerated() {
+      for routing in pass.routing {
         let logits = routing.logits.elements
-        guard logits.allSatisfy(\.isFinite) else { throw .notFinite(layer: layer) }
+        guard logits.allSatisfy(\.isFinite) else { throw .notFinite(layer: routing.layer) }
         accumulator.add(
-          layer: layer, topK: routing.chosen,
-          weights: routing.chosenWeights(normalizesTopK: configuration.normalizesTopK).elements, logits: logits,
+          layer: routing.layer, topK: routing.chosen, weights: routing.chosenWeights.elements, logits: logits,
           documents: ids)
       }
       done += tokens

@@ -11,13 +11,40 @@ public enum Renormalization: String, Sendable, CaseIterable, Codable {
   case originalMassDetached = "original_mass_detached"
 }
 
+/// How a family makes weights of the probabilities of the experts used.
+///
+///     w = scale · p,   or scale · p / Σ p over the experts used where `normalizes`
+public struct ExpertWeighting: Sendable, Equatable {
+  /// Whether weights are divided by their sum (`norm_topk_prob`).
+  public let normalizes: Bool
+  /// Factor of all weights (`routed_scaling_factor`).
+  public let scale: Double
+
+  /// A weighting.
+  ///
+  /// - Parameters:
+  ///   - normalizes: Whether weights are divided by their sum.
+  ///   - scale: Factor of all weights.
+  public init(normalizes: Bool, scale: Double = 1) {
+    (self.normalizes, self.scale) = (normalizes, scale)
+  }
+
+  /// Weights of probabilities, `[tokens, k]`.
+  func callAsFunction(_ p: Tensor) -> Tensor {
+    let weights = normalizes ? p / p.sum(axis: 1, keepingAxis: true) : p
+    return scale == 1 ? weights : weights * Float(scale)
+  }
+}
+
 /// What one layer's router decided for a batch.
 public struct LayerRouting: Sendable {
+  /// Absolute number of the block.
+  public let layer: Int
   /// Router logits, `[tokens, E]`.
   public let logits: Tensor
   /// Softmax of the logits, `[tokens, E]`.
   public let probabilities: Tensor
-  /// Top-k experts of each token by falling probability, `[tokens · k]`: what the model chose before any limit.
+  /// Experts that the model chose before any limit, by falling probability, `[tokens · k]`.
   public let chosen: [Int32]
   /// Experts each token really uses, in the order of summation, `[tokens · k]`; -1 where there is none.
   public let used: [Int32]
@@ -27,15 +54,19 @@ public struct LayerRouting: Sendable {
   public let weights: Tensor
   /// k
   public let k: Int
+  private let weighting: ExpertWeighting
 
   /// Selects experts by a rule and weighs them.
   ///
   /// - Parameters:
+  ///   - layer: Absolute number of the block.
   ///   - logits: `[tokens, E]`.
   ///   - rule: From probabilities to the experts used and the sources of their weights.
   ///   - renormalization: Scale of the weights.
-  ///   - normalizesTopK: Whether the family divides weights by their sum.
-  public init(logits: Tensor, rule: RoutingRule, renormalization: Renormalization, normalizesTopK: Bool) {
+  ///   - weighting: How the family scales them.
+  public init(
+    layer: Int, logits: Tensor, rule: RoutingRule, renormalization: Renormalization, weighting: ExpertWeighting
+  ) {
     let (tokens, experts, k) = (logits.rows, rule.experts, rule.topK)
     precondition(logits.columns == experts, "LayerRouting: \(logits.columns) logits for \(experts) experts")
     let p = logits.softmax()
@@ -60,23 +91,21 @@ public struct LayerRouting: Sendable {
         }
       }
     }
-    var weights = p.gatherColumns(sources, k: k)
-    if normalizesTopK {
-      weights = weights / weights.sum(axis: 1, keepingAxis: true)
+    let probabilities = p.gatherColumns(sources, k: k)
+    var weights = weighting(probabilities)
+    // Where weights add up to 1 anyway, they have the mass of the original choice.
+    if renormalization != .model, used != chosen, !weighting.normalizes {
+      let factor =
+        p.gatherColumns(chosen, k: k).sum(axis: 1, keepingAxis: true)
+        / probabilities.sum(axis: 1, keepingAxis: true)
+      weights = weights * (renormalization == .originalMass ? factor : factor.detached())
     }
-    if renormalization != .model, used != chosen {
-      let usedMass = p.gatherColumns(sources, k: k).sum(axis: 1, keepingAxis: true)
-      let factor = p.gatherColumns(chosen, k: k).sum(axis: 1, keepingAxis: true) / usedMass
-      if !normalizesTopK { weights = weights * (renormalization == .originalMass ? factor : factor.detached()) }
-    }
+    (self.layer, self.weighting) = (layer, weighting)
     self.logits = logits
-    probabilities = p
+    self.probabilities = p
     (self.chosen, self.used, self.sources, self.weights, self.k) = (chosen, used, sources, weights, k)
   }
 
   /// Weights of the model's own choice before any limit, `[tokens, k]`, in the order of ``chosen``.
-  public func chosenWeights(normalizesTopK: Bool) -> Tensor {
-    let weights = probabilities.detached().gatherColumns(chosen, k: k)
-    return normalizesTopK ? weights / weights.sum(axis: 1, keepingAxis: true) : weights
-  }
+  public var chosenWeights: Tensor { weighting(probabilities.detached().gatherColumns(chosen, k: k)) }
 }

@@ -1,21 +1,35 @@
 public import Tensors
 
-/// A linear layer without bias: y = x · Wᵀ.
+/// A linear layer: y = x · Wᵀ + b.
 public struct Linear: Module {
   /// W, `[out, in]`.
   public var weight: Tensor
+  /// b, `[out]`; nil where there is none.
+  public var bias: Tensor?
 
-  /// A layer over the given weight, `[out, in]`.
-  public init(weight: Tensor) { self.weight = weight }
+  /// A layer over the given weight, `[out, in]`, and bias, `[out]`.
+  public init(weight: Tensor, bias: Tensor? = nil) {
+    self.weight = weight
+    self.bias = bias
+  }
 
   /// - Parameter x: `[..., in]`.
   /// - Returns: `[..., out]`.
-  public func callAsFunction(_ x: Tensor) -> Tensor { x.matMulTransposed(weight) }
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    let y = x.matMulTransposed(weight)
+    return bias.map { y + $0 } ?? y
+  }
 
   /// Visits every parameter once, in the order of the checkpoint.
   public mutating func visit(
     _ path: ParameterPath, _ body: (ParameterPath, inout Tensor) throws -> Void
-  ) rethrows { try body(path["weight"], &weight) }
+  ) rethrows {
+    try body(path["weight"], &weight)
+    if var held = bias.take() {  // held once, so that the optimizer may write in place
+      defer { bias = held }
+      try body(path["bias"], &held)
+    }
+  }
 }
 
 /// Root-mean-square normalisation with a weight: y = w ⊙ x / √(mean(x²) + ε).

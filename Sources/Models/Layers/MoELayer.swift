@@ -23,40 +23,48 @@ public struct ExpertStack: Module {
 /// A sparse mixture of experts under a routing rule.
 ///
 ///     p(x) = softmax(W_g x)
-///     y(x) = Σ_{e ∈ S} w_e(x) · E_e(x),   S and the sources of w from the rule; S = Top-k(p) without a limit
+///     y(x) = Σ_{e ∈ S} w_e(x) · E_e(x) + shared(x)
+///
+/// S and the sources of w come from the rule; without a limit S is the family's own choice, for most Top-k(p).
 ///
 /// - Source: Shazeer et al. 2017, eq. 1–2, noise left out; Luo et al. 2025 for the limit.
-public struct MoELayer: Module {
+public struct MoELayer: FeedForward {
+  /// Absolute number of the block that it is part of.
+  public let number: Int
   /// W_g `[experts, hidden]`
   public var gate: Linear
   /// E_e
   public var experts: ExpertStack
+  /// Experts that every token uses; nil where the family has none.
+  public var shared: SharedExpert?
   /// Which experts a token uses.
   public var rule: RoutingRule
   /// How weights are scaled when the experts used are not the router's own.
   public var renormalization: Renormalization
-  /// Whether the family divides the weights of the experts used by their sum (`norm_topk_prob`).
-  public let normalizesTopK: Bool
+  /// How the family scales the weights of the experts used.
+  public let weighting: ExpertWeighting
   /// Original number of the expert in each place, after a placement was applied; nil while places are numbers.
   ///
   /// Routing always speaks of original numbers, so ties, sums and statistics do not change with the placement.
   public private(set) var expertOrder: [Int]?
 
   /// A layer of the given parts, unlimited.
-  public init(gate: Linear, experts: ExpertStack, rule: RoutingRule, normalizesTopK: Bool) {
-    self.gate = gate
-    self.experts = experts
-    self.rule = rule
-    self.normalizesTopK = normalizesTopK
+  public init(
+    number: Int, gate: Linear, experts: ExpertStack, shared: SharedExpert? = nil, rule: RoutingRule,
+    weighting: ExpertWeighting
+  ) {
+    (self.number, self.gate, self.experts, self.shared) = (number, gate, experts, shared)
+    (self.rule, self.weighting) = (rule, weighting)
     renormalization = .model
   }
 
   /// - Parameter x: `[tokens, hidden]`.
   /// - Returns: y, `[tokens, hidden]`, and the routing that made it, for losses and profiling.
-  public func callAsFunction(_ x: Tensor) -> (y: Tensor, routing: LayerRouting) {
+  public func callAsFunction(_ x: Tensor) -> (y: Tensor, routing: LayerRouting?) {
     let routing = route(x)
     let assignment = ExpertAssignment(places(routing.used), k: rule.topK, experts: experts.experts)
-    return (x.experts(assignment, weights: routing.weights, gateUp: experts.gateUp, down: experts.down), routing)
+    let y = x.experts(assignment, weights: routing.weights, gateUp: experts.gateUp, down: experts.down)
+    return (shared.map { y + $0(x) } ?? y, routing)
   }
 
   /// Moves experts and router rows so that place i holds the expert with number `order[i]`; the function is unchanged.
@@ -85,14 +93,16 @@ public struct MoELayer: Module {
     return numbers.map { $0 < 0 ? $0 : place[Int($0)] }
   }
 
-  private func route(_ x: Tensor) -> LayerRouting {
+  /// What the router decides for `x`.
+  public func route(_ x: Tensor) -> LayerRouting {
     var logits = gate(x)
     if let expertOrder {
       var place = Array(repeating: Int32(0), count: expertOrder.count)
       for (index, number) in expertOrder.enumerated() { place[number] = Int32(index) }
       logits = logits.gatherColumns((0..<logits.rows).flatMap { _ in place }, k: rule.experts)
     }
-    return LayerRouting(logits: logits, rule: rule, renormalization: renormalization, normalizesTopK: normalizesTopK)
+    return LayerRouting(
+      layer: number, logits: logits, rule: rule, renormalization: renormalization, weighting: weighting)
   }
 
   /// Visits every parameter once, in the order of the checkpoint.
@@ -101,5 +111,6 @@ public struct MoELayer: Module {
   ) rethrows {
     try gate.visit(path["gate"].role(.router), body)
     try experts.visit(path["experts"].role(.experts), body)
+    try shared?.visit(path, body)
   }
 }

@@ -12,6 +12,14 @@ extension Tensor {
       gradient { dy in Tensor(Kernels.binary(x, dy.storage, ck_silu_backward), shape) })
   }
 
+  /// Logistic function.
+  ///
+  ///     sigmoid(x) = 1 / (1 + exp(-x))
+  public func sigmoid() -> Tensor {
+    let (y, shape) = (Kernels.unary(storage, ck_sigmoid), shape)
+    return .op(y, shape, gradient { dy in Tensor(Kernels.binary(y, dy.storage, ck_sigmoid_backward), shape) })
+  }
+
   /// Gated activation of a joint projection.
   ///
   ///     y = silu(g) ⊙ u,   [g | u] = x

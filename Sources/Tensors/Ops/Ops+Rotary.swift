@@ -1,69 +1,41 @@
 internal import CKernels
-internal import Foundation
-
-/// Cosines and sines of rotary position embedding.
-///
-///     θ_i = base^(-2i / d),   cos(p θ_i), sin(p θ_i),   i < d / 2
-///
-/// Angles are computed as transformers does: θ and p θ in float32, then cos and sin.
-/// - Source: Su et al. 2021, RoFormer, eq. 15; half-split pairs (x_i, x_{i + d/2}).
-public struct RotaryTable: Sendable {
-  let cosines: Storage
-  let sines: Storage
-  /// Positions 0..<positions have an entry.
-  public let positions: Int
-  /// d, the width of one head.
-  public let headDimension: Int
-
-  /// Tabulates `positions` positions.
-  ///
-  /// - Parameters:
-  ///   - headDimension: d, even.
-  ///   - base: Base of the geometric series, `rope_theta`.
-  ///   - positions: Length of the table.
-  public init(headDimension: Int, base: Double, positions: Int) {
-    precondition(headDimension % 2 == 0, "RotaryTable: expected an even head dimension, found \(headDimension)")
-    let half = headDimension / 2
-    (cosines, sines) = (Storage(positions * half), Storage(positions * half))
-    self.positions = positions
-    self.headDimension = headDimension
-    for i in 0..<half {
-      let frequency = 1 / Float(Foundation.pow(base, Double(2 * i) / Double(headDimension)))
-      for position in 0..<positions {
-        let angle = Double(Float(position) * frequency)
-        cosines.floats[position * half + i] = Float(cos(angle))
-        sines.floats[position * half + i] = Float(sin(angle))
-      }
-    }
-  }
-}
 
 extension Tensor {
-  /// Rotates every head of every row by its position.
+  /// Rotates the last d values of every head of every row by its position; the others stay.
   ///
-  ///     (a, b) → (a cos - b sin, b cos + a sin),   a = x[..<d/2], b = x[d/2...]
+  ///     (a, b) → (a cos - b sin, b cos + a sin)   for the pairs (a, b) of the table's ``RotaryPairing``
   ///
   /// - Parameters:
-  ///   - table: Angles for this head dimension.
+  ///   - table: Angles for d values.
   ///   - positions: Position of each row, within the table.
-  /// - Returns: The same shape, `[rows, heads · d]`.
-  public func rotated(_ table: RotaryTable, positions: [Int32]) -> Tensor {
+  ///   - headWidth: Values of one head, d if left out.
+  /// - Returns: The same shape, `[rows, heads · headWidth]`.
+  public func rotated(_ table: RotaryTable, positions: [Int32], headWidth: Int? = nil) -> Tensor {
     let (rows, d, shape, x) = (rows, table.headDimension, shape, storage)
+    let width = headWidth ?? d
     precondition(positions.count == rows, "rotated: \(positions.count) positions for \(rows) rows")
-    precondition(columns % d == 0, "rotated: \(columns) columns are not heads of \(d)")
+    precondition(
+      width >= d && columns % width == 0, "rotated: \(columns) columns are not heads of \(width), \(d) of them rotated")
     precondition(
       positions.allSatisfy { 0 <= $0 && $0 < table.positions },
       "rotated: expected positions below \(table.positions), found \(positions.max() ?? 0)")
-    let heads = columns / d
+    let heads = columns / width
     @Sendable func rotate(_ x: Storage, _ sign: Float) -> Storage {
       let out = Storage(x.count)
       positions.withUnsafeBufferPointer { positions in
         let base = positions.baseAddress
-        Parallel.blocks(rows, grain: Kernels.rowGrain(heads * d)) {
+        Parallel.blocks(rows, grain: Kernels.rowGrain(heads * width)) {
           guard let base else { return }
-          ck_rope(
-            x.floats + $0.lowerBound * heads * d, base + $0.lowerBound, table.cosines.floats, table.sines.floats, sign,
-            out.floats + $0.lowerBound * heads * d, $0.count, heads, d)
+          let start = $0.lowerBound * heads * width
+          if width > d { (out.floats + start).update(from: x.floats + start, count: $0.count * heads * width) }
+          let (source, target) = (x.floats + start + width - d, out.floats + start + width - d)
+          let (cosines, sines) = (table.cosines.floats, table.sines.floats)
+          switch table.pairing {
+          case .halves:
+            ck_rope(source, base + $0.lowerBound, cosines, sines, sign, target, $0.count, heads, width, d)
+          case .neighbours:
+            ck_rope_pairs(source, base + $0.lowerBound, cosines, sines, sign, target, $0.count, heads, width, d)
+          }
         }
       }
       return out

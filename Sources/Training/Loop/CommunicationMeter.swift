@@ -6,6 +6,8 @@ public import Text
 public struct CommunicationMeter: Sendable {
   /// The counts so far.
   public private(set) var counter: CommunicationCounter
+  /// Place of a block's placement among those of the counter.
+  private let places: [Int: Int]
 
   /// A meter for a model under a placement.
   ///
@@ -13,6 +15,7 @@ public struct CommunicationMeter: Sendable {
   ///   - placement: Which device holds which expert.
   ///   - topK: k.
   public init(_ placement: Placement, topK: Int) {
+    places = Dictionary(uniqueKeysWithValues: placement.layers.enumerated().map { ($1.layer, $0) })
     counter = CommunicationCounter(
       devices: placement.devices, topK: topK, placements: placement.layers.map(\.expertDevice), home: .known)
   }
@@ -29,9 +32,12 @@ public struct CommunicationMeter: Sendable {
       let home = Int32((firstSequence + index) % counter.devices)
       for token in sequence { homes[token] = home }
     }
-    for (layer, routing) in pass.routing.enumerated() {
+    for routing in pass.routing {
+      guard let place = places[routing.layer] else {
+        preconditionFailure("CommunicationMeter: no placement for layer \(routing.layer)")
+      }
       counter.add(
-        layer: layer, chosen: routing.chosen, used: routing.used, probabilities: routing.probabilities.elements,
+        layer: place, chosen: routing.chosen, used: routing.used, probabilities: routing.probabilities.elements,
         homes: homes)
     }
   }

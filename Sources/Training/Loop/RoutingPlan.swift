@@ -48,7 +48,7 @@ public enum RoutingPlan {
         file: file, layer: placement.layers.first?.layer ?? 0, expected: configuration.experts,
         found: placement.experts)
     }
-    for layer in 0..<configuration.layers { _ = try placement.expertDevice(layer: layer, file: file) }
+    for layer in configuration.sparseLayers { _ = try placement.expertDevice(layer: layer, file: file) }
     return placement
   }
 

@@ -8,9 +8,10 @@ internal import Text
 ///     weights       frozen ones as stored (float16 as float32), trained ones 4 B
 ///     gradients     4 B a trained parameter, twice with accumulation
 ///     moments       8 B a trained parameter
-///     activations   4 B · batch_tokens · (layers · a + 3 H),
-///                   a = 3 H + 3 q + 3 kv + 2 E + k (2 I + 6): inputs of norms, attention and experts, what they keep,
+///     activations   4 B · batch_tokens · (Σ_blocks a + 3 H),
+///                   a = 3 H + 3 q + 3 kv + f: inputs of norms, attention and experts, what they keep,
 ///                   q = heads · d, kv = kv_heads · d; + H where attention trains
+///                   f = 2 E + k (2 I + 6) + 4 I_shared in a sparse block, 4 I_dense in a dense one
 ///     workspace     one layer's expert rows, 2 · 4 B · batch_tokens · k · H, and a chunk of logits, 16 MiB or 128 rows
 ///     pool          blocks kept for reuse in other sizes: 0.3 · (activations + workspace)
 ///     program       code, tokenizer and data: 64 MiB, 8 B a token of text
@@ -86,7 +87,7 @@ public struct RunEstimate: Sendable, Equatable, Encodable {
     memory = Self.memory(run)
     operations = Self.operations(run, steps: steps, tokens: tokens)
     let away = Double(recipe.routing.devices - 1) / Double(recipe.routing.devices)
-    let bytes = 4 * Double(c.layers) * tokensPerStep * Double(c.hidden) * 4
+    let bytes = 4 * Double(c.sparseLayers.count) * tokensPerStep * Double(c.hidden) * 4
     wire = Wire(
       basis: basis, devicesPerToken: devicesPerToken, remoteCopies: devicesPerToken * away,
       naiveRemoteCopies: Double(c.topK) * away, bytesPerStep: bytes * devicesPerToken * away,
@@ -105,13 +106,14 @@ public struct RunEstimate: Sendable, Equatable, Encodable {
     let frozen = run.parameters.filter { !roles.contains($0.path.role) }.reduce(0) { sum, parameter in
       sum + parameter.count * (parameter.type == .bfloat16 ? 2 : 4)
     }
-    let (q, kv) = (c.heads * c.headDimension, c.kvHeads * c.headDimension)
-    let layer =
-      3 * c.hidden + 3 * q + 3 * kv + 2 * c.experts + c.topK * (2 * c.intermediate + 6)
-      + (roles.contains(.attention) ? c.hidden : 0)
+    let (q, kv) = (c.attention.heads * c.attention.headDimension, c.attention.kvHeads * c.attention.headDimension)
+    let layer = 3 * c.hidden + 3 * q + 3 * kv + (roles.contains(.attention) ? c.hidden : 0)
+    let sparse = 2 * c.experts + c.topK * (2 * c.intermediate + 6) + 4 * (c.shared?.intermediate ?? 0)
+    let (sparseLayers, denseLayers) = (c.sparseLayers.count, c.layers - c.sparseLayers.count)
+    let feedForward = sparseLayers * sparse + denseLayers * 4 * c.denseIntermediate
     let batch = max(recipe.schedule.batchTokens, recipe.data.maxTokens)
     let text = [run.data.train, run.data.validation, run.data.profile].joined().reduce(0) { $0 + $1.tokens.count }
-    let activations = 4 * batch * (c.layers * layer + 3 * c.hidden)
+    let activations = 4 * batch * (c.layers * layer + feedForward + 3 * c.hidden)
     let workspace = 8 * batch * c.topK * c.hidden + 4 * max(128 * c.vocabulary, 4 << 20)
     return [
       Part(name: "weights", bytes: frozen + 4 * trained),
@@ -130,12 +132,14 @@ public struct RunEstimate: Sendable, Equatable, Encodable {
     let count = documents.reduce(0) { $0 + $1.tokens.count }
     let losses = documents.reduce(0) { $0 + $1.lossTokens }
     let length = Double(count) / Double(max(documents.count, 1))
-    let (q, kv) = (c.heads * c.headDimension, c.kvHeads * c.headDimension)
-    let layers = Double(c.layers)
+    let (q, kv) = (c.attention.heads * c.attention.headDimension, c.attention.kvHeads * c.attention.headDimension)
+    let (layers, sparse) = (Double(c.layers), Double(c.sparseLayers.count))
+    let dense = (layers - sparse) * Double(c.denseIntermediate) + sparse * Double(c.shared?.intermediate ?? 0)
     let forward: [Role: Double] = [
       .attention: layers * (Double(4 * c.hidden * (q + kv)) + 2 * Double(q) * length),
-      .router: layers * Double(2 * c.hidden * c.experts),
-      .experts: layers * Double(6 * c.topK * c.intermediate * c.hidden),
+      .router: sparse * Double(2 * c.hidden * c.experts),
+      .experts: sparse * Double(6 * c.topK * c.intermediate * c.hidden),
+      .sharedExperts: 6 * dense * Double(c.hidden),
       .embeddings: Double(2 * c.vocabulary * c.hidden) * Double(losses) / Double(max(count, 1)),
     ]
     let all = forward.values.reduce(0, +)

@@ -18,7 +18,7 @@ import transformers
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "scripts"))
-import olmoe_float64  # noqa: E402
+import float64_reference  # noqa: E402
 
 PROMPTS = ["The old man sat by the fire and", "Question: What is 2 + 3?\nAnswer:"]
 NEW_IDS, TEXT_IDS = 16, 128
@@ -40,7 +40,7 @@ def prompt_reference(model, tokenizer, prompt):
     greedy, gaps, first, routing_gaps = list(ids), [], None, []
     for _ in range(NEW_IDS):
         batch = np.array([greedy])
-        values = olmoe_float64.trace(model, batch, batch, gradients=False)
+        values = float64_reference.trace(model, batch, batch, gradients=False)
         last = values["logits"][0, -1]
         first = last if first is None else first
         runner_up, best = np.sort(last)[-2:]
@@ -60,13 +60,13 @@ def main():
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     transformers.utils.logging.disable_progress_bar()
-    model = olmoe_float64.load(arguments.folder)
+    model = float64_reference.load(arguments.folder)
     tokenizer = tokenizers.Tokenizer.from_file(str(arguments.folder / "tokenizer.json"))
     ids = tokenizer.encode(TEXT).ids[:TEXT_IDS]
     if len(ids) != TEXT_IDS:
         raise SystemExit(f"expected at least {TEXT_IDS} ids of text, found {len(ids)}; lengthen TEXT")
     batch = np.array([ids])
-    values = olmoe_float64.trace(model, batch, batch, gradients=False)
+    values = float64_reference.trace(model, batch, batch, gradients=False)
     reference = {
         "arithmetic": "float64", "torch": torch.__version__, "transformers": transformers.__version__,
         "prompts": [prompt_reference(model, tokenizer, prompt) for prompt in PROMPTS],
