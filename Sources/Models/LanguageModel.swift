@@ -30,6 +30,8 @@ public struct DecoderLayer: Module {
 
 /// What a pass over a batch computed.
 public struct ForwardPass: Sendable {
+  /// Rows of each sequence.
+  public let segments: [Range<Int>]
   /// Output of the final norm, `[tokens, hidden]`.
   public let hidden: Tensor
   /// Routing of every sparse block, in order.
@@ -77,7 +79,7 @@ public struct LanguageModel: Module {
       if let layerRouting { routing.append(layerRouting) }
       if keepingHidden { states.append(hidden) }
     }
-    return ForwardPass(hidden: norm(hidden), routing: routing, hiddenStates: states)
+    return ForwardPass(segments: batch.segments, hidden: norm(hidden), routing: routing, hiddenStates: states)
   }
 
   /// Logits of hidden states: `[tokens, hidden]` → `[tokens, vocabulary]`.

@@ -11,6 +11,11 @@ public enum AuxiliaryLoss: String, Sendable, CaseIterable, Codable {
   ///     E · Σ_e f_e · P_e,   f_e = slots of e / (tokens · k)
   /// - Source: Fedus et al. 2021, eq. 4–6.
   case switchTransformer = "switch"
+  /// Per layer and sequence, mean over both; 1 at perfect balance. DeepSeek's own code adds layers up instead.
+  ///
+  ///     E · Σ_e f_e · P_e,   f_e = slots of e / (tokens · k),   P_e = mean p_e, over the tokens of one sequence
+  /// - Source: Dai et al. 2024, DeepSeekMoE, eq. 12–14; `seq_aux` in `modeling_deepseek.py`.
+  case sequence
 }
 
 /// Which experts the balance loss counts.
@@ -25,11 +30,12 @@ extension ForwardPass {
   /// The load-balancing loss, unscaled; gradients flow through the probabilities, counts are constant.
   ///
   /// - Parameters:
-  ///   - kind: Pooled over layers or per layer.
+  ///   - kind: Pooled over layers, per layer, or per layer and sequence.
   ///   - counts: Experts used or chosen.
   /// - Returns: A scalar.
   public func auxiliaryLoss(_ kind: AuxiliaryLoss, counts: AuxiliaryCounts = .pruned) -> Tensor {
     guard let first = routing.first else { return Tensor(0) }
+    if kind == .sequence { return sequenceLoss(counts) }
     let experts = first.probabilities.columns
     var loads = routing.map { layer in
       var load = [Float](repeating: 0, count: experts)
@@ -47,6 +53,29 @@ extension ForwardPass {
       let share: Float = kind == .hf ? 1 / (tokens * layers) : 1 / (tokens * Float(layer.k))
       let f = Tensor(load) * (Float(experts) * share / layers)
       let term = (layer.probabilities.columnMeans() * f).sum()
+      loss = loss.map { $0 + term } ?? term
+    }
+    return loss ?? Tensor(0)
+  }
+
+  /// Σ_layers Σ_t Σ_e p_te · c_te with the constants c_te = E · f_e / (tokens of the sequence · sequences · layers).
+  private func sequenceLoss(_ counts: AuxiliaryCounts) -> Tensor {
+    var loss: Tensor?
+    for layer in routing {
+      let experts = layer.probabilities.columns
+      let slots = counts == .pruned ? layer.used : layer.chosen
+      let factors = Tensor.filled([layer.probabilities.rows, experts]) { factors in
+        for segment in segments where !segment.isEmpty {
+          let tokens = Float(segment.count)
+          let share = Float(experts) / (tokens * Float(layer.k)) / tokens / Float(segments.count * routing.count)
+          var row = [Float](repeating: 0, count: experts)
+          for slot in segment.lowerBound * layer.k..<segment.upperBound * layer.k where slots[slot] >= 0 {
+            row[Int(slots[slot])] += share
+          }
+          for token in segment { for expert in 0..<experts { factors[token * experts + expert] = row[expert] } }
+        }
+      }
+      let term = (layer.probabilities * factors).sum()
       loss = loss.map { $0 + term } ?? term
     }
     return loss ?? Tensor(0)

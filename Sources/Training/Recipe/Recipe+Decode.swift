@@ -102,7 +102,7 @@ extension Recipe {
     var loss = Loss()
     loss.aux = section.section("aux") { section in
       var aux = Auxiliary()
-      aux.kind = section.choice("kind", planned: ["sequence"], default: aux.kind)
+      aux.kind = section.choice("kind", default: aux.kind)
       aux.coefficient = section.double("coefficient", .notNegative, default: aux.coefficient)
       return aux
     }

@@ -119,7 +119,7 @@ extension Recipe {
 
   /// Formulas of the load-balancing loss.
   public enum AuxiliaryKind: String, Sendable, CaseIterable {
-    /// transformers': layers pooled, k when balanced; or Switch's per layer, 1 when balanced.
-    case hf, `switch`
+    /// transformers': layers pooled, k when balanced; or Switch's per layer, DeepSeek's per sequence, 1 when balanced.
+    case hf, `switch`, sequence
   }
 }
