@@ -29,8 +29,7 @@ extension Conversion {
     if ModelFiles.isHDF5(source), try HDF5Reader(source).contains("training") {
       throw ConversionError.bakesRun(source: source)
     }
-    let method = ConfigurationText(files.configuration.json).value(of: "topk_method")
-    if method == "\"group_limited_greedy\"" { throw ConversionError.bakesGroups(source: source) }
+    guard files.configuration.selection == .greedy else { throw ConversionError.bakesGroups(source: source) }
     return placement
   }
 }
