@@ -202,3 +202,14 @@ class OccultOlmoeForCausalLM(OlmoeForCausalLM):
             rule = Rule(settings, number, placement[number], router.top_k)
             layer.mlp.gate = OccultOlmoeRouter(config, rule, settings["renormalize"])
             layer.mlp.gate.weight = router.weight
+
+    @classmethod
+    def _can_set_experts_implementation(cls):
+        # transformers looks into the file of the class for this; the experts are the family's own. Without it they
+        # would run one after the other.
+        return OlmoeForCausalLM._can_set_experts_implementation()
+
+    @classmethod
+    def is_backend_compatible(cls):
+        # Engines ask before they build the family's model by themselves, which would have no limit.
+        return False
