@@ -6,7 +6,8 @@
 For every policy, every limit that leaves enough experts, and both sources of weights: the model of HF_FOLDER, any float32
 one of a family that `convert --with-code` supports, gets that routing with a random placement, is exported by
 `occult convert --with-code`, and runs on random ids in both programs. Prints the largest absolute difference of logits
-and how much the limit itself changes them; exit status 1 if a difference is over 1e-5 or not finite, or no code ran.
+and how much the limit itself changes them; exit status 1 if a difference is over the bar (1e-5) or not finite, or no code
+ran. Rounding in float32 grows with the logits: a trained model, with logits of 15, differs by 1.5e-5.
 """
 import argparse
 import json
@@ -19,7 +20,6 @@ import tempfile
 import h5py
 import numpy as np
 
-BAR = 1e-5
 POLICIES = ["router", "mass", "best_mass", "adaptive", "drop", "random_devices"]
 
 
@@ -98,6 +98,7 @@ def main():
     parser.add_argument("--devices", type=int, default=4)
     parser.add_argument("--tokens", type=int, default=48)
     parser.add_argument("--rows", type=int, default=2)
+    parser.add_argument("--bar", type=float, default=1e-5)
     arguments = parser.parse_args()
     config = json.loads((arguments.model / "config.json").read_text())
     experts, top_k, _ = sizes(config)
@@ -120,8 +121,8 @@ def main():
                     worst = max(worst, difference if np.isfinite(difference) else np.inf)
                     print(f"{policy:15} L {limit} of {arguments.devices}  {source:9} {renormalize:13}  "
                           f"difference {difference:.1e}, of the limit {np.abs(ours - plain).max():.1e}", flush=True)
-    print(f"{config['model_type']}: largest difference {worst:.1e}, bar {BAR:.0e}")
-    sys.exit(0 if worst <= BAR else 1)
+    print(f"{config['model_type']}: largest difference {worst:.1e}, bar {arguments.bar:.0e}")
+    sys.exit(0 if worst <= arguments.bar else 1)
 
 
 if __name__ == "__main__":
