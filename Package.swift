@@ -58,7 +58,8 @@ let package = Package(
     .testTarget(
       name: "CollaborationTests", dependencies: ["Collaboration"], exclude: ["Oracles"], swiftSettings: strict),
     .testTarget(
-      name: "ModelsTests", dependencies: ["Models", "Checkpoint"], exclude: ["Oracles"], swiftSettings: strict),
+      name: "ModelsTests", dependencies: ["Models", "Checkpoint"], exclude: ["Oracles", "Configurations"],
+      swiftSettings: strict),
     .testTarget(name: "TextTests", dependencies: ["Text"], exclude: ["Oracles"], swiftSettings: strict),
     .testTarget(
       name: "CheckpointTests", dependencies: ["Checkpoint", "CHDF5"], exclude: ["Fixtures"], swiftSettings: strict),

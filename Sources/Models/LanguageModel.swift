@@ -11,6 +11,36 @@ public struct DecoderLayer: Module {
   /// Experts, or a dense network.
   public var mlp: any FeedForward
 
+  /// - Parameters:
+  ///   - hidden: `[tokens, hidden]`.
+  ///   - batch: Segments and positions of the tokens.
+  ///   - rotary: Angles by position.
+  ///   - cache: Keys and values of earlier tokens; nil for whole sequences.
+  /// - Returns: The next block's input, `[tokens, hidden]`, and the routing; nil in a dense block.
+  public func callAsFunction(
+    _ hidden: Tensor, batch: TokenBatch, rotary: RotaryTable, cache: AttentionCache? = nil
+  ) -> (hidden: Tensor, routing: LayerRouting?) {
+    let attended = hidden + attention(inputNorm(hidden), batch: batch, rotary: rotary, cache: cache)
+    let (y, routing) = mlp(postAttentionNorm(attended))
+    return (attended + y, routing)
+  }
+
+  /// The same values, keeping nothing but the input for the backward pass.
+  func recomputed(
+    _ hidden: Tensor, batch: TokenBatch, rotary: RotaryTable
+  ) -> (hidden: Tensor, routing: LayerRouting?) {
+    var parameters: [Tensor] = []
+    forEachParameter { _, parameter in if parameter.isTracked { parameters.append(parameter) } }
+    // One value: the logits stand beside the hidden state, so that losses of the router lead back through them.
+    let joint = Tensor.recomputed([hidden], parameters: parameters) { [self] inputs in
+      let (next, routing) = self(inputs[0], batch: batch, rotary: rotary)
+      return routing.map { .concatenate([next, $0.logits]) } ?? next
+    }
+    guard let moe else { return (joint, nil) }
+    let parts = joint.split([hidden.columns, moe.rule.experts])
+    return (parts[0], moe.routing(ofLogits: parts[1]))
+  }
+
   /// The experts; nil in a dense block, which cannot be given any.
   public var moe: MoELayer? {
     get { mlp as? MoELayer }
@@ -25,6 +55,12 @@ public struct DecoderLayer: Module {
     try attention.visit(path["self_attn"], body)
     try postAttentionNorm.visit(path["post_attention_layernorm"].role(.norms), body)
     try mlp.visit(path["mlp"], body)
+  }
+
+  /// Adapts attention and experts.
+  public mutating func attachAdapters(_ path: ParameterPath, _ settings: AdapterSettings) {
+    attention.attachAdapters(path["self_attn"], settings)
+    mlp.attachAdapters(path["mlp"], settings)
   }
 }
 
@@ -54,6 +90,8 @@ public struct LanguageModel: Module {
   public var head: Tensor?
   /// Angles by position.
   public let rotary: RotaryTable
+  /// Whether blocks are computed again in the backward pass rather than their intermediate values kept.
+  public var recomputesActivations = false
 
   /// The output projection: the head, or the embedding where they are tied.
   public var outputWeight: Tensor { head ?? embedding }
@@ -72,11 +110,12 @@ public struct LanguageModel: Module {
     var states = keepingHidden ? [hidden] : []
     var routing: [LayerRouting] = []
     for (index, layer) in layers.enumerated() {
-      hidden =
-        hidden + layer.attention(layer.inputNorm(hidden), batch: batch, rotary: rotary, cache: cache?[index])
-      let (y, layerRouting) = layer.mlp(layer.postAttentionNorm(hidden))
-      hidden = hidden + y
-      if let layerRouting { routing.append(layerRouting) }
+      let output =
+        recomputesActivations && cache == nil
+        ? layer.recomputed(hidden, batch: batch, rotary: rotary)
+        : layer(hidden, batch: batch, rotary: rotary, cache: cache?[index])
+      hidden = output.hidden
+      if let layerRouting = output.routing { routing.append(layerRouting) }
       if keepingHidden { states.append(hidden) }
     }
     return ForwardPass(segments: batch.segments, hidden: norm(hidden), routing: routing, hiddenStates: states)
@@ -98,5 +137,10 @@ public struct LanguageModel: Module {
       defer { head = weight }
       try body(path["lm_head"]["weight"].role(.embeddings), &weight)
     }
+  }
+
+  /// Adapts every block.
+  public mutating func attachAdapters(_ path: ParameterPath, _ settings: AdapterSettings) {
+    for index in layers.indices { layers[index].attachAdapters(path["model"]["layers"][index], settings) }
   }
 }

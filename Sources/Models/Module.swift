@@ -42,14 +42,17 @@ public struct ParameterPath: Sendable, Hashable, CustomStringConvertible {
 
   /// The name.
   public var description: String { name }
-  /// The name with slashes: a dataset's path in a checkpoint.
-  public var datasetPath: String { name.replacing(".", with: "/") }
+  /// The name with slashes: a dataset's path in a checkpoint. Adapters lie in a group of their own, as the weight that they
+  /// belong to may be a dataset of the name that they begin with.
+  public var datasetPath: String { (isAdapter ? "adapter/" : "") + name.replacing(".", with: "/") }
 }
 
 /// A part of a model that names its parameters.
 public protocol Module: Sendable {
   /// Visits every parameter once, in a fixed order. Paths are the file format: renaming one breaks checkpoints.
   mutating func visit(_ path: ParameterPath, _ body: (ParameterPath, inout Tensor) throws -> Void) rethrows
+  /// Gives every matrix below whose role is adapted a low-rank term of zeros, and takes it from all others.
+  mutating func attachAdapters(_ path: ParameterPath, _ settings: AdapterSettings)
 }
 
 extension Module {
@@ -64,10 +67,11 @@ extension Module {
     try visit(ParameterPath(), body)
   }
 
-  /// Makes leaves of the graph of all parameters whose role is in `roles`, in float32; the others leave the graph.
+  /// Makes leaves of the graph of all parameters whose role is in `roles`, and of all adapters, in float32; the others leave
+  /// the graph.
   public mutating func train(_ roles: Set<Role>) {
     updateParameters { path, tensor in
-      tensor = roles.contains(path.role) ? tensor.tracked() : tensor.detached()
+      tensor = path.isAdapter || roles.contains(path.role) ? tensor.tracked() : tensor.detached()
     }
   }
 

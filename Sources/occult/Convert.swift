@@ -8,11 +8,14 @@ struct Convert: ParsableCommand {
     abstract: "Copy a model between a Hugging Face folder and an HDF5 checkpoint.",
     discussion: """
       Formats are told from the paths: a name that ends in .h5 is a checkpoint, anything else a folder. Weights keep \
-      their bits unless --dtype asks for another type.
+      their bits unless --dtype asks for another type. Adapters are merged into the weights that they belong to, unless \
+      --adapter writes them alone.
 
       Examples:
         occult convert OLMoE-1B-7B-0924 olmoe.h5 --verify
         occult convert runs/quickstart/final.h5 my-model --dtype bfloat16 --with-code
+        occult convert runs/lora/final.h5 my-adapter --adapter
+        occult convert my-adapter my-adapter.h5 --base olmoe.h5
       """)
 
   @Argument(help: "A Hugging Face folder or a checkpoint (.h5).", completion: .file())
@@ -36,6 +39,12 @@ struct Convert: ParsableCommand {
 
   @Option(help: "Largest safetensors file in a folder (default: 5GB).")
   var maxShardSize: String?
+
+  @Option(help: "The model that the adapters in a PEFT folder belong to; a checkpoint (.h5) over it is written.")
+  var base: String?
+
+  @Flag(help: "Write the adapters of a checkpoint alone, as a folder that PEFT loads over the base model.")
+  var adapter = false
 
   @Flag(help: "Read both again and compare every parameter.")
   var verify = false
@@ -62,6 +71,19 @@ struct Convert: ParsableCommand {
     if let maxShardSize, ByteSize.bytes(maxShardSize) == nil {
       throw ValidationError("--max-shard-size: expected a size such as 5GB or 500MB, found '\(maxShardSize)'")
     }
+    let isAboutWeights =
+      dtype != nil || layout != nil || maxShardSize != nil || hdf5Layout != nil || verify || withCode || bakePlacement
+    if adapter, base != nil || isAboutWeights || ModelFiles.isHDF5(destination) {
+      throw ValidationError("--adapter: expected a folder to write and no option about weights, found otherwise")
+    }
+    if base == nil, AdapterImport.isAdapter(source) {
+      throw ValidationError("--base: expected the model that the adapters in '\(source)' belong to, found no --base")
+    }
+    if base != nil, isAboutWeights || !ModelFiles.isHDF5(destination) || !AdapterImport.isAdapter(source) {
+      throw ValidationError(
+        "--base: expected a folder with adapter_config.json, a checkpoint (.h5) to write and no option about weights, "
+          + "found '\(source)' and '\(destination)'")
+    }
     if ModelFiles.isHDF5(destination), layout != nil || maxShardSize != nil {
       throw ValidationError("--layout, --max-shard-size: expected a folder to write, found '\(destination)'")
     }
@@ -77,22 +99,35 @@ struct Convert: ParsableCommand {
   }
 
   func run() throws {
+    let started = Clock.monotonic()
+    let outcome = try outcome()
+    let verified = outcome.verified.map { ", \($0) verified" } ?? ""
+    print(
+      "\(destination): \(outcome.tensors) tensors, \(ByteSize.words(outcome.bytes))\(verified), "
+        + "\(fixed(Clock.monotonic() - started, 1)) s")
+  }
+
+  private func outcome() throws -> Conversion.Outcome {
+    if let base {
+      return try AdapterImport(source: source, base: base, destination: destination, overwrites: overwrite).run(
+        program: Program.name)
+    }
+    if adapter {
+      return try AdapterExport(
+        source: source, destination: destination, allowsUnlimited: allowUnlimited, overwrites: overwrite
+      ).run()
+    }
     let conversion = Conversion(
       source: source, destination: destination, dtype: dtype?.elementType,
       weightLayout: hdf5Layout == .mapped ? .mapped : .chunked(deflate: compress), expertLayout: layout ?? .perExpert,
       maximumShardBytes: maxShardSize.flatMap(ByteSize.bytes) ?? 5_000_000_000, verifies: verify,
       allowsUnlimited: allowUnlimited, writesCode: withCode, bakesPlacement: bakePlacement, overwrites: overwrite)
-    let started = Clock.monotonic()
     var line: ProgressLine?
-    let outcome = try conversion.run(program: Program.name) { done, total in
+    defer { line?.finish() }
+    return try conversion.run(program: Program.name) { done, total in
       if line == nil { line = ProgressLine(label: "convert", total: total, unit: "tensors") }
       line?.update(done)
     }
-    line?.finish()
-    let verified = outcome.verified.map { ", \($0) verified" } ?? ""
-    print(
-      "\(destination): \(outcome.tensors) tensors, \(ByteSize.words(outcome.bytes))\(verified), "
-        + "\(fixed(Clock.monotonic() - started, 1)) s")
   }
 }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Tensors
 import Training
 
 /// `occult finetune`.
@@ -46,9 +47,11 @@ struct Finetune: ParsableCommand {
       )
     }
     if dryRun {
+      do { try run.checkMemory(available: Memory.limitBytes) } catch { logger.warning("\(error)") }
       let plan = DryRun(run: run, estimate: try run.estimate(), operationsPerSecond: run.measuredRate())
       return output.json ? try OutputOptions.print(plan) : print(report.sizes + "\n\n" + plan.text)
     }
+    try run.checkMemory(available: Memory.limitBytes)
     if !output.json { print(report.sizes) }
     try train(run, report)
   }
@@ -59,10 +62,10 @@ struct Finetune: ParsableCommand {
       line = ProgressLine(
         label: "profile", total: run.data.profileDocuments.reduce(0) { $0 + $1.tokens.count }, unit: "tokens")
     }
-    let routing = try run.routing { line?.update($0) }
+    let plan = try run.plan { line?.update($0) }
     line?.finish()
-    let tuning = run.tuning(routing, program: Program.name)
-    if !output.json { print("\n" + report.placement(routing) + "\n\n" + report.schedule(tuning) + "\n") }
+    let tuning = run.tuning(plan, program: Program.name)
+    if !output.json { print("\n" + report.placement(plan.routing) + "\n\n" + report.schedule(tuning) + "\n") }
 
     let stop = StopSignal.install()
     defer { stop.uninstall() }

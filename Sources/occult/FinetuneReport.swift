@@ -15,11 +15,10 @@ struct FinetuneReport {
       "\(run.recipe.model): \(c.modelType), \(c.layers) layers, hidden \(c.hidden), \(c.experts) experts of width "
       + "\(c.intermediate), top \(c.topK)"
     let roles = run.roles
-    var table = TextTable(heads: ["role", ">parameters", ">trained"])
-    table.rows = roles.map { [$0.role.rawValue, "\($0.parameters)", $0.isTrained ? "\($0.parameters)" : "frozen"] }
+    var table = TextTable(heads: ["role", ">parameters", ">trained", "how"])
+    table.rows = roles.map { [$0.role.rawValue, "\($0.parameters)", "\($0.trained)", $0.how] }
     table.rows.append([
-      "all", "\(roles.reduce(0) { $0 + $1.parameters })",
-      "\(roles.filter(\.isTrained).reduce(0) { $0 + $1.parameters })",
+      "all", "\(roles.reduce(0) { $0 + $1.parameters })", "\(roles.reduce(0) { $0 + $1.trained })", "",
     ])
     let data = run.data.reports.map { part, report in "\(part): \(report)" }.joined(separator: "\n")
     let split = "train: \(run.data.train.count) documents, validation: \(run.data.validation.count)"
@@ -85,8 +84,8 @@ struct DryRun: Encodable {
     self.estimate = estimate
     self.operationsPerSecond = operationsPerSecond
     let roles = run.roles
-    trainedParameters = roles.filter(\.isTrained).reduce(into: [:]) { $0[$1.role.rawValue] = $1.parameters }
-    frozenParameters = roles.filter { !$0.isTrained }.reduce(into: [:]) { $0[$1.role.rawValue] = $1.parameters }
+    trainedParameters = roles.filter { $0.trained > 0 }.reduce(into: [:]) { $0[$1.role.rawValue] = $1.trained }
+    frozenParameters = roles.filter { $0.frozen > 0 }.reduce(into: [:]) { $0[$1.role.rawValue] = $1.frozen }
     seconds = estimate.seconds(operationsPerSecond: operationsPerSecond)
     memoryBytes = estimate.memoryBytes
   }

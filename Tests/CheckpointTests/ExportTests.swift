@@ -121,7 +121,8 @@ import Testing
     ]
     for (source, bakes, text) in cases {
       let conversion = Conversion(
-        source: source, destination: scratch.path("folder"), writesCode: !bakes, bakesPlacement: bakes)
+        source: source, destination: scratch.path(bakes ? "baked.h5" : "folder"), writesCode: !bakes,
+        bakesPlacement: bakes)
       let error = #expect(throws: ConversionError.self) { try conversion.run(program: "test") }
       #expect(error?.description == "\(source): \(text)")
     }

@@ -7,7 +7,9 @@ import Testing
 
 /// Every family against transformers in float64: logits 1e-5, every gradient 1e-4 relative, as float32 arithmetic allows.
 @Suite struct FamilyOracleTests {
-  static let variants = ["olmoe", "qwen2_moe", "qwen3_moe", "deepseek", "deepseek_v2"].flatMap { [$0 + "-tiny", $0 + "-odd"] }
+  static let variants = ["olmoe", "qwen2_moe", "qwen3_moe", "deepseek", "deepseek_v2"].flatMap {
+    [$0 + "-tiny", $0 + "-odd"]
+  }
 
   @Test(arguments: variants) func everyIntermediateValue(variant: String) throws {
     let oracle = try Oracle(variant)
@@ -56,6 +58,28 @@ import Testing
         parameters += 1
       }
       #expect(parameters == gradients.count)
+    }
+  }
+
+  /// Blocks that are computed again: losses and routing keep their bits; gradients of the router's losses join those of its
+  /// weights in another order, which leaves rounding.
+  @Test(arguments: variants) func recomputedActivationsChangeNothing(variant: String) throws {
+    var model = try Oracle(variant).model()
+    model.train([.attention, .router, .sharedExperts, .norms])
+    let (batch, targets) = try Oracle(variant).batch()
+    func run(_ model: LanguageModel) -> (loss: Float, gradients: Gradients, routing: [LayerRouting]) {
+      let pass = model(batch)
+      let total = model.crossEntropy(pass, targets: targets).sum + pass.auxiliaryLoss(.hf) + pass.zLoss()
+      return (total.scalar, total.gradients(), pass.routing)
+    }
+    let kept = run(model)
+    model.recomputesActivations = true
+    let again = run(model)
+    #expect(again.loss == kept.loss && again.routing.map(\.used) == kept.routing.map(\.used))
+    #expect(again.gradients.count == kept.gradients.count && kept.gradients.count > 0)
+    model.forEachParameter { path, parameter in
+      let expected = (kept.gradients[parameter]?.elements ?? []).map { Double($0) }
+      #expect(relativeError(again.gradients[parameter]?.elements ?? [], expected) <= 2e-6, "\(path)")
     }
   }
 

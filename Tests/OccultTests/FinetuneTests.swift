@@ -180,4 +180,48 @@ import Testing
     #expect((plan["estimate"] as? [String: Any])?["steps"] as? Int == 12)
     #expect(!FileManager.default.fileExists(atPath: place.run("run")))
   }
+
+  /// From the table of what trains to a merged folder and PEFT's: every command takes a checkpoint with adapters.
+  @Test func adaptersFromTheCommandLine() throws {
+    let place = try Workplace()
+    let changes = [
+      "train={attention: {lora: {rank: 2}}, router: {lora: {rank: 2}}, experts: {lora: {rank: 1, share: 0.25}}, "
+        + "embeddings: frozen, norms: frozen}", "save.every=none",
+    ]
+    func run(_ arguments: [String]) throws -> String {
+      let result = try CommandLineTests.run(arguments)
+      #expect(result.status == 0, "\(arguments): \(result.error)")
+      return result.out
+    }
+    let plan = try run(["finetune", place.recipe, "--dry-run"] + changes)
+    // Counted by hand: r (in + out), of a quarter of 8 experts.
+    let table = [
+      "attention         8320     1024  lora, rank 2, alpha 4.0",
+      "experts          24576      448  lora, rank 1, alpha 2.0, 2 of 8 experts",
+      "router             512      160  lora, rank 2, alpha 4.0",
+    ]
+    for line in table { #expect(plan.contains(line + "\n"), "\(plan)") }
+    let missing = try CommandLineTests.run(["finetune", place.recipe, "train.shared_experts={lora: {rank: 2}}"])
+    #expect(missing.status == 1)
+    #expect(missing.error.contains("train.shared_experts: expected a role that olmoe models have"))
+
+    let (report, final) = (try run(["finetune", place.recipe] + changes), place.run("run") + "/final.h5")
+    for line in table { #expect(report.contains(line + "\n")) }
+    #expect(try run(["inspect", final]).contains("attention of rank 2, alpha 4.0 (1024 parameters)"))
+    let merged = place.path + "/merged.h5"
+    _ = try run(["convert", final, merged, "--verify"])
+    let prompt = ["--prompt", "1 + 1 =", "--max-new", "4"]
+    #expect(try run(["generate", final] + prompt) == run(["generate", merged] + prompt))
+    try "1 2 3 4".write(toFile: place.path + "/tokens", atomically: true, encoding: .utf8)
+    _ = try run(["trace", final, "--tokens", place.path + "/tokens", "--output", place.path + "/t.h5", "--gradients"])
+    let traced = try HDF5Reader(place.path + "/t.h5").datasets()
+    #expect(traced.contains("/gradients/adapter/model/layers/1/mlp/experts/down_proj/lora_B"))
+
+    let limited = try CommandLineTests.run(["convert", final, place.path + "/peft", "--adapter"])
+    #expect(limited.status == 1 && limited.error.contains("expected a model without a device limit"))
+    _ = try run(["convert", final, place.path + "/peft", "--adapter", "--allow-unlimited"])
+    _ = try run(["convert", place.path + "/peft", place.path + "/again.h5", "--base", place.path + "/base.h5"])
+    let names = try FileManager.default.contentsOfDirectory(atPath: place.path + "/peft").sorted()
+    #expect(names == ["adapter_config.json", "adapter_model.safetensors"])
+  }
 }

@@ -43,7 +43,14 @@ import Testing
 
   /// Output, and gradients for the cotangent `dy`, slot by slot in double precision.
   static func reference(_ test: Case, _ inputs: [Tensor], dy: [Double]) -> [[Double]] {
-    let (x, w, up, down) = (inputs[0].doubles, inputs[1].doubles, inputs[2].doubles, inputs[3].doubles)
+    reference(
+      test, up: inputs[2].doubles, down: inputs[3].doubles, x: inputs[0].doubles, w: inputs[1].doubles, dy: dy)
+  }
+
+  /// The same for weights that are not float32.
+  static func reference(
+    _ test: Case, up: [Double], down: [Double], x: [Double], w: [Double], dy: [Double]
+  ) -> [[Double]] {
     let (h, n) = (test.h, test.i)
     var y = x.map { _ in 0.0 }
     var (dx, dw, dUp, dDown) = (y, w.map { _ in 0.0 }, up.map { _ in 0.0 }, down.map { _ in 0.0 })

@@ -94,7 +94,8 @@ import Testing
       "parallel.dispatch": words(Recipe.Dispatch.self), "parallel.wire": words(Recipe.Wire.self),
       "study.arms": [],
     ]
-    for mode in modes { expected["train." + mode] = words(Recipe.TrainMode.self) }
+    for mode in modes { expected["train." + mode] = ["frozen", "full"] }
+    for mode in modes.prefix(4) { expected["train." + mode]?.append("lora") }
     for row in try Self.rows() { #expect(row.words == expected[row.key] ?? [], "words of \(row.key)") }
   }
 

@@ -30,7 +30,11 @@ func messages(_ text: String, _ overrides: [String] = [], purpose: Recipe.Purpos
 @Suite struct RecipeErrorTests {
   @Test(arguments: [
     // Wrong values, by kind.
-    ("train: {experts: ful}", "r.yaml:5:18: train.experts: expected frozen or full, found 'ful'; did you mean 'full'?"),
+    (
+      "train: {experts: ful}",
+      "r.yaml:5:18: train.experts: expected frozen, full or {lora: {rank: 16}}, found 'ful'; did you mean 'full'?"
+    ),
+    ("train: {norms: ful}", "r.yaml:5:16: train.norms: expected frozen or full, found 'ful'; did you mean 'full'?"),
     ("run: {seed: eight}", "r.yaml:5:13: run.seed: expected an integer of at least 0, found 'eight'"),
     ("run: {seed: \"8\"}", "r.yaml:5:13: run.seed: expected an integer of at least 0, found '\"8\"'"),
     ("run: {seed: 1.5}", "r.yaml:5:13: run.seed: expected an integer of at least 0, found '1.5'"),
@@ -78,11 +82,54 @@ func messages(_ text: String, _ overrides: [String] = [], purpose: Recipe.Purpos
     ("device_limit: 1", "r.yaml:5:1: device_limit: unknown key; did you mean 'routing.device_limit'?"),
     ("optimizer: {lr: 1}", "r.yaml:5:13: optimizer.lr: unknown key; did you mean 'optimizer.learning_rate'?"),
     ("save: {xyzzy: 1}", "r.yaml:5:8: save.xyzzy: unknown key; known here: every, keep, dtype"),
-    // Of the schema, but not of this version.
+    // Adapters.
     (
-      "train: {experts: {lora: {rank: 16}}}",
-      "r.yaml:5:18: train.experts: lora: not supported yet by this version; use full or frozen"
+      "train: {experts: {lora: {rank: 0}}}",
+      "r.yaml:5:32: train.experts.lora.rank: expected an integer in 1...1024, found '0'"
     ),
+    (
+      "train: {attention: {lora: {rank: 4096}}}",
+      "r.yaml:5:34: train.attention.lora.rank: expected an integer in 1...1024, found '4096'"
+    ),
+    (
+      "train: {router: {lora: {alpha: -1}}}",
+      "r.yaml:5:32: train.router.lora.alpha: expected a number above 0, found '-1'"
+    ),
+    (
+      "train: {experts: {lora: {share: 0}}}",
+      "r.yaml:5:33: train.experts.lora.share: expected a number above 0 and at most 1, found '0'"
+    ),
+    (
+      "train: {attention: {lora: {share: 0.5}}}",
+      "r.yaml:5:35: train.attention.lora.share: expected 1, as only experts can be adapted in part, found '0.5'"
+    ),
+    (
+      "train: {experts: {lora: {dropout: 0.1}}}",
+      "r.yaml:5:35: train.experts.lora.dropout: dropout of adapters is not supported; leave the key out"
+    ),
+    (
+      "train: {experts: {lora: {rnk: 4}}}",
+      "r.yaml:5:26: train.experts.lora.rnk: unknown key; did you mean 'train.experts.lora.rank'?"
+    ),
+    (
+      "train: {experts: {lora: {rank: 4}, rank: 4}}",
+      "r.yaml:5:36: train.experts.rank: unknown key; did you mean 'train.experts.lora.rank'?"
+    ),
+    ("train: {experts: {rank: 4}}", "r.yaml:5:19: train.experts.rank: unknown key; known here: lora"),
+    ("train: {experts: {}}", "r.yaml:5:18: train.experts: expected a map like {lora: {rank: 16}}, found an empty map"),
+    (
+      "train: {experts: lora}",
+      "r.yaml:5:18: train.experts: expected lora with its keys, like {lora: {rank: 16}}, found 'lora'"
+    ),
+    (
+      "train: {experts: {lora: 16}}",
+      "r.yaml:5:25: train.experts.lora: expected a map of keys like {rank: 16}, found '16'"
+    ),
+    (
+      "train: {norms: {lora: {rank: 4}}}",
+      "r.yaml:5:16: train.norms: expected frozen or full, found lora, which goes beside the matrices of other roles"
+    ),
+    // Of the schema, but not of this version.
     (
       "routing: {device_limit_schedule: [4, 2]}",
       "r.yaml:5:34: routing.device_limit_schedule: not supported yet by this version; use null"

@@ -1,4 +1,5 @@
 import Foundation
+import Models
 import Testing
 
 @testable import Training
@@ -39,7 +40,7 @@ import Testing
     loss: {aux: {kind: switch, coefficient: 0.5}, z: 0.001, collaboration: 0}
     optimizer: {name: adamw, learning_rate: 1e-3, betas: [0, 0.999], epsilon: 1e-6, weight_decay: 0.1, clip: none}
     schedule: {name: linear, warmup_steps: 0, epochs: 3, max_steps: 7, batch_tokens: 200, accumulation: 4}
-    run: {seed: 0, evaluate_every: none, threads: 3}
+    run: {seed: 0, evaluate_every: none, threads: 3, activation_checkpointing: true}
     save: {every: none, keep: 9, dtype: bfloat16}
     parallel: {dispatch: deduplicated, overlap: off, wire: float32, nodes: 1}
     study:
@@ -82,6 +83,31 @@ import Testing
         "version", "routing.device_limit_schedule", "loss.collaboration", "optimizer.name", "parallel.dispatch",
         "parallel.wire", "parallel.nodes",
       ])
+  }
+
+  @Test func adaptersAreReadAndWritten() throws {
+    let recipe = try parse(
+      minimal + "train: {attention: {lora: {rank: 8}}, router: {lora: }, experts: {lora: {rank: 4, alpha: 6, "
+        + "share: 0.25}}}\n",
+      "train.attention.lora.alpha=10")
+    #expect(recipe.train.attention == .lora(.init(rank: 8, alpha: 10)))
+    #expect(recipe.train.experts == .lora(.init(rank: 4, alpha: 6, share: 0.25)))
+    #expect(recipe.train.router == .lora(.init(rank: 16, alpha: 32)))
+    #expect(recipe.train.fullRoles == [.sharedExperts])
+    #expect(Set(recipe.train.adaptedRoles.keys) == [.attention, .experts, .router])
+    // Left out, alpha is twice the rank: the scale does not change with the rank.
+    #expect(try parse(minimal, "train.router={lora: {rank: 3}}").train.router == .lora(.init(rank: 3, alpha: 6)))
+    let again = try Recipe.parse(recipe.yaml(), file: "r.yaml", checksFiles: false, workingFolder: "/other")
+    #expect(again == recipe && again.yaml() == recipe.yaml())
+
+    var other = recipe
+    other.train.experts = .lora(.init(rank: 4, alpha: 6))
+    let differences = other.differences(from: recipe)
+    #expect(
+      differences.map(\.description) == [
+        "train.experts: was {lora: {rank: 4, alpha: 6.0, share: 0.25}}, is {lora: {rank: 4, alpha: 6.0, share: 1.0}}"
+      ])
+    #expect(differences.allSatisfy { !$0.isHarmless } && other.contentHash() != recipe.contentHash())
   }
 
   @Test func resolvedTextOfDefaults() throws {
@@ -202,7 +228,7 @@ import Testing
     let recipe = try parse(minimal)
     let hash = recipe.contentHash()
     // Pinned: a hash that changes with the process or the version would throw caches away.
-    #expect(hash == "9fe997aeeaab3051")
+    #expect(hash == "3f823e99b111720b")
     let elsewhere = try Recipe.parse(minimal, file: "x/r.yaml", checksFiles: false, workingFolder: "/elsewhere")
     #expect(elsewhere.contentHash() == hash)
     #expect(try parse(minimal, "output=z", "run.threads=5", "study.seeds=[3]").contentHash() == hash)

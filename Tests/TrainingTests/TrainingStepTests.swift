@@ -11,11 +11,13 @@ import Text
   static let oracles =
     URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path
     + "/ModelsTests/Oracles/"
-  static let variants = ["olmoe", "qwen2_moe", "qwen3_moe", "deepseek", "deepseek_v2"].flatMap { [$0 + "-tiny", $0 + "-odd"] }
+  static let variants = ["olmoe", "qwen2_moe", "qwen3_moe", "deepseek", "deepseek_v2"].flatMap {
+    [$0 + "-tiny", $0 + "-odd"]
+  }
 
   private struct TenSteps: Decodable { let losses: [Double] }
 
-  private func oracleBatch(_ folder: String) throws -> Batch {
+  static func oracleBatch(_ folder: String) throws -> Batch {
     let file = try HDF5Reader(folder + "/oracle.h5")
     func integers(_ name: String) throws -> [Int32] {
       let (info, bytes) = try file.bytes(name)
@@ -43,7 +45,7 @@ import Text
       TenSteps.self, from: Data(contentsOf: URL(fileURLWithPath: folder + "/ten_steps.json"))
     ).losses
     #expect(expected.count == 11)
-    let batch = try oracleBatch(folder)
+    let batch = try Self.oracleBatch(folder)
     var model = try ModelFiles(opening: folder).model()
     model.train(Set(Role.allCases))
     var optimizer = AdamW(learningRate: 1e-3, betas: (0.9, 0.95), epsilon: 1e-8, weightDecay: 0.1)

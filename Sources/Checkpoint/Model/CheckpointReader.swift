@@ -10,6 +10,7 @@ struct CheckpointReader: TensorSource {
   let companions: [String: String]
   let routing: RoutingSettings?
   let base: BaseReference?
+  let adapter: AdapterGroup?
   let file: HDF5Reader
 
   /// Value of the root attribute `format`.
@@ -17,7 +18,9 @@ struct CheckpointReader: TensorSource {
   /// Value of the root attribute `version`.
   static let version = 1
   /// Groups and datasets that hold no weights.
-  static let reserved = ["/config_json", "/tokenizer_json", "/recipe_yaml", "/hub_files/", "/routing/", "/training/"]
+  static let reserved = [
+    "/config_json", "/tokenizer_json", "/recipe_yaml", "/hub_files/", "/routing/", "/training/", "/adapter/",
+  ]
 
   init(opening path: String) throws {
     self.path = path
@@ -42,6 +45,7 @@ struct CheckpointReader: TensorSource {
     self.companions = companions
     routing = try RoutingSettings(file, configuration)
     base = try BaseReference(file)
+    adapter = try AdapterGroup(file, configuration)
   }
 
   func type(of name: String, shape: [Int]) throws(FileError) -> ElementType {

@@ -19,6 +19,8 @@ public struct CheckpointExtras: Sendable {
   public var training: TrainingState?
   /// The model that has all other parameters, if only those of the roles that it names are to be written.
   public var base: BaseReference?
+  /// What the adapters among the weights are, if there are any.
+  public var adapters: AdapterSettings?
 
   /// What the files of a model hold besides weights.
   public init(_ files: ModelFiles) {
@@ -52,7 +54,7 @@ public enum CheckpointWriter {
   /// - Parameters:
   ///   - path: Name of the file; a file of that name stays as it was until the new one is complete.
   ///   - weights: Where parameters come from.
-  ///   - dtype: Type to store all parameters in; each one's own if nil.
+  ///   - dtype: Type to store all parameters in, adapters aside; each one's own if nil.
   ///   - layout: How weights lie in the file.
   ///   - extras: What else it holds.
   ///   - program: Name and version for `created_by`.
@@ -61,10 +63,15 @@ public enum CheckpointWriter {
     _ path: String, weights: some ParameterBytes, dtype: ElementType? = nil, layout: WeightLayout = .chunked(),
     extras: CheckpointExtras, program: String
   ) throws(FileError) {
-    let parameters = try weights.inventory().filter { extras.base?.stored.contains($0.path.role) ?? true }
+    let parameters = try weights.inventory().filter {
+      $0.path.isAdapter || extras.base?.stored.contains($0.path.role) ?? true
+    }
+    precondition(
+      parameters.contains(where: \.path.isAdapter) == (extras.adapters != nil),
+      "CheckpointWriter: adapters are written with what they are, and only then")
     let file = try HDF5Writer(creating: path, alignment: layout == .mapped ? 4096 : 1)
     for parameter in parameters {
-      let type = dtype ?? parameter.type
+      let type = parameter.path.isAdapter ? parameter.type : dtype ?? parameter.type
       let dataset = parameter.path.datasetPath
       try weights.withBytes(parameter, as: type) { (bytes) throws(FileError) in
         try file.write(
@@ -80,6 +87,7 @@ public enum CheckpointWriter {
     if let routing = extras.routing { try routing.write(to: file) }
     if let training = extras.training { try training.write(to: file) }
     if let base = extras.base { try base.write(to: file) }
+    if let adapters = extras.adapters { try AdapterGroup.write(adapters, to: file) }
     let attributes: [(String, HDF5Attribute)] = [
       ("format", .string(CheckpointReader.format)), ("version", .integer(CheckpointReader.version)),
       ("model_type", .string(extras.modelType)), ("tensor_count", .integer(parameters.count)),

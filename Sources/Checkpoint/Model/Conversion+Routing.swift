@@ -26,7 +26,10 @@ extension Conversion {
   /// The placement whose groups become contiguous.
   func placementToBake(_ files: ModelFiles) throws -> Placement {
     guard let placement = files.routing?.placement else { throw ConversionError.noPlacement(source: source) }
-    if ModelFiles.isHDF5(source), try HDF5Reader(source).contains("training") {
+    // Only such a checkpoint takes the state along; with adapters, which are merged, it does not.
+    if ModelFiles.isHDF5(source), ModelFiles.isHDF5(destination), files.adapters == nil,
+      try HDF5Reader(source).contains("training")
+    {
       throw ConversionError.bakesRun(source: source)
     }
     guard files.configuration.selection == .greedy else { throw ConversionError.bakesGroups(source: source) }
@@ -41,7 +44,7 @@ extension RoutingSettings {
   }
 
   /// Policy and limit in a message.
-  fileprivate var words: String {
+  var words: String {
     "policy \(policy.rawValue) with a limit of \(min(deviceLimit ?? placement.devices, placement.devices)) of "
       + "\(placement.devices) devices"
   }

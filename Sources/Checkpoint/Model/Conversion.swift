@@ -90,7 +90,7 @@ public struct Conversion: Sendable, Equatable {
         : nil)
   }
 
-  private func check() throws {
+  func check() throws {
     let manager = FileManager.default
     try checkApart(source)
     var isFolder: ObjCBool = false
@@ -111,7 +111,10 @@ public struct Conversion: Sendable, Equatable {
     guard ModelFiles.isHDF5(source) else { return extras }
     let file = try HDF5Reader(source)
     if try file.contains("recipe_yaml") { extras.recipeYAML = try file.string("recipe_yaml") }
-    if try file.contains("training") { extras.training = try TrainingState(readingFrom: source) }
+    // What is merged cannot be trained on from the moments of its adapters.
+    if files.adapters == nil, try file.contains("training") {
+      extras.training = try TrainingState(readingFrom: source)
+    }
     return extras
   }
 }

@@ -23,9 +23,11 @@ extension Inspection {
     add("context", c.maxPositions)
     add("tokenizer", files.tokenizerJSON == nil ? "none" : "stored")
     if let base = files.base {
-      add("partial", "holds \(base.roles.joined(separator: ", ")) alone, the rest is read from its base")
+      let held = (files.adapters == nil ? [] : ["adapters"]) + base.roles
+      add("partial", "holds \(held.joined(separator: ", ")) alone, the rest is read from its base")
       add("base", "\(base.path), \(base.bytes) bytes, \(BaseReference.words(base.checksum))")
     }
+    if let adapters = files.adapters { add("adapters", adapters.words(files.configuration)) }
     let parameters = try files.inventory()
     add("parameters", parameters.reduce(0) { $0 + $1.count })
     roles = Role.allCases.compactMap { role in Self.share(role.rawValue, parameters.filter { $0.path.role == role }) }

@@ -19,7 +19,10 @@ public struct ModelFiles {
   public let companions: [String: String]
   /// The model that the rest of a partial checkpoint's parameters come from; nil for a complete model.
   public let base: BaseReference?
+  /// Low-rank adapters of the checkpoint over its weights; nil for none. Loading attaches them, copying merges them.
+  public var adapters: AdapterSettings? { adapter?.settings }
   let source: any TensorSource
+  let adapter: AdapterGroup?
 
   /// Companions that are carried along.
   static let companionNames = [
@@ -42,13 +45,16 @@ public struct ModelFiles {
     if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
       let folder = try HuggingFaceFolder(opening: path)
       (configuration, tokenizerJSON, companions) = (folder.configuration, folder.tokenizerJSON, folder.companions)
-      (routing, base, source) = (folder.routing, nil, folder)
+      (routing, base, source, adapter) = (folder.routing, nil, folder, nil)
     } else {
       let checkpoint = try CheckpointReader(opening: path)
       (configuration, tokenizerJSON, companions) = (
         checkpoint.configuration, checkpoint.tokenizerJSON, checkpoint.companions
       )
-      (routing, base) = (checkpoint.routing, checkpoint.base)
+      (routing, base, adapter) = (checkpoint.routing, checkpoint.base, checkpoint.adapter)
+      if let partial, adapter != nil {
+        throw FileError.base(path: partial, base: path, expected: "without adapters", found: "one with adapters")
+      }
       guard let base else {
         source = checkpoint
         return
@@ -93,10 +99,12 @@ public struct ModelFiles {
   /// The model without any routing applied.
   func weights() throws -> LanguageModel {
     let types = Dictionary(uniqueKeysWithValues: try inventory().map { ($0.path.name, $0.type) })
-    return try ModelFamily.model(configuration) { (name: String, shape: [Int]) throws(FileError) in
+    var model = try ModelFamily.model(configuration) { (name: String, shape: [Int]) throws(FileError) in
       guard let type = types[name] else { preconditionFailure("\(name) is not in the inventory") }
       return try tensor(name, shape, type)
     }
+    try adapter?.attach(to: &model)
+    return model
   }
 
   func tensor(_ name: String, _ shape: [Int], _ type: ElementType) throws(FileError) -> Tensor {

@@ -12,10 +12,11 @@ public protocol ParameterBytes {
 }
 
 extension ModelFiles: ParameterBytes {
-  /// Calls `body` with a parameter's elements from the file: as they lie there, or converted to `type`.
+  /// Calls `body` with a parameter's elements from the file: as they lie there, or converted to `type`; adapters merged.
   public func withBytes(
     _ parameter: StoredParameter, as type: ElementType, _ body: (UnsafeRawBufferPointer) throws(FileError) -> Void
   ) throws(FileError) {
+    if let adapter, try adapter.withMergedBytes(parameter, as: type, over: source, body) { return }
     let name = parameter.path.name
     if type == parameter.type {
       let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, parameter.byteCount), alignment: 64)

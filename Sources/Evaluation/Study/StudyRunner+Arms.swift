@@ -36,7 +36,9 @@ struct TrainedArm {
 
 extension StudyRunner {
   /// Trains an arm, or takes the finished run that has the same key; with several learning rates, the best on validation.
-  func trained(_ arm: Recipe.Arm, _ placement: Placement) throws -> TrainedArm {
+  func trained(
+    _ arm: Recipe.Arm, _ placement: Placement, _ profile: CollaborationProfile
+  ) throws -> TrainedArm {
     var recipe = try self.recipe.arm(arm.name)
     recipe.run.seed = self.recipe.run.seed
     let rates = recipe.study.learningRates.isEmpty ? [recipe.optimizer.learningRate] : recipe.study.learningRates
@@ -44,7 +46,7 @@ extension StudyRunner {
     for rate in rates {
       recipe.optimizer.learningRate = rate
       let path = rates.count == 1 ? folder.arm(arm.name) : folder.arm(arm.name) + "/rate-\(rate)"
-      let (trained, summary) = try run(arm.name, recipe, placement, RunFolder(path))
+      let (trained, summary) = try run(arm.name, recipe, placement, profile, RunFolder(path))
       let loss = summary.validationLoss ?? .infinity
       if loss < best?.loss ?? .infinity || best == nil { best = (loss, trained) }
       if rates.count > 1 { console.say("\(arm.name): learning rate \(rate): validation loss \(loss)") }
@@ -54,10 +56,12 @@ extension StudyRunner {
   }
 
   private func run(
-    _ name: String, _ recipe: Recipe, _ placement: Placement, _ run: RunFolder
+    _ name: String, _ recipe: Recipe, _ placement: Placement, _ profile: CollaborationProfile, _ run: RunFolder
   ) throws -> (TrainedArm, RunSummary) {
     let routing = RoutingPlan.settings(recipe, placement)
-    let tuning = FineTuning(recipe: recipe, base: base, routing: routing, data: data, folder: run, program: program)
+    let adapters = try AdapterPlan.settings(recipe, base.configuration) { profile }
+    let tuning = FineTuning(
+      recipe: recipe, base: base, routing: routing, adapters: adapters, data: data, folder: run, program: program)
     let key = armKey(recipe, placement, tuning.batchOrder)
     let marker = run.path + "/arm.json"
     let mine = folder.cached(marker, key: key, as: String.self) != nil

@@ -56,7 +56,11 @@ public struct StudyRunner {
     (self.recipe, self.program, self.console) = (recipe, program, console)
     folder = StudyFolder(path: recipe.output)
     base = try ModelFiles(opening: recipe.model)
-    for arm in recipe.study.arms { try RoutingPlan.check(try recipe.arm(arm.name), base.configuration) }
+    for arm in recipe.study.arms {
+      let recipe = try recipe.arm(arm.name)
+      try RoutingPlan.check(recipe, base.configuration)
+      try AdapterPlan.check(recipe, base)
+    }
     model = try base.model()
     let (tokenizer, end) = try TrainingData.tokenizer(of: base)
     data = try TrainingData(
@@ -86,7 +90,7 @@ public struct StudyRunner {
     console.say("moving the experts to their devices changes logits by at most \(difference)")
 
     var arms = [TrainedArm(name: "base", limit: nil, policy: recipe.routing.policy.rawValue, files: base, run: nil)]
-    for arm in recipe.study.arms { arms.append(try trained(arm, placement)) }
+    for arm in recipe.study.arms { arms.append(try trained(arm, placement, profile)) }
     let cells = try measured(arms, placement)
     let study = Study(
       facts: try facts(arms, placement, difference, seconds: Clock.monotonic() - began), cells: cells,

@@ -77,6 +77,15 @@ public struct Attention: SelfAttention {
     try queryNorm?.visit(path["q_norm"], body)
     try keyNorm?.visit(path["k_norm"], body)
   }
+
+  /// Adapts the four projections.
+  public mutating func attachAdapters(_ path: ParameterPath, _ settings: AdapterSettings) {
+    let path = path.role(.attention)
+    queryProjection.attachAdapters(path["q_proj"], settings)
+    keyProjection.attachAdapters(path["k_proj"], settings)
+    valueProjection.attachAdapters(path["v_proj"], settings)
+    outputProjection.attachAdapters(path["o_proj"], settings)
+  }
 }
 
 extension Tensor {

@@ -30,6 +30,13 @@ public struct GatedMLP: Module {
     try up.visit(path["up_proj"], body)
     try down.visit(path["down_proj"], body)
   }
+
+  /// Adapts the three projections.
+  public mutating func attachAdapters(_ path: ParameterPath, _ settings: AdapterSettings) {
+    gate.attachAdapters(path["gate_proj"], settings)
+    up.attachAdapters(path["up_proj"], settings)
+    down.attachAdapters(path["down_proj"], settings)
+  }
 }
 
 /// A dense layer among sparse ones: every token uses all of it.
@@ -44,6 +51,11 @@ public struct DenseLayer: FeedForward {
   public mutating func visit(
     _ path: ParameterPath, _ body: (ParameterPath, inout Tensor) throws -> Void
   ) rethrows { try mlp.visit(path.role(.sharedExperts), body) }
+
+  /// Adapts the network.
+  public mutating func attachAdapters(_ path: ParameterPath, _ settings: AdapterSettings) {
+    mlp.attachAdapters(path.role(.sharedExperts), settings)
+  }
 }
 
 /// Experts that every token uses, as one network beside the routed ones; on every device, and in no count.
@@ -67,5 +79,11 @@ public struct SharedExpert: Module {
   ) rethrows {
     try mlp.visit(path[name].role(.sharedExperts), body)
     try gate?.visit(path[name + "_gate"].role(.sharedExperts), body)
+  }
+
+  /// Adapts the network and its gate; `path` is that of the layer.
+  public mutating func attachAdapters(_ path: ParameterPath, _ settings: AdapterSettings) {
+    mlp.attachAdapters(path[name].role(.sharedExperts), settings)
+    gate?.attachAdapters(path[name + "_gate"].role(.sharedExperts), settings)
   }
 }

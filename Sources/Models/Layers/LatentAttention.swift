@@ -60,6 +60,16 @@ public struct LatentAttention: SelfAttention {
     try keyValueUp.visit(path["kv_b_proj"], body)
     try outputProjection.visit(path["o_proj"], body)
   }
+
+  /// Adapts every projection, the narrow ones included.
+  public mutating func attachAdapters(_ path: ParameterPath, _ settings: AdapterSettings) {
+    let path = path.role(.attention)
+    queryDown?.projection.attachAdapters(path["q_a_proj"], settings)
+    queryProjection.attachAdapters(path[queryDown == nil ? "q_proj" : "q_b_proj"], settings)
+    keyValueDown.attachAdapters(path["kv_a_proj_with_mqa"], settings)
+    keyValueUp.attachAdapters(path["kv_b_proj"], settings)
+    outputProjection.attachAdapters(path["o_proj"], settings)
+  }
 }
 
 /// The narrow vector that queries are made of.

@@ -6,6 +6,8 @@ public struct Linear: Module {
   public var weight: Tensor
   /// b, `[out]`; nil where there is none.
   public var bias: Tensor?
+  /// A low-rank term that is added; nil for none.
+  public var adapter: LowRankAdapter?
 
   /// A layer over the given weight, `[out, in]`, and bias, `[out]`.
   public init(weight: Tensor, bias: Tensor? = nil) {
@@ -17,7 +19,8 @@ public struct Linear: Module {
   /// - Returns: `[..., out]`.
   public func callAsFunction(_ x: Tensor) -> Tensor {
     let y = x.matMulTransposed(weight)
-    return bias.map { y + $0 } ?? y
+    let sum = adapter.map { y + $0(x) } ?? y
+    return bias.map { sum + $0 } ?? sum
   }
 
   /// Visits every parameter once, in the order of the checkpoint.
@@ -29,6 +32,12 @@ public struct Linear: Module {
       defer { bias = held }
       try body(path["bias"], &held)
     }
+    try adapter?.visit(path, body)
+  }
+
+  /// The layer's adapter is that of its path's role.
+  public mutating func attachAdapters(_ path: ParameterPath, _ settings: AdapterSettings) {
+    adapter = settings.roles[path.role].map { LowRankAdapter(out: weight.rows, input: weight.columns, $0) }
   }
 }
 
@@ -53,4 +62,7 @@ public struct RMSNorm: Module {
   public mutating func visit(
     _ path: ParameterPath, _ body: (ParameterPath, inout Tensor) throws -> Void
   ) rethrows { try body(path["weight"], &weight) }
+
+  /// Norms carry no adapters.
+  public mutating func attachAdapters(_ path: ParameterPath, _ settings: AdapterSettings) {}
 }

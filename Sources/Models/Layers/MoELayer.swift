@@ -7,6 +7,8 @@ public struct ExpertStack: Module {
   public var gateUp: Tensor
   /// `[E, H, I]`
   public var down: Tensor
+  /// Low-rank terms that are added; nil for none.
+  public var adapter: ExpertAdapter?
 
   /// Number of experts.
   public var experts: Int { gateUp.shape[0] }
@@ -17,6 +19,14 @@ public struct ExpertStack: Module {
   ) rethrows {
     try body(path["gate_up_proj"], &gateUp)
     try body(path["down_proj"], &down)
+    try adapter?.visit(path, body)
+  }
+
+  /// The stack's adapter is that of its path's role, on the experts that the settings name.
+  public mutating func attachAdapters(_ path: ParameterPath, _ settings: AdapterSettings) {
+    adapter = settings.roles[path.role].map {
+      ExpertAdapter(self, experts: settings.experts(of: path.name, count: experts), $0)
+    }
   }
 }
 
@@ -63,7 +73,9 @@ public struct MoELayer: FeedForward {
   public func callAsFunction(_ x: Tensor) -> (y: Tensor, routing: LayerRouting?) {
     let routing = route(x)
     let assignment = ExpertAssignment(places(routing.used), k: rule.topK, experts: experts.experts)
-    let y = x.experts(assignment, weights: routing.weights, gateUp: experts.gateUp, down: experts.down)
+    let y = x.experts(
+      assignment, weights: routing.weights, gateUp: experts.gateUp, down: experts.down,
+      adapters: experts.adapter.map { ($0.gateUp, $0.down) })
     return (shared.map { y + $0(x) } ?? y, routing)
   }
 
@@ -82,6 +94,8 @@ public struct MoELayer: FeedForward {
     gate.weight = moved(gate.weight)
     experts.gateUp = moved(experts.gateUp)
     experts.down = moved(experts.down)
+    if let b = gate.adapter?.b { gate.adapter?.b = moved(b) }
+    experts.adapter?.arrange(moves)
     expertOrder = order == Array(0..<rule.experts) ? nil : order
   }
 
@@ -101,7 +115,12 @@ public struct MoELayer: FeedForward {
       for (index, number) in expertOrder.enumerated() { place[number] = Int32(index) }
       logits = logits.gatherColumns((0..<logits.rows).flatMap { _ in place }, k: rule.experts)
     }
-    return LayerRouting(
+    return routing(ofLogits: logits)
+  }
+
+  /// What becomes of the router's logits, `[tokens, experts]` in the order of original numbers.
+  func routing(ofLogits logits: Tensor) -> LayerRouting {
+    LayerRouting(
       layer: number, logits: logits, rule: rule, renormalization: renormalization, weighting: weighting)
   }
 
@@ -112,5 +131,13 @@ public struct MoELayer: FeedForward {
     try gate.visit(path["gate"].role(.router), body)
     try experts.visit(path["experts"].role(.experts), body)
     try shared?.visit(path, body)
+  }
+
+  /// Adapts router, experts and shared experts.
+  public mutating func attachAdapters(_ path: ParameterPath, _ settings: AdapterSettings) {
+    gate.attachAdapters(path["gate"].role(.router), settings)
+    experts.attachAdapters(path["experts"].role(.experts), settings)
+    if let expertOrder { experts.adapter?.arrange(expertOrder.map(Int32.init)) }
+    shared?.attachAdapters(path, settings)
   }
 }

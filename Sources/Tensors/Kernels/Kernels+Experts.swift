@@ -15,6 +15,8 @@ struct ExpertProduct: Sendable {
   let gateUp: Storage
   /// `[E, H, I]`
   let down: Storage
+  /// Low-rank terms of both weights; nil for none.
+  var adapters: (gateUp: LowRankFactors, down: LowRankFactors)?
 
   private var tokens: Int { x.count / hidden }
   private var rowCount: Int { assignment.slots.count }
@@ -44,10 +46,12 @@ struct ExpertProduct: Sendable {
         for row in 0..<m { scale.floats[row] = weights.floats[Int(assignment.slots[start + row])] }
         let projected = kept.map { $0.floats + start * 2 * i } ?? wide.floats
         product(input.floats, gateUp, expert: expert, n: 2 * i, k: h, m: m, into: projected, scratch: &upScratch)
+        adapters?.gateUp.add(expert, input.floats, into: projected, rows: m)
         ck_swiglu(projected, scale.floats, narrow.floats, m, i)
         product(
           narrow.floats, down, expert: expert, n: h, k: i, m: m, into: outputs.floats + start * h, scratch: &downScratch
         )
+        adapters?.down.add(expert, narrow.floats, into: outputs.floats + start * h, rows: m)
       }
     }
     let y = Storage(x.count)
@@ -55,7 +59,8 @@ struct ExpertProduct: Sendable {
     return (y, kept)
   }
 
-  /// Gradients of x, weights, gate_up and down; those not `wanted` are nil and cost nothing but what others share.
+  /// Gradients of x, weights, gate_up and down, then of A and B of both adapters if there are any; those not `wanted` are
+  /// nil and cost nothing but what others share.
   func backward(dy: Storage, activations: Storage, wanted: [Bool]) -> [Storage?] {
     let (h, i) = (hidden, intermediate)
     let (wantX, wantW, wantUp, wantDown) = (wanted[0], wanted[1], wanted[2], wanted[3])
@@ -63,6 +68,13 @@ struct ExpertProduct: Sendable {
     let dw = wantW ? Storage.zeros(weights.count) : nil
     let dUp = wantUp ? Storage(gateUp.count) : nil
     let dDown = wantDown ? Storage(down.count) : nil
+    // Added to, expert by expert and block by block.
+    let dFactors = wanted.dropFirst(4).enumerated().map { index, isWanted in
+      isWanted ? Storage.zeros(factors[index].count) : nil
+    }
+    let (wantFactorsUp, wantFactorsDown) = (
+      wanted.dropFirst(4).prefix(2).contains(true), wanted.dropFirst(6).contains(true)
+    )
     let order = assignment.heaviestFirst
     defer { withExtendedLifetime((dy, activations)) {} }
     Parallel.run(assignment.experts) { task in
@@ -88,6 +100,8 @@ struct ExpertProduct: Sendable {
           Kernels.gemmSerial(
             MatrixView(outer.floats, stride: h), MatrixView(w, stride: i), da.floats, stride: i, m: m, n: i, k: h)
         }
+        let pulledDown = adapters?.down.pulled(expert, outer.floats, rows: m)
+        adapters?.down.addInputGradient(expert, pulledDown, into: da.floats, rows: m)
         ck_swiglu_backward(
           activations.floats + start * 2 * i, scale.floats, da.floats, dWide.floats, dots.floats, act.floats, m, i)
         if let dw { for row in 0..<m { dw.floats[Int(assignment.slots[start + row])] = dots.floats[row] } }
@@ -97,15 +111,25 @@ struct ExpertProduct: Sendable {
             MatrixView(outer.floats, stride: h, transposed: true), MatrixView(act.floats, stride: i),
             dDown.floats + expert * h * i, stride: i, m: h, n: i, k: m, beta: beta)
         }
+        if wantFactorsDown {
+          adapters?.down.addGradients(
+            expert, pulledDown, x: act.floats, dy: outer.floats, a: dFactors[2], b: dFactors[3], rows: m)
+        }
+        let pulledUp = adapters?.gateUp.pulled(expert, dWide.floats, rows: m)
         if let inputGradients {
           Kernels.withFloats(gateUp, offset: expert * 2 * i * h, count: 2 * i * h, scratch: &upScratch) { w in
             Kernels.gemmSerial(
               MatrixView(dWide.floats, stride: 2 * i), MatrixView(w, stride: h), inputGradients.floats + start * h,
               stride: h, m: m, n: h, k: 2 * i)
           }
+          adapters?.gateUp.addInputGradient(expert, pulledUp, into: inputGradients.floats + start * h, rows: m)
+        }
+        if dUp != nil || wantFactorsUp { gather(x, from: start, m, into: input.floats) }
+        if wantFactorsUp {
+          adapters?.gateUp.addGradients(
+            expert, pulledUp, x: input.floats, dy: dWide.floats, a: dFactors[0], b: dFactors[1], rows: m)
         }
         if let dUp {
-          gather(x, from: start, m, into: input.floats)
           Kernels.gemmSerial(
             MatrixView(dWide.floats, stride: 2 * i, transposed: true), MatrixView(input.floats, stride: h),
             dUp.floats + expert * 2 * i * h, stride: h, m: 2 * i, n: h, k: m, beta: beta)
@@ -117,7 +141,12 @@ struct ExpertProduct: Sendable {
       Kernels.combine(rows, assignment.rows, weights: nil, into: dx, tokens: tokens, k: assignment.k, columns: h)
       return dx
     }
-    return [dx, dw, dUp, dDown]
+    return [dx, dw, dUp, dDown] + dFactors
+  }
+
+  /// A and B of gate_up, A and B of down.
+  private var factors: [Storage] {
+    adapters.map { [$0.gateUp.a, $0.gateUp.b, $0.down.a, $0.down.b] } ?? []
   }
 
   /// Copies the token rows of `count` assigned rows from `start` on.

@@ -52,6 +52,7 @@ extension Tensor {
   ///
   ///     y_t = Σ_j w_tj · W_down[e] · (silu(g) ⊙ u),   [g | u] = W_gate_up[e] · x_t,   e = expert of slot (t, j)
   ///
+  /// With `adapters`, W stands for W + s · B · A on the experts that have factors; the sum is never formed.
   /// Tokens are grouped by expert over the whole batch; experts run side by side, one thread each. The sum over a token's
   /// experts runs in the order of its slots.
   ///
@@ -60,8 +61,12 @@ extension Tensor {
   ///   - weights: `[tokens, k]`, the gate weights w.
   ///   - gateUp: `[E, 2I, H]`, gate rows first, float32 or bfloat16.
   ///   - down: `[E, H, I]`, float32 or bfloat16.
+  ///   - adapters: Low-rank terms of both weights; nil for none.
   /// - Returns: `[tokens, H]` for `self` of shape `[tokens, H]`.
-  public func experts(_ assignment: ExpertAssignment, weights: Tensor, gateUp: Tensor, down: Tensor) -> Tensor {
+  public func experts(
+    _ assignment: ExpertAssignment, weights: Tensor, gateUp: Tensor, down: Tensor,
+    adapters: (gateUp: ExpertLowRank, down: ExpertLowRank)? = nil
+  ) -> Tensor {
     let (tokens, h) = (rows, columns)
     precondition(
       gateUp.shape.count == 3 && down.shape == [gateUp.shape[0], h, gateUp.shape[1] / 2] && gateUp.shape[2] == h
@@ -72,11 +77,12 @@ extension Tensor {
       "experts: weights \(weights.shape) and \(assignment.rows.count) slots for \(tokens) tokens of \(assignment.k)")
     let product = ExpertProduct(
       assignment: assignment, hidden: h, intermediate: down.shape[2], x: storage, weights: weights.storage,
-      gateUp: gateUp.storage, down: down.storage)
-    let tracked = [self, weights, gateUp, down].contains(where: \.isTracked)
-    let (y, activations) = product.forward(keepingActivations: tracked)
-    let inputs = [self, weights, gateUp, down]
+      gateUp: gateUp.storage, down: down.storage,
+      adapters: adapters.map { ($0.gateUp.factors(over: gateUp), $0.down.factors(over: down)) })
+    let factors = adapters.map { [$0.gateUp.a, $0.gateUp.b, $0.down.a, $0.down.b] } ?? []
+    let inputs = [self, weights, gateUp, down] + factors
     let wanted = inputs.map(\.isTracked)
+    let (y, activations) = product.forward(keepingActivations: wanted.contains(true))
     let shapes = inputs.map(\.shape)
     guard let activations else { return Tensor(y, shape) }
     return .op(

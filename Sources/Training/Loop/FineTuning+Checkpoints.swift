@@ -1,35 +1,27 @@
 internal import Checkpoint
 internal import Foundation
-public import Models
+internal import Models
 internal import Tensors
 
 extension FineTuning {
-  /// Roles that train.
-  public static func trainedRoles(_ train: Recipe.TrainRoles) -> Set<Role> {
-    let modes: [(Role, Recipe.TrainMode)] = [
-      (.attention, train.attention), (.experts, train.experts), (.router, train.router),
-      (.sharedExperts, train.sharedExperts), (.embeddings, train.embeddings), (.norms, train.norms),
-    ]
-    return Set(modes.filter { $0.1 == .full }.map(\.0))
-  }
-
   /// The base model before the first step.
   func begun() throws -> State {
     var model = try base.model()
     try model.apply(routing)
-    model.train(Self.trainedRoles(recipe.train))
+    if let adapters { model.attach(adapters, seed: UInt64(recipe.run.seed)) }
+    model.train(recipe.train.fullRoles)
     let optimizer = AdamW(
       learningRate: recipe.optimizer.learningRate, betas: (recipe.optimizer.betas[0], recipe.optimizer.betas[1]),
       epsilon: recipe.optimizer.epsilon, weightDecay: recipe.optimizer.weightDecay)
     return State(model: model, optimizer: optimizer, base: try reference(model))
   }
 
-  /// What `step-N.h5` leaves to the base model: all that does not train, where that is more than half.
+  /// What `step-N.h5` leaves to the base model: all that does not train, where that is more than half or adapters train.
   private func reference(_ model: LanguageModel) throws(FileError) -> BaseReference? {
     let counts = model.parameterCounts
-    let trained = Self.trainedRoles(recipe.train).intersection(counts.keys)
+    let trained = recipe.train.fullRoles.intersection(counts.keys)
     let stored = trained.reduce(0) { $0 + counts[$1, default: 0] }
-    guard base.base == nil, 2 * stored < counts.values.reduce(0, +) else { return nil }
+    guard base.base == nil, adapters != nil || 2 * stored < counts.values.reduce(0, +) else { return nil }
     return try BaseReference(base, stored: trained)
   }
 
@@ -56,9 +48,12 @@ extension FineTuning {
       throw RunFolderError.otherData(path: path, expected: saved.batchOrder, found: batchOrder)
     }
     let files = try ModelFiles(opening: path)
+    guard files.adapters == adapters else {
+      throw RunFolderError.changed(path: folder.path, keys: ["train: adapters on other experts, or of another size"])
+    }
     var model = try files.model()
     try model.apply(routing)
-    model.train(Self.trainedRoles(recipe.train))
+    model.train(recipe.train.fullRoles)
     let optimizer = AdamW(
       learningRate: recipe.optimizer.learningRate, betas: (recipe.optimizer.betas[0], recipe.optimizer.betas[1]),
       epsilon: recipe.optimizer.epsilon, weightDecay: recipe.optimizer.weightDecay, step: saved.step,
@@ -80,11 +75,13 @@ extension FineTuning {
     folder.rotate(keep: recipe.save.keep)
   }
 
-  /// Writes the result, always complete.
+  /// Writes the result: complete, or adapters and what trained fully over the base model.
   func saveFinal(_ state: State) throws {
     try checkWeights(state)
     let types = Dictionary(uniqueKeysWithValues: try base.inventory().map { ($0.path.name, $0.type) })
     let dtype = recipe.save.dtype.flatMap { name in ElementType.allCases.first { $0.description == name.rawValue } }
+    var extras = extras
+    if adapters != nil { extras.base = state.base }
     try CheckpointWriter.write(
       folder.final, weights: ModelBytes(state.model, types: types), dtype: dtype, extras: extras, program: program)
   }
@@ -101,17 +98,17 @@ extension FineTuning {
     var extras = CheckpointExtras(base)
     extras.routing = routing
     extras.recipeYAML = recipe.yaml()
+    extras.adapters = adapters
     return extras
   }
 
   /// Writes what the run did.
   func summarize(_ state: State, seconds: Double, validation: Double?) throws {
-    let counts = state.model.parameterCounts
-    let trained = Self.trainedRoles(recipe.train)
+    let trained = state.model.trainedCounts
     let summary = RunSummary(
       program: program, recipeHash: recipe.contentHash(), model: base.path, seed: recipe.run.seed, steps: state.step,
       tokens: state.tokens, batchOrder: batchOrder, seconds: seconds, peakMemory: Memory.peakResidentBytes,
-      trainedParameters: counts.reduce(into: [:]) { if trained.contains($1.key) { $0[$1.key.rawValue] = $1.value } },
+      trainedParameters: trained.reduce(into: [:]) { $0[$1.key.rawValue] = $1.value },
       validationLoss: validation)
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]

@@ -13,6 +13,8 @@ public struct FineTuning {
   public let base: ModelFiles
   /// Placement and limit.
   public let routing: RoutingSettings
+  /// Adapters that train; nil for none.
+  public let adapters: AdapterSettings?
   /// What is trained on and measured.
   public let data: TrainingData
   /// Where the run is recorded.
@@ -34,12 +36,18 @@ public struct FineTuning {
   ///   - recipe: The resolved recipe.
   ///   - base: The base model's files.
   ///   - routing: Placement and limit.
+  ///   - adapters: Adapters that train; nil for none.
   ///   - data: Tokenised training and validation data.
   ///   - folder: Where the run is recorded.
   ///   - program: Name and version of the program.
   public init(
-    recipe: Recipe, base: ModelFiles, routing: RoutingSettings, data: TrainingData, folder: RunFolder, program: String
+    recipe: Recipe, base: ModelFiles, routing: RoutingSettings, adapters: AdapterSettings? = nil, data: TrainingData,
+    folder: RunFolder, program: String
   ) {
+    precondition(
+      Set(recipe.train.adaptedRoles.keys) == Set(adapters.map { Array($0.roles.keys) } ?? []),
+      "FineTuning: adapters of other roles than the recipe's")
+    self.adapters = adapters
     (self.recipe, self.base, self.routing, self.data, self.folder) = (recipe, base, routing, data, folder)
     self.program = program
     batcher = Self.batcher(recipe, data)
@@ -92,6 +100,7 @@ public struct FineTuning {
     if mode == .resume { try Self.checkUnchanged(recipe, folder) }
     try folder.prepare(mode)
     var state = try mode == .resume ? resumed() : begun()
+    state.model.recomputesActivations = recipe.run.activationCheckpointing
     let resumedStep = mode == .resume ? state.step : nil
     let sinks = MetricSinks(
       [

@@ -5,13 +5,14 @@ internal import Text
 ///
 /// Memory is what lives at once when the backward pass begins, part by part:
 ///
-///     weights       frozen ones as stored (float16 as float32), trained ones 4 B
+///     weights       frozen ones as stored (float16 as float32), trained ones 4 B, adapters' included
 ///     gradients     4 B a trained parameter, twice with accumulation
 ///     moments       8 B a trained parameter
 ///     activations   4 B · batch_tokens · (Σ_blocks a + 3 H),
 ///                   a = 3 H + 3 q + 3 kv + f: inputs of norms, attention and experts, what they keep,
-///                   q = heads · d, kv = kv_heads · d; + H where attention trains
-///                   f = 2 E + k (2 I + 6) + 4 I_shared in a sparse block, 4 I_dense in a dense one
+///                   q = heads · d, kv = kv_heads · d; + H where attention or its adapters train
+///                   f = 2 E + k (2 I + 6) + 4 I_shared in a sparse block, 4 I_dense in a dense one;
+///                   with checkpointing H + 5 E a block, and the largest a once
 ///     workspace     one layer's expert rows, 2 · 4 B · batch_tokens · k · H, and a chunk of logits, 16 MiB or 128 rows
 ///     pool          blocks kept for reuse in other sizes: 0.3 · (activations + workspace)
 ///     program       code, tokenizer and data: 64 MiB, 8 B a token of text
@@ -20,7 +21,7 @@ internal import Text
 /// the parts add up to 600 MB. Other shapes have not been compared.
 ///
 /// The time is of arithmetic: 2 flops a weight and token forward, as many for gradients of inputs, as many again for
-/// those of trained weights, over the rate of a short measurement of products of the experts' size.
+/// those of trained weights, thrice the adapters' own, over the rate of a short measurement of products of the experts' size.
 public struct RunEstimate: Sendable, Equatable, Encodable {
   /// One part of something, in bytes.
   public struct Part: Sendable, Equatable, Encodable {
@@ -99,21 +100,25 @@ public struct RunEstimate: Sendable, Equatable, Encodable {
     return (0..<batches).reduce(0) { $0 + batcher.batch(at: $1).tokens.count }
   }
 
-  private static func memory(_ run: RunPreparation) -> [Part] {
+  static func memory(_ run: RunPreparation) -> [Part] {
     let (recipe, c) = (run.recipe, run.base.configuration)
-    let roles = FineTuning.trainedRoles(recipe.train)
-    let trained = run.parameters.filter { roles.contains($0.path.role) }.reduce(0) { $0 + $1.count }
+    let roles = recipe.train.fullRoles
+    let trained = run.roles.reduce(0) { $0 + $1.trained }
     let frozen = run.parameters.filter { !roles.contains($0.path.role) }.reduce(0) { sum, parameter in
       sum + parameter.count * (parameter.type == .bfloat16 ? 2 : 4)
     }
     let (q, kv) = (c.attention.heads * c.attention.headDimension, c.attention.kvHeads * c.attention.headDimension)
-    let layer = 3 * c.hidden + 3 * q + 3 * kv + (roles.contains(.attention) ? c.hidden : 0)
+    let layer = 3 * c.hidden + 3 * q + 3 * kv + (recipe.train.attention == .frozen ? 0 : c.hidden)
     let sparse = 2 * c.experts + c.topK * (2 * c.intermediate + 6) + 4 * (c.shared?.intermediate ?? 0)
     let (sparseLayers, denseLayers) = (c.sparseLayers.count, c.layers - c.sparseLayers.count)
     let feedForward = sparseLayers * sparse + denseLayers * 4 * c.denseIntermediate
     let batch = max(recipe.schedule.batchTokens, recipe.data.maxTokens)
     let text = [run.data.train, run.data.validation, run.data.profile].joined().reduce(0) { $0 + $1.tokens.count }
-    let activations = 4 * batch * (c.layers * layer + feedForward + 3 * c.hidden)
+    let kept =
+      recipe.run.activationCheckpointing
+      ? c.layers * (c.hidden + 5 * c.experts) + layer + max(sparse, 4 * c.denseIntermediate)
+      : c.layers * layer + feedForward
+    let activations = 4 * batch * (kept + 3 * c.hidden)
     let workspace = 8 * batch * c.topK * c.hidden + 4 * max(128 * c.vocabulary, 4 << 20)
     return [
       Part(name: "weights", bytes: frozen + 4 * trained),
@@ -143,9 +148,13 @@ public struct RunEstimate: Sendable, Equatable, Encodable {
       .embeddings: Double(2 * c.vocabulary * c.hidden) * Double(losses) / Double(max(count, 1)),
     ]
     let all = forward.values.reduce(0, +)
-    let trained = FineTuning.trainedRoles(recipe.train).reduce(0) { $0 + forward[$1, default: 0] }
+    let trained = recipe.train.fullRoles.reduce(0) { $0 + forward[$1, default: 0] }
+    // Every adapter's parameter meets every token, or of experts those that use it.
+    let adapters = run.roles.filter { recipe.train.adaptedRoles[$0.role] != nil }.reduce(0.0) { sum, role in
+      sum + 2 * Double(role.trained) * (role.role == .experts ? Double(c.topK) / Double(c.experts) : 1)
+    }
     let evaluations = 1 + (recipe.run.evaluateEvery.map { steps / $0 + 1 } ?? 0)
     let validation = run.data.validation.reduce(0) { $0 + $1.tokens.count }
-    return Double(tokens) * (2 * all + trained) + Double(evaluations * validation) * all
+    return Double(tokens) * (2 * all + trained + 3 * adapters) + Double(evaluations * validation) * (all + adapters)
   }
 }

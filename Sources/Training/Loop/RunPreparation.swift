@@ -6,11 +6,11 @@ internal import Text
 /// A fine-tuning run with everything it needs, checked before any work.
 ///
 ///     let run = try RunPreparation(recipe, mode: .new)       // recipe, output, model, data: seconds
-///     let routing = try run.routing()                        // profile and placement: loads the model
-///     try run.tuning(routing, program: "…").run(.new)
+///     let plan = try run.plan()                              // profile, placement, adapters: loads the model
+///     try run.tuning(plan, program: "…").run(.new)
 public struct RunPreparation {
   /// The resolved recipe.
-  public let recipe: Recipe
+  public internal(set) var recipe: Recipe
   /// What happens to the output folder.
   public let mode: RunFolder.Mode
   /// Where the run is recorded.
@@ -30,7 +30,7 @@ public struct RunPreparation {
   ///   - recipe: The resolved recipe.
   ///   - mode: What to do with an output folder that exists.
   /// - Throws: What is wrong, as the types that know it: ``RunFolderError``, `FileError`, `ConfigurationError`,
-  ///   `RoutingError`, ``PreparationError``, ``ModelTextError``, `TokenizerError`, `DataError`.
+  ///   `RoutingError`, ``AdapterPlanError``, ``PreparationError``, ``ModelTextError``, `TokenizerError`, `DataError`.
   public init(_ recipe: Recipe, mode: RunFolder.Mode) throws {
     (self.recipe, self.mode) = (recipe, mode)
     folder = RunFolder(recipe.output)
@@ -42,58 +42,104 @@ public struct RunPreparation {
       throw PreparationError.tooLong(found: recipe.data.maxTokens, positions: base.configuration.maxPositions)
     }
     parameters = try base.inventory()
-    let roles = FineTuning.trainedRoles(recipe.train)
+    try AdapterPlan.check(recipe, base)
+    let roles = recipe.train.fullRoles.union(recipe.train.adaptedRoles.keys)
     guard parameters.contains(where: { roles.contains($0.path.role) }) else { throw PreparationError.nothingTrains }
     let (tokenizer, end) = try TrainingData.tokenizer(of: base)
     data = try TrainingData(
       recipe, tokenizer: tokenizer, endOfSequence: end, parts: mode == .resume ? .training : [.training, .profile])
   }
 
-  /// Whether a placement has to be computed from a profile.
+  /// Whether a profile is needed: for a placement that has to be computed, or for the choice of adapted experts.
   public var needsProfile: Bool {
     if mode == .resume { return false }
+    if AdapterPlan.needsProfile(recipe) { return true }
     if case .file = recipe.routing.placement { return false }
     return true
   }
 
-  /// Placement and limit: those of the newest checkpoint when a run goes on, else as the recipe asks.
+  /// What a run depends on besides recipe, model and data.
+  public struct Plan {
+    /// Placement and limit.
+    public let routing: RoutingSettings
+    /// Adapters that train; nil for none.
+    public let adapters: AdapterSettings?
+  }
+
+  /// Placement, limit and adapters: those of the newest checkpoint when a run goes on, else as the recipe asks.
   ///
   /// - Parameter progress: Called with the number of tokens profiled.
   /// - Returns: Settings that fit the model.
   /// - Throws: `PlacementError`, `FileError`, `RoutingError`.
-  public func routing(progress: (Int) -> Void = { _ in }) throws -> RoutingSettings {
+  public func plan(progress: (Int) -> Void = { _ in }) throws -> Plan {
     if mode == .resume, let step = folder.savedSteps().last {
-      let path = folder.checkpoint(step: step)
-      if let routing = try ModelFiles(opening: path).routing { return routing }
+      let files = try ModelFiles(opening: folder.checkpoint(step: step))
+      if let routing = files.routing { return Plan(routing: routing, adapters: files.adapters) }
     }
-    if case .file(let path) = recipe.routing.placement {
-      let placement = try RoutingPlan.placement(try Placement(path: path), base.configuration, file: path)
-      return RoutingPlan.settings(recipe, placement)
-    }
-    let model = try base.model()
-    let placement = try RoutingPlan.placement(recipe, model) {
-      try ModelProfiler(model, batchTokens: recipe.schedule.batchTokens).profile(
+    var profile: CollaborationProfile?
+    func profiled(_ model: LanguageModel) throws -> CollaborationProfile {
+      if let profile { return profile }
+      let made = try ModelProfiler(model, batchTokens: recipe.schedule.batchTokens).profile(
         data.profileDocuments, data: recipe.data.profile.isEmpty ? "training data" : "profile text", progress: progress)
+      profile = made
+      return made
     }
-    return RoutingPlan.settings(recipe, placement)
+    let placement: Placement
+    if case .file(let path) = recipe.routing.placement {
+      placement = try RoutingPlan.placement(try Placement(path: path), base.configuration, file: path)
+    } else {
+      let model = try base.model()
+      placement = try RoutingPlan.placement(recipe, model) { try profiled(model) }
+    }
+    return Plan(
+      routing: RoutingPlan.settings(recipe, placement),
+      adapters: try AdapterPlan.settings(recipe, base.configuration) { try profiled(try base.model()) })
   }
 
   /// The run itself.
   ///
   /// - Parameters:
-  ///   - routing: Placement and limit.
+  ///   - plan: Placement, limit and adapters.
   ///   - program: Name and version of the program, for the record.
   /// - Returns: A run that is ready to begin in ``mode``.
-  public func tuning(_ routing: RoutingSettings, program: String) -> FineTuning {
-    FineTuning(recipe: recipe, base: base, routing: routing, data: data, folder: folder, program: program)
+  public func tuning(_ plan: Plan, program: String) -> FineTuning {
+    FineTuning(
+      recipe: recipe, base: base, routing: plan.routing, adapters: plan.adapters, data: data, folder: folder,
+      program: program)
   }
 
-  /// Parameters by role in the order of ``Role``: how many there are, and whether they train.
-  public var roles: [(role: Role, parameters: Int, isTrained: Bool)] {
-    let trained = FineTuning.trainedRoles(recipe.train)
-    return Role.allCases.compactMap { role in
+  /// A role of the model, and what of it trains.
+  public struct RolePlan {
+    /// The role.
+    public let role: Role
+    /// Parameters of the model's own.
+    public let parameters: Int
+    /// Parameters that train: all of the role's own, those of its adapters, or none.
+    public let trained: Int
+    /// Parameters of the model's own that stay as they are.
+    public let frozen: Int
+    /// `full`, `frozen` or what the adapters are, in words.
+    public let how: String
+  }
+
+  /// Roles that the model has, in the order of ``Role``.
+  public var roles: [RolePlan] {
+    let factors = AdapterPlan.expected(recipe, base.configuration)?.parameters(
+      over: parameters.map { ($0.path, $0.shape) })
+    return recipe.train.modes.compactMap { role, mode in
       let count = parameters.filter { $0.path.role == role }.reduce(0) { $0 + $1.count }
-      return count == 0 ? nil : (role, count, trained.contains(role))
+      if count == 0 { return nil }
+      switch mode {
+      case .full: return RolePlan(role: role, parameters: count, trained: count, frozen: 0, how: "full")
+      case .frozen: return RolePlan(role: role, parameters: count, trained: 0, frozen: count, how: "frozen")
+      case .lora(let lora):
+        let adapted = (factors ?? []).filter { $0.path.role == role }.reduce(0) { $0 + $1.shape.reduce(1, *) }
+        let experts = base.configuration.experts
+        let share = lora.share < 1 ? ", \(AdapterPlan.count(experts, share: lora.share)) of \(experts) experts" : ""
+        return RolePlan(
+          role: role, parameters: count, trained: adapted, frozen: count,
+          how: "lora, rank \(lora.rank), alpha \(lora.alpha)\(share)")
+      }
     }
   }
 }
@@ -104,6 +150,8 @@ public enum PreparationError: Error, Equatable, CustomStringConvertible {
   case tooLong(found: Int, positions: Int)
   /// Every role that the model has is frozen.
   case nothingTrains
+  /// The run would need more memory than there is; `fits` are changes of the recipe that would not.
+  case memory(needed: Int, available: Int, fits: [String])
 
   /// The message for a person.
   public var description: String {
@@ -113,6 +161,10 @@ public enum PreparationError: Error, Equatable, CustomStringConvertible {
         + "try data.max_tokens=\(positions)"
     case .nothingTrains:
       "train: expected a role that trains and that the model has, found all frozen; try train.experts=full"
+    case .memory(let needed, let available, let fits):
+      "memory: expected at most \(ByteSize.words(available)), found a run that needs about \(ByteSize.words(needed)): a "
+        + "parameter that trains takes 16 bytes, one that does not 2 or 4; try "
+        + (fits.isEmpty ? "a machine with more memory, or a smaller schedule.batch_tokens" : fits.joined(separator: ", or "))
     }
   }
 }

@@ -89,11 +89,12 @@ extension Recipe {
 
   private static func decodeMode(_ section: RecipeSection, _ key: String, default fallback: TrainMode) -> TrainMode {
     guard let node = section.node(key) else { return fallback }
-    if let mode = node.string.flatMap(TrainMode.init(rawValue:)) { return mode }
-    if node["lora"] != nil || node.string == "lora" {
-      section.report(key, "lora: not supported yet by this version; use full or frozen")
+    if let mode = TrainMode.words[node.string ?? ""] { return mode }
+    if case .map = node.content { return decodeAdapters(section, key, default: fallback) }
+    if node.string == "lora" {
+      section.report(key, "expected lora with its keys, like {lora: {rank: 16}}, found 'lora'")
     } else {
-      section.reportChoice(key, found: node, among: TrainMode.allCases.map(\.rawValue))
+      section.reportChoice(key, found: node, among: trainWords(key))
     }
     return fallback
   }

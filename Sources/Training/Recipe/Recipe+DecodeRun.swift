@@ -39,6 +39,7 @@ extension Recipe {
     run.seed = section.int("seed", in: 0...(.max), default: run.seed)
     run.evaluateEvery = section.optionalInt("evaluate_every", in: 1...(.max), default: run.evaluateEvery)
     run.threads = section.optionalInt("threads", in: 1...(.max), or: "auto", default: run.threads)
+    run.activationCheckpointing = section.bool("activation_checkpointing", default: run.activationCheckpointing)
     return run
   }
 

@@ -37,6 +37,7 @@ extension Recipe {
           ("seed", .int(run.seed)),
           ("evaluate_every", run.evaluateEvery.map(RecipeNode.int) ?? .word("none")),
           ("threads", run.threads.map(RecipeNode.int) ?? .word("auto")),
+          ("activation_checkpointing", .word(run.activationCheckpointing ? "true" : "false")),
         ])
       ),
       (
@@ -113,12 +114,12 @@ extension Recipe {
 
   private var trainNode: RecipeNode {
     .map([
-      ("attention", .text(train.attention.rawValue)),
-      ("experts", .text(train.experts.rawValue)),
-      ("router", .text(train.router.rawValue)),
-      ("shared_experts", .text(train.sharedExperts.rawValue)),
-      ("embeddings", .text(train.embeddings.rawValue)),
-      ("norms", .text(train.norms.rawValue)),
+      ("attention", train.attention.node),
+      ("experts", train.experts.node),
+      ("router", train.router.node),
+      ("shared_experts", train.sharedExperts.node),
+      ("embeddings", train.embeddings.node),
+      ("norms", train.norms.node),
       ("router_learning_rate", train.routerLearningRate.map(RecipeNode.double) ?? .word("null")),
     ])
   }

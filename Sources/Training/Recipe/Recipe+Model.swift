@@ -88,9 +88,32 @@ extension Recipe {
   }
 
   /// What happens to a parameter.
-  public enum TrainMode: String, Sendable, CaseIterable {
+  public enum TrainMode: Sendable, Equatable {
     /// It keeps its value and costs neither gradient nor moments; or every element moves.
     case frozen, full
+    /// It keeps its value, and a low-rank term beside it moves.
+    case lora(LoRA)
+  }
+
+  /// `lora`: low-rank adapters of a role.
+  public struct LoRA: Sendable, Equatable {
+    /// r, columns of the factors. Default: 16.
+    public var rank: Int = 16
+    /// α; the term is scaled by α / r. Default: twice the rank.
+    public var alpha: Double = 32
+    /// Of experts: the hottest share of each layer's that is adapted, by load on the profile. Default: 1, all.
+    public var share: Double = 1
+
+    /// The defaults.
+    public init() {}
+
+    /// Adapters of rank r on a share of the experts, scaled by α / r.
+    public init(rank: Int, alpha: Double, share: Double = 1) {
+      (self.rank, self.alpha, self.share) = (rank, alpha, share)
+    }
+
+    /// Ranks that make sense: beyond, a role trains fully at less cost.
+    public static let ranks = 1...1024
   }
 
   /// `loss`: terms beside the cross-entropy.

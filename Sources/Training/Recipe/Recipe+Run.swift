@@ -57,6 +57,8 @@ extension Recipe {
     public var evaluateEvery: Int? = 50
     /// Threads; `nil` (`auto`) for one per core. Results do not depend on it. Default: auto.
     public var threads: Int?
+    /// Whether blocks are computed again in the backward pass: less memory, more time. Default: false.
+    public var activationCheckpointing = false
 
     /// The defaults.
     public init() {}
