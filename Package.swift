@@ -35,7 +35,8 @@ let package = Package(
     .target(name: "Models", dependencies: ["Tensors", "Collaboration"], swiftSettings: strict),
     .target(name: "Text", swiftSettings: optimised),
     .target(
-      name: "Checkpoint", dependencies: ["Models", "Tensors", "Collaboration", "CHDF5"], swiftSettings: strict),
+      name: "Checkpoint", dependencies: ["Models", "Tensors", "Collaboration", "CHDF5"],
+      resources: [.embedInCode("HuggingFace/Templates/modeling_occult.py")], swiftSettings: strict),
     .target(
       name: "Training",
       dependencies: [

@@ -13,7 +13,7 @@ struct Convert: ParsableCommand {
 
       Examples:
         occult convert OLMoE-1B-7B-0924 olmoe.h5 --verify
-        occult convert runs/quickstart/final.h5 my-model --dtype bfloat16
+        occult convert runs/quickstart/final.h5 my-model --dtype bfloat16 --with-code
         occult convert runs/lora/final.h5 my-adapter --adapter
         occult convert my-adapter my-adapter.h5 --base olmoe.h5
       """)
@@ -49,7 +49,13 @@ struct Convert: ParsableCommand {
   @Flag(help: "Read both again and compare every parameter.")
   var verify = false
 
-  @Flag(help: "Export a model with a device limit to a folder, which cannot hold the limit.")
+  @Flag(help: "Write the code into a folder by which transformers applies placement and device limit.")
+  var withCode = false
+
+  @Flag(help: "Put experts and router rows in the order of their devices: contiguous groups are devices then.")
+  var bakePlacement = false
+
+  @Flag(help: "Export a model with a device limit to a folder without the limit.")
   var allowUnlimited = false
 
   @Flag(help: "Replace a destination that exists.")
@@ -65,7 +71,8 @@ struct Convert: ParsableCommand {
     if let maxShardSize, ByteSize.bytes(maxShardSize) == nil {
       throw ValidationError("--max-shard-size: expected a size such as 5GB or 500MB, found '\(maxShardSize)'")
     }
-    let isAboutWeights = dtype != nil || layout != nil || maxShardSize != nil || hdf5Layout != nil || verify
+    let isAboutWeights =
+      dtype != nil || layout != nil || maxShardSize != nil || hdf5Layout != nil || verify || withCode || bakePlacement
     if adapter, base != nil || isAboutWeights || ModelFiles.isHDF5(destination) {
       throw ValidationError("--adapter: expected a folder to write and no option about weights, found otherwise")
     }
@@ -79,6 +86,12 @@ struct Convert: ParsableCommand {
     }
     if ModelFiles.isHDF5(destination), layout != nil || maxShardSize != nil {
       throw ValidationError("--layout, --max-shard-size: expected a folder to write, found '\(destination)'")
+    }
+    if ModelFiles.isHDF5(destination), withCode {
+      throw ValidationError("--with-code: expected a folder to write, found '\(destination)'")
+    }
+    if withCode, allowUnlimited {
+      throw ValidationError("--with-code: expected the limit to be kept, found --allow-unlimited; try one of the two")
     }
     if !ModelFiles.isHDF5(destination), hdf5Layout != nil || compress != nil {
       throw ValidationError("--hdf5-layout, --compress: expected a checkpoint (.h5) to write, found '\(destination)'")
@@ -108,7 +121,7 @@ struct Convert: ParsableCommand {
       source: source, destination: destination, dtype: dtype?.elementType,
       weightLayout: hdf5Layout == .mapped ? .mapped : .chunked(deflate: compress), expertLayout: layout ?? .perExpert,
       maximumShardBytes: maxShardSize.flatMap(ByteSize.bytes) ?? 5_000_000_000, verifies: verify,
-      allowsUnlimited: allowUnlimited, overwrites: overwrite)
+      allowsUnlimited: allowUnlimited, writesCode: withCode, bakesPlacement: bakePlacement, overwrites: overwrite)
     var line: ProgressLine?
     defer { line?.finish() }
     return try conversion.run(program: Program.name) { done, total in

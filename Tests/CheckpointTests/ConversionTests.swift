@@ -65,7 +65,7 @@ func oracleFolder(_ name: String) -> String {
     #expect(outcome.verified == outcome.tensors)
   }
 
-  /// Routing, recipe and state of a run go along between checkpoints; a folder cannot hold the limit.
+  /// Routing, recipe and state of a run go along between checkpoints; a folder without code cannot hold the limit.
   @Test func whatOnlyACheckpointHolds() throws {
     let scratch = try Scratch()
     let (source, copy) = (scratch.path("run.h5"), scratch.path("copy.h5"))
@@ -87,8 +87,10 @@ func oracleFolder(_ name: String) -> String {
     let export = Conversion(source: source, destination: scratch.path("folder"))
     let error = #expect(throws: ConversionError.self) { try export.run(program: "test") }
     #expect(
-      error?.description == "\(scratch.path("folder")): expected a model without a device limit, found a limit of 1 of "
-        + "4 devices in \(source), which a folder cannot hold; try --allow-unlimited to export the weights alone")
+      error?.description
+        == "\(scratch.path("folder")): expected a model without a device limit, found policy router with "
+        + "a limit of 1 of 4 devices in \(source), which other programs do not know; try --with-code for a folder that "
+        + "transformers runs under the limit, or --allow-unlimited for the weights alone")
     var allowed = export
     allowed.allowsUnlimited = true
     #expect(try allowed.run(program: "test").tensors > 0)

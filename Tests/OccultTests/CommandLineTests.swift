@@ -81,6 +81,11 @@ import Testing
   @Test(arguments: [
     (["convert", "a", "b.h5", "--compress", "10"], "--compress: expected a level in 1...9, found 10"),
     (["convert", "a", "b", "--hdf5-layout", "mapped"], "expected a checkpoint (.h5) to write, found 'b'"),
+    (["convert", "a", "b.h5", "--with-code"], "--with-code: expected a folder to write, found 'b.h5'"),
+    (
+      ["convert", "a", "b", "--with-code", "--allow-unlimited"],
+      "--with-code: expected the limit to be kept, found --allow-unlimited; try one of the two"
+    ),
     (["profile", "--output", "p.h5"], "profile: expected either a model or --routing, found neither"),
     (["bench", "train", "--hidden", "100"], "--hidden: expected an even multiple of 8 heads, found 100"),
   ])

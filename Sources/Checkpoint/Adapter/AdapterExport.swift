@@ -32,8 +32,7 @@ public struct AdapterExport: Sendable, Equatable {
       throw AdapterExportError.fullyTrained(source: source, roles: files.base?.roles ?? [])
     }
     if !allowsUnlimited, let routing = files.routing, routing.isLimited {
-      throw ConversionError.losesLimit(
-        source: source, destination: destination, limit: routing.deviceLimit ?? 0, devices: routing.placement.devices)
+      throw ConversionError.losesLimit(source: source, destination: destination, routing: routing.words)
     }
     let adapter = PEFTAdapter(settings: group.settings, parameters: try files.inventory())
     let items = adapter.items

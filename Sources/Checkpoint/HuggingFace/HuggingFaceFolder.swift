@@ -9,6 +9,8 @@ struct HuggingFaceFolder: TensorSource {
   let path: String
   let configuration: ModelConfiguration
   let companions: HubFiles
+  /// What `convert --with-code` wrote into the configuration; nil for every other folder.
+  let routing: RoutingSettings?
   private let names: HubNames
   private let tensors: SafetensorsReader
 
@@ -19,7 +21,10 @@ struct HuggingFaceFolder: TensorSource {
     guard FileManager.default.fileExists(atPath: file) else {
       throw FileError.missing(path: path, item: HubFiles.configurationName, nearest: nil)
     }
-    configuration = try ModelFiles.configuration(json: try TextFile.read(file), file: file)
+    let parts = try ModelCode.parts(try TextFile.read(file), file: file)
+    let configuration = try ModelFiles.configuration(json: parts.configuration, file: file)
+    self.configuration = configuration
+    routing = try parts.routing.map { try RoutingSettings($0, configuration, file: file) }
     names = HubNames(modelType: configuration.modelType)
     tensors = try SafetensorsReader(path)
   }

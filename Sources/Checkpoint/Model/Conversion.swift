@@ -1,10 +1,11 @@
 internal import Foundation
-public import Models
+internal import Models
 
 /// A model copied from one file format to another: HDF5 checkpoint or hub folder, told from the paths.
 ///
-/// Weights keep their bits unless a type is asked for. What only one format can hold (routing, recipe, state of a run) goes
-/// along between checkpoints; a limit that an export would lose silently is an error unless that is asked for.
+/// Weights keep their bits unless a type is asked for. What only one format can hold (recipe, state of a run) goes along
+/// between checkpoints. A folder holds a limit together with the code that applies it; an export that would lose the
+/// limit silently is an error unless that is asked for.
 public struct Conversion: Sendable, Equatable {
   /// What is read: a `.h5` file or a folder.
   public var source: String
@@ -20,8 +21,12 @@ public struct Conversion: Sendable, Equatable {
   public var maximumShardBytes: Int
   /// Whether both are read again and compared.
   public var verifies: Bool
-  /// Whether a model under a device limit may be exported to a folder, which cannot hold the limit.
+  /// Whether a model under a device limit may be exported to a folder without the limit.
   public var allowsUnlimited: Bool
+  /// Whether a folder also gets the code by which transformers applies placement and limit.
+  public var writesCode: Bool
+  /// Whether experts are put in the order of their devices, so that contiguous groups are devices.
+  public var bakesPlacement: Bool
   /// Whether a destination that exists is replaced.
   public var overwrites: Bool
 
@@ -29,11 +34,12 @@ public struct Conversion: Sendable, Equatable {
   public init(
     source: String, destination: String, dtype: ElementType? = nil, weightLayout: WeightLayout = .chunked(),
     expertLayout: HuggingFaceLayout = .perExpert, maximumShardBytes: Int = 5_000_000_000, verifies: Bool = false,
-    allowsUnlimited: Bool = false, overwrites: Bool = false
+    allowsUnlimited: Bool = false, writesCode: Bool = false, bakesPlacement: Bool = false, overwrites: Bool = false
   ) {
     (self.source, self.destination, self.dtype) = (source, destination, dtype)
     (self.weightLayout, self.expertLayout, self.maximumShardBytes) = (weightLayout, expertLayout, maximumShardBytes)
     (self.verifies, self.allowsUnlimited, self.overwrites) = (verifies, allowsUnlimited, overwrites)
+    (self.writesCode, self.bakesPlacement) = (writesCode, bakesPlacement)
   }
 
   /// What was written.
@@ -58,10 +64,14 @@ public struct Conversion: Sendable, Equatable {
     let files = try ModelFiles(opening: source)
     if let base = files.base { try checkApart(base.path) }
     let intoCheckpoint = ModelFiles.isHDF5(destination)
-    if !intoCheckpoint, !allowsUnlimited, let routing = files.routing, routing.isLimited {
-      throw ConversionError.losesLimit(
-        source: source, destination: destination, limit: routing.deviceLimit ?? 0, devices: routing.placement.devices)
+    var extras = intoCheckpoint ? try extras(files) : CheckpointExtras(files)
+    var origin: any ParameterBytes = files
+    if bakesPlacement {
+      let placement = try placementToBake(files)
+      origin = BakedPlacement(base: files, placement: placement)
+      extras.routing?.placement = try placement.contiguous
     }
+    if !intoCheckpoint { try addCode(to: &extras, files) }
     let parameters = try files.inventory()
     let bytes = parameters.reduce(0) { $0 + $1.count * (dtype ?? $1.type).byteCount }
     var done = 0
@@ -69,20 +79,21 @@ public struct Conversion: Sendable, Equatable {
       done += passed
       progress(done, verifies ? 2 * bytes : bytes)
     }
-    let weights = CountedBytes(base: files, count: count)
+    let weights = CountedBytes(base: origin, count: count)
     if intoCheckpoint {
       try CheckpointWriter.write(
-        destination, weights: weights, dtype: dtype, layout: weightLayout, extras: try extras(files), program: program)
+        destination, weights: weights, dtype: dtype, layout: weightLayout, extras: extras, program: program)
     } else {
       try HuggingFaceWriter.write(
         destination, weights: weights, dtype: dtype, layout: expertLayout, maximumShardBytes: maximumShardBytes,
-        extras: CheckpointExtras(files))
+        extras: extras)
     }
     return Outcome(
       tensors: parameters.count,
       bytes: bytes,
       verified: verifies
-        ? try Verification.compare(try ModelFiles(opening: destination), with: files, dtype: dtype, progress: count)
+        ? try Verification.compare(
+          try ModelFiles(opening: destination), with: origin, named: source, dtype: dtype, progress: count)
         : nil)
   }
 
@@ -115,37 +126,9 @@ public struct Conversion: Sendable, Equatable {
   }
 }
 
-extension RoutingSettings {
-  /// Whether tokens may use fewer devices than there are.
-  public var isLimited: Bool { policy != .none && (deviceLimit ?? placement.devices) < placement.devices }
-}
-
-/// Why a conversion does not begin.
-public enum ConversionError: Error, Equatable, CustomStringConvertible {
-  /// Something is there already.
-  case exists(path: String)
-  /// The destination is the source, or the base of a partial source.
-  case samePlace(path: String)
-  /// The hub's layout has no place for the limit that the model was made for.
-  case losesLimit(source: String, destination: String, limit: Int, devices: Int)
-
-  /// `where: expected …, found …; try …`.
-  public var description: String {
-    switch self {
-    case .exists(let path):
-      "\(path): expected a new name, found something there; try another name, or --overwrite"
-    case .samePlace(let path):
-      "\(path): expected another place than the source and its base, found the same; try another name"
-    case .losesLimit(let source, let destination, let limit, let devices):
-      "\(destination): expected a model without a device limit, found a limit of \(limit) of \(devices) devices in "
-        + "\(source), which a folder cannot hold; try --allow-unlimited to export the weights alone"
-    }
-  }
-}
-
 /// The bytes of parameters, counted as they pass.
 private struct CountedBytes: ParameterBytes {
-  let base: ModelFiles
+  let base: any ParameterBytes
   /// Told the bytes of every piece.
   let count: (Int) -> Void
 

@@ -12,7 +12,7 @@ public struct ModelFiles {
   public let configuration: ModelConfiguration
   /// Text of `tokenizer.json`; nil where there is none.
   public let tokenizerJSON: String?
-  /// Placement and limit that the checkpoint carries; nil for none, and for every Hugging Face folder.
+  /// Placement and limit that the checkpoint carries, or a folder that `convert --with-code` wrote; nil for none.
   public let routing: RoutingSettings?
   /// Bytes of `tokenizer.model`, a SentencePiece model; nil where there is none.
   public let tokenizerModel: [UInt8]?
@@ -40,7 +40,9 @@ public struct ModelFiles {
     var isFolder: ObjCBool = false
     if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
       let folder = try HuggingFaceFolder(opening: path)
-      (configuration, routing, base, source, adapter) = (folder.configuration, nil, nil, folder, nil)
+      (configuration, routing, base, source, adapter) = (
+        folder.configuration, folder.routing, nil, folder, nil
+      )
       (tokenizerJSON, tokenizerModel, companions) = folder.companions.parts
     } else {
       let checkpoint = try CheckpointReader(opening: path)

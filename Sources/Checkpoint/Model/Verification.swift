@@ -12,6 +12,14 @@ public enum Verification {
   public static func compare(
     _ copy: ModelFiles, with original: ModelFiles, dtype: ElementType? = nil, progress: (Int) -> Void = { _ in }
   ) throws(FileError) -> Int {
+    try compare(copy, with: original, named: original.path, dtype: dtype, progress: progress)
+  }
+
+  /// The same with parameters that may be in another order than in their file.
+  static func compare(
+    _ copy: ModelFiles, with original: any ParameterBytes, named name: String, dtype: ElementType?,
+    progress: (Int) -> Void
+  ) throws(FileError) -> Int {
     let (written, expected) = (try copy.inventory(), try original.inventory())
     for (found, wanted) in zip(written, expected) {
       let type = dtype ?? wanted.type
@@ -25,7 +33,7 @@ public enum Verification {
       )
       guard a == b else {
         throw .corrupted(
-          path: copy.path, item: found.path.name, reason: "CRC-32C \(a) where \(original.path) gives \(b)")
+          path: copy.path, item: found.path.name, reason: "CRC-32C \(a) where \(name) gives \(b)")
       }
     }
     guard written.count == expected.count else {
@@ -36,7 +44,7 @@ public enum Verification {
   }
 
   private static func checksum(
-    _ files: ModelFiles, _ parameter: StoredParameter, _ type: ElementType, _ progress: (Int) -> Void
+    _ files: any ParameterBytes, _ parameter: StoredParameter, _ type: ElementType, _ progress: (Int) -> Void
   ) throws(FileError) -> UInt32 {
     var crc = CRC32C()
     try files.withBytes(parameter, as: type) { (bytes) throws(FileError) in

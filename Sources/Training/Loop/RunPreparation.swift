@@ -164,7 +164,8 @@ public enum PreparationError: Error, Equatable, CustomStringConvertible {
     case .memory(let needed, let available, let fits):
       "memory: expected at most \(ByteSize.words(available)), found a run that needs about \(ByteSize.words(needed)): a "
         + "parameter that trains takes 16 bytes, one that does not 2 or 4; try "
-        + (fits.isEmpty ? "a machine with more memory, or a smaller schedule.batch_tokens" : fits.joined(separator: ", or "))
+        + (fits.isEmpty
+          ? "a machine with more memory, or a smaller schedule.batch_tokens" : fits.joined(separator: ", or "))
     }
   }
 }

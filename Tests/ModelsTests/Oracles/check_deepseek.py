@@ -20,7 +20,7 @@ from torch import nn
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[2] / "scripts"))
-import olmoe_float64  # noqa: E402
+import float64_reference  # noqa: E402
 
 
 class Expert(nn.Module):
@@ -82,9 +82,9 @@ def check(folder):
             worst[kind] = max(worst.get(kind, 0), error)
 
         ids, labels = (torch.as_tensor(file[name][()]) for name in ("input_ids", "labels"))
-        with olmoe_float64.double_precision(model):
+        with float64_reference.double_precision(model):
             out = model(input_ids=ids, use_cache=False, output_hidden_states=True)
-            loss = olmoe_float64.cross_entropy(model, out.logits, labels)
+            loss = float64_reference.cross_entropy(model, out.logits, labels)
             sequence = sum(m.sequence for m in model.modules() if isinstance(m, Mixture))
             names, parameters = zip(*model.named_parameters())
             for group, value in (("grad", loss), ("grad_sequence", loss + c["aux_loss_alpha"] * sequence)):
