@@ -128,5 +128,8 @@ import Testing
     await #expect(processExitsWith: .failure) {
       _ = ExpertLowRank(a: Tensor.zeros([1, 2, 3]), b: Tensor.zeros([1, 4, 2]), scale: 1, indices: [0, 1])
     }
+    await #expect(processExitsWith: .failure) {
+      _ = ExpertLowRank(a: Tensor.zeros([2, 2, 3]), b: Tensor.zeros([2, 4, 2]), scale: 1, indices: [1, 1])
+    }
   }
 }

@@ -27,8 +27,11 @@ public struct ExpertLowRank: Sendable {
     precondition(
       a.shape.count == 3 && b.shape.count == 3 && a.shape[0] == b.shape[0] && a.shape[1] == b.shape[2],
       "ExpertLowRank: A \(a.shape) and B \(b.shape) are no stacked factors of one rank")
+    // Distinct: experts run side by side, and each writes the gradients of its own factors.
+    let used = indices.filter { $0 >= 0 }
     precondition(
-      indices.allSatisfy { $0 < a.shape[0] }, "ExpertLowRank: expected indices below \(a.shape[0]), found \(indices)")
+      indices.allSatisfy { $0 < a.shape[0] } && Set(used).count == used.count,
+      "ExpertLowRank: expected distinct indices below \(a.shape[0]), found \(indices)")
     (self.a, self.b, self.scale, self.indices) = (a, b, scale, indices)
   }
 
