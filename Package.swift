@@ -66,7 +66,8 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "TextTests", dependencies: ["Text"], exclude: ["Oracles"], swiftSettings: strict),
     .testTarget(
-      name: "CheckpointTests", dependencies: ["Checkpoint", "CHDF5"], exclude: ["Fixtures"], swiftSettings: strict),
+      name: "CheckpointTests", dependencies: ["Checkpoint", "Models", "Tensors", "CHDF5"], exclude: ["Fixtures"],
+      swiftSettings: strict),
     .testTarget(
       name: "TrainingTests",
       dependencies: [

@@ -24,22 +24,26 @@ struct Supervisor {
     var (last, since) = ("", Date())
     while child.isRunning {
       usleep(100_000)
-      let beat = (try? String(contentsOfFile: Worker.beat(options), encoding: .utf8)) ?? ""
+      let beat = beat
       if beat != last { (last, since) = (beat, Date()) }
       if Date().timeIntervalSince(since) > Self.patience {
         kill(child.processIdentifier, SIGKILL)
         child.waitUntilExit()
-        return try report("hung for \(Int(Self.patience)) s", last)
+        return try report("hung for \(Int(Self.patience)) s")
       }
     }
     guard child.terminationReason == .uncaughtSignal else {
-      return child.terminationStatus == 0 ? 0 : try report(nil, last)
+      return child.terminationStatus == 0 ? 0 : try report(nil)
     }
-    return try report("was ended by signal \(child.terminationStatus)", last)
+    return try report("was ended by signal \(child.terminationStatus)")
   }
 
-  /// Keeps the current input under a name of its own.
-  private func report(_ what: String?, _ beat: String) throws -> Int32 {
+  /// The number of the current input and the name of its file.
+  private var beat: String { (try? String(contentsOfFile: Worker.beat(options), encoding: .utf8)) ?? "" }
+
+  /// Keeps the current input, once nobody writes any more, under a name of its own.
+  private func report(_ what: String?) throws -> Int32 {
+    let beat = beat
     let name = beat.split(separator: " ").last.map(String.init) ?? ""
     let current = options.folder + "/" + name
     guard !name.isEmpty, FileManager.default.fileExists(atPath: current) else { return 1 }
