@@ -7,7 +7,7 @@ import Testing
 
 /// Every family against transformers in float64: logits 1e-5, every gradient 1e-4 relative, as float32 arithmetic allows.
 @Suite struct FamilyOracleTests {
-  static let variants = ["olmoe", "qwen2_moe", "qwen3_moe", "deepseek", "deepseek_v2"].flatMap {
+  static let variants = ["olmoe", "mixtral", "qwen2_moe", "qwen3_moe", "deepseek", "deepseek_v2"].flatMap {
     [$0 + "-tiny", $0 + "-odd"]
   }
 

@@ -58,8 +58,8 @@ import Testing
     ),
     Case(
       ["generate", tiny, "--prompt", "x"],
-      "\(tiny): expected a tokenizer, found none; try adding tokenizer.json to the Hugging Face folder and converting "
-        + "again\n"
+      "\(tiny): expected a tokenizer, found none; try adding tokenizer.json or tokenizer.model to the Hugging Face "
+        + "folder and converting again\n"
     ),
     Case(
       ["trace", tiny, "--tokens", "nowhere.txt", "--output", "/tmp/never.h5"],

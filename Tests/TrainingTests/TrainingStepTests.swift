@@ -11,7 +11,7 @@ import Text
   static let oracles =
     URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path
     + "/ModelsTests/Oracles/"
-  static let variants = ["olmoe", "qwen2_moe", "qwen3_moe", "deepseek", "deepseek_v2"].flatMap {
+  static let variants = ["olmoe", "mixtral", "qwen2_moe", "qwen3_moe", "deepseek", "deepseek_v2"].flatMap {
     [$0 + "-tiny", $0 + "-odd"]
   }
 

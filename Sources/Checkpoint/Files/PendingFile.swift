@@ -42,6 +42,7 @@ final class PendingFile: Sendable {
     {
       unlink(temporaryPath)
     }
+    flock(descriptor, LOCK_UN)
     close(descriptor)
   }
 
@@ -67,6 +68,8 @@ final class PendingFile: Sendable {
   /// Moves the file, already synced, to its final name.
   func rename() throws(FileError) {
     guard Foundation.rename(temporaryPath, path) == 0 else { throw .last(path, .rename) }
+    // By name and not by closing alone: a process that is just being started holds a copy of the descriptor for a moment.
+    flock(descriptor, LOCK_UN)
   }
 
   /// Forces the folder's list of names to disk: without it a power cut may bring the old file back.

@@ -66,7 +66,8 @@ struct HubFiles: Sendable {
       guard case .string(let name) = value, !name.contains("--"), let module = name.split(separator: ".").first
       else { return nil }
       let file = String(module) + ".py"
-      return isCompanion(file) ? file : nil
+      // Our own code is made anew from the routing.
+      return isCompanion(file) && !file.hasPrefix(ModelCode.prefix) ? file : nil
     }
   }
 }

@@ -11,6 +11,9 @@ struct ModelCode {
   let text: String
   private let traits: Traits
 
+  /// How the names of such files begin.
+  static let prefix = "modeling_occult_"
+
   /// What differs between families in transformers.
   private struct Traits {
     /// Prefix of its classes there.
@@ -37,7 +40,7 @@ struct ModelCode {
   init?(modelType: String) {
     guard let traits = Self.families[modelType] else { return nil }
     self.traits = traits
-    name = "modeling_occult_\(modelType).py"
+    name = Self.prefix + modelType + ".py"
     // The longest name first: it contains the others.
     let switches = "NORMALIZES, ROUNDS, WIDENS = "
     text = String(decoding: PackageResources.modeling_occult_py, as: UTF8.self)
@@ -68,7 +71,7 @@ struct ModelCode {
     guard let section = config.value(of: RoutingSettings.configurationKey) else { return (json, nil) }
     let routing = try StrictJSON.parse(section, file: file, item: RoutingSettings.configurationKey)
     config.remove(RoutingSettings.configurationKey)
-    if config.value(of: "auto_map")?.contains("modeling_occult_") == true { config.remove("auto_map") }
+    if config.value(of: "auto_map")?.contains(prefix) == true { config.remove("auto_map") }
     config.replace("\"Occult", with: "\"", in: "architectures")
     return (config.text, routing)
   }
