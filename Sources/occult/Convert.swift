@@ -71,12 +71,9 @@ struct Convert: ParsableCommand {
       maximumShardBytes: maxShardSize.flatMap(ByteSize.bytes) ?? 5_000_000_000, verifies: verify,
       allowsUnlimited: allowUnlimited, overwrites: overwrite)
     let started = Clock.monotonic()
-    var line: ProgressLine?
-    let outcome = try conversion.run(program: Program.name) { done, total in
-      if line == nil { line = ProgressLine(label: "convert", total: total / 1_000_000, unit: "MB") }
-      line?.update(done / 1_000_000)
-    }
-    line?.finish()
+    let progress = ByteProgress("convert")
+    let outcome = try conversion.run(program: Program.name, progress: progress.update)
+    progress.finish()
     let verified = outcome.verified.map { ", \($0) verified" } ?? ""
     print(
       "\(destination): \(outcome.tensors) tensors, \(ByteSize.words(outcome.bytes))\(verified), "
