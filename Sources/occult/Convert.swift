@@ -122,12 +122,9 @@ struct Convert: ParsableCommand {
       weightLayout: hdf5Layout == .mapped ? .mapped : .chunked(deflate: compress), expertLayout: layout ?? .perExpert,
       maximumShardBytes: maxShardSize.flatMap(ByteSize.bytes) ?? 5_000_000_000, verifies: verify,
       allowsUnlimited: allowUnlimited, writesCode: withCode, bakesPlacement: bakePlacement, overwrites: overwrite)
-    var line: ProgressLine?
-    defer { line?.finish() }
-    return try conversion.run(program: Program.name) { done, total in
-      if line == nil { line = ProgressLine(label: "convert", total: total / 1_000_000, unit: "MB") }
-      line?.update(done / 1_000_000)
-    }
+    let progress = ByteProgress("convert")
+    defer { progress.finish() }
+    return try conversion.run(program: Program.name, progress: progress.update)
   }
 }
 

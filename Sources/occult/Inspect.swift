@@ -1,6 +1,5 @@
 import ArgumentParser
 import Checkpoint
-import Training
 
 /// `occult inspect`.
 struct Inspect: ParsableCommand {
@@ -52,12 +51,9 @@ extension Inspect {
     guard [.checkpoint, .huggingFace].contains(inspection.kind) else {
       throw ValidationError("--verify: expected a checkpoint or a folder, found \(inspection.kind.words)")
     }
-    var line: ProgressLine?
-    let count = try ModelFiles(opening: file).verify { done, total in
-      if line == nil { line = ProgressLine(label: "verify", total: total / 1_000_000, unit: "MB") }
-      line?.update(done / 1_000_000)
-    }
-    line?.finish()
+    let progress = ByteProgress("verify")
+    let count = try ModelFiles(opening: file).verify(progress: progress.update)
+    progress.finish()
     return count
   }
 }
