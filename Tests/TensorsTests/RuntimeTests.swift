@@ -66,17 +66,29 @@ import Testing
     }
   }
 
-  /// A size that nothing else in the tests takes.
+  /// A block serves a request of up to a quarter less, and no smaller one.
   @Test func blocksAreReused() {
-    let bytes = 777_777
-    let first = BlockPool.take(bytes)
-    let other = BlockPool.take(bytes)
-    #expect(first != other && BlockPool.held >= 2 * bytes)
-    BlockPool.give(first, bytes)
-    #expect(BlockPool.take(BlockPool.sizeClass(bytes)) == first)
-    BlockPool.give(first, bytes)
-    BlockPool.give(other, bytes)
-    #expect(Memory.pooledBytes >= 2 * bytes && Memory.peakResidentBytes > 0)
+    let (pool, bytes) = (BlockPool(), 8 << 20)
+    let (first, other) = (pool.take(bytes), pool.take(bytes))
+    #expect(first.address != other.address && first.capacity == bytes && pool.held == 2 * bytes)
+    pool.give(first.address, capacity: first.capacity)
+    let smaller = pool.take(bytes - bytes / 5)
+    #expect(smaller == first)
+    pool.give(smaller.address, capacity: smaller.capacity)
+    let half = pool.take(bytes / 2)
+    #expect(half.address != first.address && half.capacity == bytes / 2)
+    #expect(Int(bitPattern: half.address) % (2 << 20) == 0)
+  }
+
+  /// Before a block is taken from the system, large idle ones go back until few are left.
+  @Test func idleBlocksGoBack() {
+    let (pool, bytes) = (BlockPool(), 48 << 20)
+    let blocks = (0..<4).map { _ in pool.take(bytes) }
+    for block in blocks { pool.give(block.address, capacity: block.capacity) }
+    #expect(pool.held == 4 * bytes)
+    _ = pool.take(2 * bytes)
+    #expect(pool.held == 3 * bytes)
+    #expect(Memory.peakResidentBytes > 0 && Memory.pooledBytes >= 0)
   }
 }
 

@@ -4,15 +4,26 @@ internal import Synchronization
 /// Recycles aligned memory blocks by size class.
 ///
 /// First touch of fresh pages runs at 2–4 GB/s here, a fifth of what reuse gives, so a training step that allocated every
-/// intermediate anew would pay several times over. Blocks are never returned to the system: a step needs them again.
-enum BlockPool {
+/// intermediate anew would pay several times over. A block may serve a request of up to a quarter less. Batches differ in
+/// size from step to step, and their blocks in class: where none fits, large ones that nobody uses go back to the system
+/// before a new one is taken, so that what is held stays near what is used at once.
+final class BlockPool: Sendable {
+  /// The pool that storage comes from.
+  static let shared = BlockPool()
+
   private struct State {
     var free: [Int: [UnsafeMutableRawPointer]] = [:]
-    var held = 0
+    /// Bytes taken from the system, and those of them that nobody uses.
+    var held = 0, idle = 0
   }
   // Unchecked: the pointers in it are unowned blocks, reachable from nowhere else.
   private struct Shelf: @unchecked Sendable { var state = State() }
-  private static let shelf = Mutex(Shelf())
+  private let shelf = Mutex(Shelf())
+
+  /// Size of a huge page: blocks of at least two begin at one, which makes their first touch several times cheaper.
+  private static let hugePage = 2 << 20
+  /// Idle bytes that are kept whatever happens, and as a share of what is used.
+  private static let spare = (bytes: 64 << 20, share: 8)
 
   /// Smallest size class that holds `bytes`: multiples of 64 up to 1 KiB, then eight classes a power of two.
   static func sizeClass(_ bytes: Int) -> Int {
@@ -21,26 +32,73 @@ enum BlockPool {
     return (bytes + step - 1) & ~(step - 1)
   }
 
-  /// A block of at least `bytes` bytes, aligned to 64; its contents are undefined.
-  static func take(_ bytes: Int) -> UnsafeMutableRawPointer {
-    let size = sizeClass(bytes)
-    if let block = shelf.withLock({ $0.state.free[size]?.popLast() }) { return block }
-    shelf.withLock { $0.state.held += size }
-    // Large blocks begin at a huge page, which makes their first touch several times cheaper.
-    let huge = size >= 4 << 20
+  /// A block of at least `bytes` bytes, aligned to 64, and how many it has; its contents are undefined.
+  func take(_ bytes: Int) -> (address: UnsafeMutableRawPointer, capacity: Int) {
+    let size = Self.sizeClass(bytes)
+    let found = shelf.withLock { shelf -> (UnsafeMutableRawPointer, Int)? in
+      var candidate = size
+      while candidate <= size + size / 4 {
+        if let block = shelf.state.free[candidate]?.popLast() {
+          shelf.state.idle -= candidate
+          return (block, candidate)
+        }
+        candidate = Self.sizeClass(candidate + 1)
+      }
+      releaseIdle(&shelf.state)
+      shelf.state.held += size
+      return nil
+    }
+    return found ?? (allocate(size), size)
+  }
+
+  /// Gives a block back.
+  func give(_ block: UnsafeMutableRawPointer, capacity: Int) {
+    shelf.withLock { shelf in
+      shelf.state.free[capacity, default: []].append(block)
+      shelf.state.idle += capacity
+    }
+  }
+
+  /// Bytes taken from the system so far, less those given back to it.
+  var held: Int { shelf.withLock { $0.state.held } }
+
+  /// Gives large idle blocks back to the system, the largest first, until few are left.
+  private func releaseIdle(_ state: inout State) {
+    func limit() -> Int { max(Self.spare.bytes, (state.held - state.idle) / Self.spare.share) }
+    while state.idle > limit() {
+      let largest = state.free.max { ($0.value.isEmpty ? 0 : $0.key) < ($1.value.isEmpty ? 0 : $1.key) }
+      guard let size = largest?.key, Self.isHuge(size), let block = state.free[size]?.popLast() else { return }
+      munmap(block, size)
+      state.idle -= size
+      state.held -= size
+    }
+  }
+
+  private static func isHuge(_ size: Int) -> Bool { size >= 2 * hugePage }
+
+  private func allocate(_ size: Int) -> UnsafeMutableRawPointer {
     var block: UnsafeMutableRawPointer?
-    guard posix_memalign(&block, huge ? 2 << 20 : 64, size) == 0, let block else {
+    if Self.isHuge(size) {
+      block = Self.mapped(size)
+    } else if posix_memalign(&block, 64, size) != 0 {
+      block = nil
+    }
+    guard let block else {
       fatalError("memory: expected \(size) bytes more, found none; \(held >> 20) MiB are in use by tensors")
     }
-    if huge { madvise(block, size, MADV_HUGEPAGE) }
     return block
   }
 
-  /// Gives a block back under the size it was taken with.
-  static func give(_ block: UnsafeMutableRawPointer, _ bytes: Int) {
-    shelf.withLock { $0.state.free[sizeClass(bytes), default: []].append(block) }
+  /// Memory of its own that begins at a huge page; what is mapped too much at both ends is given back.
+  private static func mapped(_ size: Int) -> UnsafeMutableRawPointer? {
+    let total = size + hugePage
+    guard let start = mmap(nil, total, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), start != MAP_FAILED
+    else { return nil }
+    let head = (hugePage - Int(bitPattern: start) % hugePage) % hugePage
+    let block = start + head
+    if head > 0 { munmap(start, head) }
+    if hugePage > head { munmap(block + size, hugePage - head) }
+    madvise(block, size, MADV_HUGEPAGE)
+    return block
   }
-
-  /// Bytes taken from the system so far.
-  static var held: Int { shelf.withLock { $0.state.held } }
 }

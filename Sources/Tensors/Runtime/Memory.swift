@@ -3,7 +3,7 @@ internal import Foundation
 /// Memory figures of this process.
 public enum Memory {
   /// Bytes that tensors have taken from the system.
-  public static var pooledBytes: Int { BlockPool.held }
+  public static var pooledBytes: Int { BlockPool.shared.held }
 
   /// Bytes that this process may use: the machine's memory, or less where its control group has a limit.
   public static let limitBytes: Int = {

@@ -21,12 +21,14 @@ package final class Storage: @unchecked Sendable {
   package let address: UnsafeMutableRawPointer
   /// What keeps mapped memory alive; `nil` for memory of the pool.
   private let owner: AnyObject?
+  /// Bytes of the pool's block.
+  private let capacity: Int
 
   package init(_ count: Int, dtype: DType = .float32) {
     precondition(count >= 0, "Storage: expected a count of at least 0, found \(count)")
     self.count = count
     self.dtype = dtype
-    address = BlockPool.take(count * dtype.byteCount)
+    (address, capacity) = BlockPool.shared.take(count * dtype.byteCount)
     owner = nil
   }
 
@@ -36,10 +38,11 @@ package final class Storage: @unchecked Sendable {
     self.dtype = dtype
     self.address = UnsafeMutableRawPointer(mutating: address)
     self.owner = owner
+    capacity = 0
   }
 
   deinit {
-    if owner == nil { BlockPool.give(address, count * dtype.byteCount) }
+    if owner == nil { BlockPool.shared.give(address, capacity: capacity) }
   }
 
   /// Whether the memory may be written in place by its only holder.

@@ -8,26 +8,18 @@ extension RunPreparation {
   public func checkMemory(available: Int) throws(PreparationError) {
     let needed = Self.bytes(self)
     if needed <= available { return }
-    let fits = alternatives.compactMap { change, recipe -> String? in
-      var copy = self
-      copy.recipe = recipe
-      let bytes = Self.bytes(copy)
-      return bytes <= available ? "\(change) (\(ByteSize.words(bytes)))" : nil
-    }
-    throw .memory(needed: needed, available: available, fits: fits)
+    throw .memory(needed: needed, available: available, fits: alternatives.compactMap { words(for: $0, available) })
   }
 
   private static func bytes(_ run: RunPreparation) -> Int { RunEstimate.memory(run).reduce(0) { $0 + $1.bytes } }
 
+  /// One change of the recipe.
+  private typealias Change = (words: String, apply: (inout Recipe) -> Void)
+
   /// What a person would try next, the smallest change first.
-  private var alternatives: [(change: String, recipe: Recipe)] {
-    var list: [(String, Recipe)] = []
-    var saving = recipe
-    saving.run.activationCheckpointing = true
-    let checkpointing = recipe.run.activationCheckpointing ? "" : " run.activation_checkpointing=true"
-    if !checkpointing.isEmpty { list.append((String(checkpointing.dropFirst()), saving)) }
-    let changes: [(String, (inout Recipe) -> Void)] = [
-      ("'train.experts={lora: {rank: 16}}'", { $0.train.experts = .lora(.init()) }),
+  private var alternatives: [Change] {
+    [
+      ("", { _ in }), ("'train.experts={lora: {rank: 16}}'", { $0.train.experts = .lora(.init()) }),
       ("train.experts=frozen", { $0.train.experts = .frozen }),
       (
         "train.experts=frozen train.attention=frozen train.shared_experts=frozen train.embeddings=frozen",
@@ -37,15 +29,21 @@ extension RunPreparation {
         }
       ),
     ]
-    for (words, change) in changes {
-      for (suffix, start) in [("", recipe), (checkpointing, saving)] where suffix == checkpointing || suffix.isEmpty {
-        var changed = start
-        change(&changed)
-        if changed != start, !changed.train.fullRoles.union(changed.train.adaptedRoles.keys).isEmpty {
-          list.append((words + suffix, changed))
-        }
-      }
+  }
+
+  /// A change that fits and makes a difference, with activation checkpointing where it does not fit without; nil for none.
+  private func words(for change: Change, _ available: Int) -> String? {
+    let checkpointing = "run.activation_checkpointing=true"
+    var copy = self
+    change.apply(&copy.recipe)
+    let trains = !copy.recipe.train.fullRoles.union(copy.recipe.train.adaptedRoles.keys).isEmpty
+    guard trains, copy.recipe.train != recipe.train || change.words.isEmpty else { return nil }
+    var words = change.words
+    if Self.bytes(copy) > available {
+      copy.recipe.run.activationCheckpointing = true
+      words += (words.isEmpty ? "" : " ") + checkpointing
     }
-    return list
+    let bytes = Self.bytes(copy)
+    return bytes <= available ? "\(words) (\(ByteSize.words(bytes)))" : nil
   }
 }
