@@ -21,7 +21,8 @@ internal import Text
 /// adapted; everything trained; accumulation; checkpointing) it is 3 to 10 % too high.
 ///
 /// The time is of arithmetic: 2 flops a weight and token forward, as many for gradients of inputs, as many again for
-/// those of trained weights, thrice the adapters' own, over the rate of a short measurement of products of the experts' size.
+/// those of trained weights, thrice the adapters' own, over the rate of a short measurement of products of the experts'
+/// size. Validation and the profile count forward. Activation checkpointing adds a forward pass of all but the head.
 public struct RunEstimate: Sendable, Equatable, Encodable {
   /// One part of something, in bytes.
   public struct Part: Sendable, Equatable, Encodable {
@@ -59,7 +60,7 @@ public struct RunEstimate: Sendable, Equatable, Encodable {
   public let memory: [Part]
   /// Between devices.
   public let wire: Wire
-  /// Floating-point operations of the whole run, validation included.
+  /// Floating-point operations of the whole run, validation and profile included.
   public let operations: Double
 
   /// Bytes of all parts of memory together.
@@ -155,6 +156,10 @@ public struct RunEstimate: Sendable, Equatable, Encodable {
     }
     let evaluations = 1 + (recipe.run.evaluateEvery.map { steps / $0 + 1 } ?? 0)
     let validation = run.data.validation.reduce(0) { $0 + $1.tokens.count }
-    return Double(tokens) * (2 * all + trained + 3 * adapters) + Double(evaluations * validation) * (all + adapters)
+    let profiled = run.needsProfile ? run.data.profileDocuments.reduce(0) { $0 + $1.tokens.count } : 0
+    let withoutHead = all - forward[.embeddings, default: 0]
+    let again = recipe.run.activationCheckpointing ? withoutHead : 0
+    return Double(tokens) * (2 * all + trained + 3 * adapters + again) + Double(evaluations * validation) * (all + adapters)
+      + Double(profiled) * withoutHead
   }
 }

@@ -8,7 +8,13 @@ extension RunPreparation {
   public func checkMemory(available: Int) throws(PreparationError) {
     let needed = Self.bytes(self)
     if needed <= available { return }
-    throw .memory(needed: needed, available: available, fits: alternatives.compactMap { words(for: $0, available) })
+    var (fits, seen): ([String], Set<Int>) = ([], [])
+    for change in alternatives {
+      // A change that saves no more than an earlier one freezes what the model does not have.
+      guard let (words, bytes) = fit(change, available), seen.insert(bytes).inserted else { continue }
+      fits.append("\(words) (\(ByteSize.words(bytes)))")
+    }
+    throw .memory(needed: needed, available: available, fits: fits)
   }
 
   private static func bytes(_ run: RunPreparation) -> Int { RunEstimate.memory(run).reduce(0) { $0 + $1.bytes } }
@@ -32,7 +38,7 @@ extension RunPreparation {
   }
 
   /// A change that fits and makes a difference, with activation checkpointing where it does not fit without; nil for none.
-  private func words(for change: Change, _ available: Int) -> String? {
+  private func fit(_ change: Change, _ available: Int) -> (words: String, bytes: Int)? {
     let checkpointing = "run.activation_checkpointing=true"
     var copy = self
     change.apply(&copy.recipe)
@@ -44,6 +50,6 @@ extension RunPreparation {
       words += (words.isEmpty ? "" : " ") + checkpointing
     }
     let bytes = Self.bytes(copy)
-    return bytes <= available ? "\(words) (\(ByteSize.words(bytes)))" : nil
+    return bytes <= available ? (words, bytes) : nil
   }
 }
