@@ -159,7 +159,7 @@ public struct RunEstimate: Sendable, Equatable, Encodable {
     let profiled = run.needsProfile ? run.data.profileDocuments.reduce(0) { $0 + $1.tokens.count } : 0
     let withoutHead = all - forward[.embeddings, default: 0]
     let again = recipe.run.activationCheckpointing ? withoutHead : 0
-    return Double(tokens) * (2 * all + trained + 3 * adapters + again) + Double(evaluations * validation) * (all + adapters)
-      + Double(profiled) * withoutHead
+    return Double(tokens) * (2 * all + trained + 3 * adapters + again)
+      + Double(evaluations * validation) * (all + adapters) + Double(profiled) * withoutHead
   }
 }
