@@ -36,12 +36,8 @@ public struct RoutingSettings: Sendable, Equatable {
     (self.epsilon, self.seed) = (epsilon, seed)
   }
 
-  /// The same settings under another limit.
-  public func limited(to limit: Int?) -> RoutingSettings {
-    var copy = self
-    copy.deviceLimit = limit
-    return copy
-  }
+  /// The same placement without any rule: tokens use the experts that the router chose.
+  public var unlimited: RoutingSettings { RoutingSettings(placement: placement, seed: seed) }
 }
 
 extension LanguageModel {

@@ -18,14 +18,21 @@ import Testing
       policy: .mass, deviceLimit: 2)
   }
 
+  /// The stored settings under another limit.
+  func limited(_ limit: Int?) -> RoutingSettings {
+    var settings = stored
+    settings.deviceLimit = limit
+    return settings
+  }
+
   @Test func whatIsNotSaidStays() throws {
     #expect(try RoutingOverrides().settings(over: stored, configuration) == stored)
     #expect(try RoutingOverrides().settings(over: nil, configuration) == nil)
     #expect(try RoutingOverrides(devices: 4).settings(over: stored, configuration) == stored)
     let lifted = try RoutingOverrides(deviceLimit: .some(.none)).settings(over: stored, configuration)
-    #expect(lifted == stored.limited(to: nil))
+    #expect(lifted == limited(nil))
     let tighter = try RoutingOverrides(deviceLimit: .devices(1)).settings(over: stored, configuration)
-    #expect(tighter == stored.limited(to: 1))
+    #expect(tighter == limited(1))
   }
 
   @Test func aLimitAloneMeansRouter() throws {

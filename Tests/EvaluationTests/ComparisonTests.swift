@@ -93,13 +93,13 @@ struct ComparisonTests {
     }
     #expect(
       error { $0.cells[4].target[3].nll = .nan }
-        == .notFinite(cell: "arm 'standard' at limit 2", text: "target", document: "test-3", found: "nan"))
+        == .notFinite(cell: "arm 'standard' under rule 'L2', seed 1", text: "target", document: "test-3", found: "nan"))
     #expect(
       error { $0.cells[0].retention[1].nll = -.infinity }
-        == .notFinite(cell: "arm 'base' at no limit", text: "retention", document: "wiki-1", found: "-inf"))
+        == .notFinite(cell: "arm 'base' without a limit", text: "retention", document: "wiki-1", found: "-inf"))
     #expect(
       error { $0.cells[0].layers[2].bytes = .infinity }
-        == .figure(place: "arm 'base' at no limit, layer 2", name: "bytes", found: "inf"))
+        == .figure(place: "arm 'base' without a limit, layer 2", name: "bytes", found: "inf"))
     #expect(
       error { $0.curves[1].points[9].train = .nan }
         == .figure(place: "arm 'L2', step 9", name: "training loss", found: "nan"))
@@ -109,12 +109,19 @@ struct ComparisonTests {
     #expect(
       error { $0.layers[1].expertDevice[5] = 4 }
         == .layer(layer: 1, name: "expert_device", expected: "devices in 0..<4", found: "4"))
-    #expect(error { $0.cells.append($0.cells[2]) } == .repeatedCell(cell: "arm 'base' at limit 1"))
+    #expect(error { $0.cells.append($0.cells[2]) } == .repeatedCell(cell: "arm 'base' under rule 'L1'"))
     #expect(error { $0.cells = [] } == .empty)
     #expect(
       error { $0.cells[5].target.removeLast() }
         == .differentDocuments(
-          cell: "arm 'standard' at limit 1", other: "arm 'standard' at no limit", text: "target", document: "test-9"))
+          cell: "arm 'standard' under rule 'L1', seed 1", other: "arm 'standard' without a limit, seed 1",
+          text: "target",
+          document: "test-9"))
+    #expect(
+      error { $0.cells[6].seed = 2 }
+        == .differentSeeds(
+          cell: "arm 'L2' without a limit, seed 2", other: "arm 'standard' without a limit, seed 1", expected: [1],
+          found: [2]))
   }
 
   @Test func tableFitsATerminal() throws {

@@ -10,7 +10,7 @@ enum Sample {
 
   static let facts = RunFacts(
     model: "base-olmoe-10m.h5", parameters: 9_621_696, experts: 64, topK: 8, hidden: 192, devices: 4,
-    bytesPerElement: 4, placement: "occult", seed: 1, batchOrder: "9f2c61d07ab3e4f1", tokensTrained: 614_400,
+    bytesPerElement: 4, placement: "occult", seeds: [1], batchOrders: ["9f2c61d07ab3e4f1"], tokensTrained: 614_400,
     seconds: 402.3, targetData: "responses of GSM8K and of alpaca_small, test split",
     retentionData: "WikiText-103, test split", maxLogitDifference: 0, version: "0.1.0")
 
@@ -61,6 +61,7 @@ enum Sample {
         cells.append(
           Cell(
             arm: arm, fineTuned: isTuned, trainedLimit: trained, evaluatedLimit: limit,
+            trainedRule: trained.map { "L\($0)" }, evaluatedRule: limit.map { "L\($0)" }, seed: isTuned ? 1 : nil,
             policy: limit == nil ? "none" : "router", target: target, retention: retention, communication: mean(own),
             layers: own))
       }

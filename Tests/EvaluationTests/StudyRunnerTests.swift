@@ -121,10 +121,47 @@ import Training
     #expect(resumed.results.map(\.loss) == unbroken.results.map(\.loss))
   }
 
-  @Test func refusesAFolderThatIsNoStudyAndSeveralSeeds() throws {
+  @Test func refusesAFolderThatIsNoStudyAndAnArmPlacedElsewhere() throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     #expect(throws: StudyError.notAStudy(path: folder)) { try runner(["output=\(folder)"]).run() }
-    #expect(throws: StudyError.seeds(2)) { try runner(["study.seeds=[1, 2]"]) }
+    #expect(throws: StudyError.placement(arm: "L1")) {
+      try runner(["study.arms.L1={routing.device_limit: 1, routing.placement: random}"])
+    }
+  }
+
+  /// Two seeds, two rates, a rule that nothing is trained under, limited arms under their own rule only, no weights kept.
+  @Test func seedsRatesAndRulesWithoutKeepingWeights() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let overrides = [
+      "study.seeds=[1, 2]", "study.learning_rates=[1.0e-3, 1.0e-2]", "study.matrix=own", "study.keep_checkpoints=false",
+      "study.rules={mass1: {routing.policy: mass, routing.device_limit: 1}}", "schedule.max_steps=2",
+    ]
+    let comparison = try runner(overrides).run()
+    // base and standard: no limit, L1, mass1; L1: no limit and its own.
+    #expect(
+      comparison.results.map { "\($0.arm) \($0.evaluatedRule ?? "-")" } == [
+        "base -", "base L1", "base mass1", "standard -", "standard L1", "standard mass1", "L1 -", "L1 L1",
+      ])
+    #expect(comparison.results.map(\.seedLosses.count) == [1, 1, 1, 2, 2, 2, 2, 2])
+    #expect(comparison.results[3].seedLosses[0] != comparison.results[3].seedLosses[1])
+    #expect(comparison.run.seeds == [1, 2] && Set(comparison.run.batchOrders).count == 2)
+    #expect(Set(comparison.run.learningRates.keys) == ["standard", "L1"])
+    // Both rates on the first seed, the better one alone on the second, and no weights at the end.
+    let arms = folder + "/out/arms/L1/"
+    #expect(try FileManager.default.contentsOfDirectory(atPath: arms + "seed-1").count == 2)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: arms + "seed-2").count == 1)
+    let files = try #require(FileManager.default.enumerator(atPath: arms)).compactMap { $0 as? String }
+    #expect(files.contains { $0.hasSuffix("metrics.jsonl") } && !files.contains { $0.hasSuffix("final.h5") })
+
+    // Again: nothing is trained and the numbers are the same, although the weights are gone.
+    #expect(try runner(overrides).run().results == comparison.results)
+    #expect(said.lines.count { $0.hasSuffix("kept from an earlier run") } == 6)
+    // One more rule: the arms that meet it are trained again, to the same weights.
+    let more = overrides.map {
+      $0.replacing("{mass1:", with: "{drop1: {routing.policy: drop, routing.device_limit: 1}, mass1:")
+    }
+    let again = try runner(more).run()
+    #expect(again.results.filter { $0.evaluatedRule != "drop1" } == comparison.results)
   }
 
   @Test func theProofSeesAChangedFunction() throws {

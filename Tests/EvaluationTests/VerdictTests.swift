@@ -12,10 +12,11 @@ struct VerdictTests {
       layer: nil, devicesPerToken: 2, remoteCopies: 1.5, naiveCopies: 8, naiveRemoteCopies: 6, bytes: bytes,
       naiveBytes: 4608, intraShare: 0.4, imbalanceRows: imbalance, imbalanceWire: 1, retainedMass: 1)
     let cell = Cell(
-      arm: arm, fineTuned: arm != "base", trainedLimit: trained, evaluatedLimit: limit, policy: "router", target: [],
-      retention: [], communication: figures, layers: [])
+      arm: arm, fineTuned: arm != "base", trainedLimit: trained, evaluatedLimit: limit,
+      trainedRule: trained.map { "L\($0)" }, evaluatedRule: limit.map { "L\($0)" }, seed: 1, policy: "router",
+      target: [], retention: [], communication: figures, layers: [])
     let sample = try LossSample(cell: arm, StatisticsTests.documents([20, 30]))
-    var result = CellResult(cell: cell, target: sample, retention: nil)
+    var result = CellResult(cells: [cell], target: sample, retention: nil)
     result.difference = difference
     result.trainingEffect = effect
     result.recovery = recovery

@@ -164,6 +164,14 @@ func messages(_ text: String, _ overrides: [String] = [], purpose: Recipe.Purpos
         + "found 'run.seed': arms share model, data, seed and saving"
     ),
     (
+      "study: {arms: {a: {}}, rules: {a: {routing.device_limit: 2}}}",
+      "r.yaml:5:31: study.rules: expected names that no arm has, found 'a' among both"
+    ),
+    (
+      "study: {rules: {r: {optimizer.clip: 2}}}",
+      "r.yaml:5:21: study.rules.r: a rule may change only keys of routing, found 'optimizer.clip'"
+    ),
+    (
       "study: {arms: {base: {}}}",
       "r.yaml:5:16: study.arms.base: 'base' names the model before fine-tuning; choose another name"
     ),

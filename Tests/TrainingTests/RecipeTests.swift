@@ -47,6 +47,9 @@ import Testing
       arms: {standard: {routing.device_limit: none}, L2: , L1: {routing.device_limit: 1, routing.placement: q.json}}
       learning_rates: [1e-5, 0.1]
       seeds: [3, 1]
+      rules: {mass: {routing.policy: mass}}
+      matrix: own
+      keep_checkpoints: false
     output: runs/é
     """
 
@@ -125,7 +128,9 @@ import Testing
 
         """))
     #expect(text.contains("  learning_rate: 2.0e-05\n  betas: [0.9, 0.95]\n"))
-    #expect(text.contains("study:\n  arms:\n    L1:\n      routing.device_limit: 1\n  learning_rates: []\n"))
+    #expect(
+      text.contains(
+        "study:\n  arms:\n    L1:\n      routing.device_limit: 1\n  rules: {}\n  matrix: full\n  learning_rates: []\n"))
   }
 
   @Test func overridesApplyInOrder() throws {

@@ -5,7 +5,8 @@ public import Foundation
 ///     {"format": "occult-comparison", "version": 1,
 ///      "headline", "verdict": [sentence, …], "bootstrap": {"draws", "seed"}, "run": {facts},
 ///      "results": [
-///       {"arm", "fine_tuned", "trained_limit", "evaluated_limit", "policy", "reference", "documents", "tokens",
+///       {"arm", "fine_tuned", "trained_limit", "evaluated_limit", "trained_rule", "evaluated_rule", "policy",
+///        "reference", "documents", "tokens", "seed_losses": [one a seed],
 ///        "token_perplexity", "token_perplexity_interval": {"low", "high"},
 ///        "loss", "stderr", "loss_interval": {"low", "high"},
 ///        "difference": {"mean", "low", "high"},        loss − loss of the standard model with no limit
@@ -16,7 +17,8 @@ public import Foundation
 ///        "intra_share", "imbalance_rows", "imbalance_wire", "retained_mass",
 ///        "layers": [{"layer", "devices_per_token", …}, …]}, …]}
 ///
-/// Losses are in nats per token, bytes per token, layer and direction. Limits are integers or null; null also stands
+/// Losses are in nats per token, bytes per token, layer and direction; all are means over seeds. Limits are integers or
+/// null, rules the names of the arms or `study.rules` that define them; null also stands
 /// for a figure that is undefined or was not measured. Every number is finite: others are errors before this point.
 extension Comparison: Codable {
   /// The value of `format`.
@@ -97,6 +99,9 @@ extension CellResult: Codable {
   enum CodingKeys: String, CodingKey {
     case arm, policy, reference, documents, tokens, loss, stderr, difference, recovery, layers
     case fineTuned = "fine_tuned"
+    case trainedRule = "trained_rule"
+    case evaluatedRule = "evaluated_rule"
+    case seedLosses = "seed_losses"
     case trainedLimit = "trained_limit"
     case evaluatedLimit = "evaluated_limit"
     case tokenPerplexity = "token_perplexity"
@@ -115,11 +120,14 @@ extension CellResult: Codable {
     fineTuned = try container.decode(Bool.self, forKey: .fineTuned)
     trainedLimit = try container.decodeIfPresent(Int.self, forKey: .trainedLimit)
     evaluatedLimit = try container.decodeIfPresent(Int.self, forKey: .evaluatedLimit)
+    trainedRule = try container.decodeIfPresent(String.self, forKey: .trainedRule)
+    evaluatedRule = try container.decodeIfPresent(String.self, forKey: .evaluatedRule)
     policy = try container.decode(String.self, forKey: .policy)
     isReference = try container.decode(Bool.self, forKey: .reference)
     documents = try container.decode(Int.self, forKey: .documents)
     tokens = try container.decode(Int.self, forKey: .tokens)
     loss = try container.decode(Double.self, forKey: .loss)
+    seedLosses = try container.decode([Double].self, forKey: .seedLosses)
     standardError = try container.decode(Double.self, forKey: .stderr)
     lossInterval = try container.decode(Interval.self, forKey: .lossInterval)
     difference = try container.decodeIfPresent(Difference.self, forKey: .difference)
@@ -140,11 +148,14 @@ extension CellResult: Codable {
     try container.encode(fineTuned, forKey: .fineTuned)
     try container.encode(trainedLimit, forKey: .trainedLimit)  // `encode`, not `encodeIfPresent`: null is written.
     try container.encode(evaluatedLimit, forKey: .evaluatedLimit)
+    try container.encode(trainedRule, forKey: .trainedRule)
+    try container.encode(evaluatedRule, forKey: .evaluatedRule)
     try container.encode(policy, forKey: .policy)
     try container.encode(isReference, forKey: .reference)
     try container.encode(documents, forKey: .documents)
     try container.encode(tokens, forKey: .tokens)
     try container.encode(loss, forKey: .loss)
+    try container.encode(seedLosses, forKey: .seedLosses)
     try container.encode(standardError, forKey: .stderr)
     try container.encode(lossInterval, forKey: .lossInterval)
     try container.encode(tokenPerplexity, forKey: .tokenPerplexity)

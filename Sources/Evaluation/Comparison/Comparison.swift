@@ -34,24 +34,25 @@ public struct Comparison: Equatable, Sendable {
   ///   cells that were not measured on the same documents.
   public init(_ study: Study, bootstrap: Bootstrap = Bootstrap()) throws(ComparisonError) {
     try study.check()
-    var samples: [(cell: Cell, target: LossSample, retention: LossSample?)] = []
-    for cell in study.cells {
-      let target = try LossSample(cell: cell.name, cell.target, bootstrap: bootstrap)
+    var samples: [(cell: Cell, target: LossSample, retention: LossSample?, seeds: [Cell])] = []
+    for seeds in study.seedGroups {
+      let target = try LossSample(seeds: seeds.map { ($0.name, $0.target) }, bootstrap: bootstrap)
       var retention: LossSample?
-      if !cell.retention.isEmpty {
-        retention = try LossSample(cell: cell.name, text: "retention", cell.retention, bootstrap: bootstrap)
+      if !seeds[0].retention.isEmpty {
+        retention = try LossSample(
+          text: "retention", seeds: seeds.map { ($0.name, $0.retention) }, bootstrap: bootstrap)
       }
-      samples.append((cell, target, retention))
+      samples.append((seeds[0], target, retention, seeds))
     }
-    let standards = samples.filter { $0.cell.fineTuned && $0.cell.trainedLimit == nil }
+    let standards = samples.filter { $0.cell.fineTuned && $0.cell.trainedRule == nil }
     let arm = standards.contains { $0.cell.arm == "standard" } ? "standard" : standards.first?.cell.arm
     let standard = standards.filter { $0.cell.arm == arm }
-    let reference = standard.first { $0.cell.evaluatedLimit == nil }
+    let reference = standard.first { $0.cell.evaluatedRule == nil }
 
     var results: [CellResult] = []
-    for (cell, target, retention) in samples {
-      var result = CellResult(cell: cell, target: target, retention: retention)
-      result.isReference = cell.arm == reference?.cell.arm && cell.evaluatedLimit == nil
+    for (cell, target, retention, seeds) in samples {
+      var result = CellResult(cells: seeds, target: target, retention: retention)
+      result.isReference = cell.arm == reference?.cell.arm && cell.evaluatedRule == nil
       if let reference {
         result.difference = try target.difference(from: reference.target)
         if let retention, let other = reference.retention {
@@ -60,9 +61,9 @@ public struct Comparison: Equatable, Sendable {
       } else if let first = samples.first {
         _ = try target.difference(from: first.target)  // Cells of one matrix always share their documents.
       }
-      // The same limit, applied to the standard model afterwards: the control.
-      let limited = standard.first { $0.cell.evaluatedLimit == cell.evaluatedLimit }
-      if let limited, cell.fineTuned, let trained = cell.trainedLimit, trained == cell.evaluatedLimit {
+      // The same rule, applied to the standard model afterwards: the control.
+      let limited = standard.first { $0.cell.evaluatedRule == cell.evaluatedRule }
+      if let limited, cell.fineTuned, let trained = cell.trainedRule, trained == cell.evaluatedRule {
         result.trainingEffect = try target.difference(from: limited.target)
         if let reference {
           result.recovery = try target.recovery(limited: limited.target, free: reference.target)
@@ -87,7 +88,11 @@ public struct CellResult: Equatable, Sendable {
   public var trainedLimit: Int?
   /// Limit under which it was evaluated; `nil` for none.
   public var evaluatedLimit: Int?
-  /// Routing rule that enforced the limit.
+  /// Rule under which it was trained; `nil` for none.
+  public var trainedRule: String?
+  /// Rule under which it was evaluated; `nil` for none.
+  public var evaluatedRule: String?
+  /// Policy of the rule that was evaluated.
   public var policy: String
   /// Whether this is the standard model with no limit.
   public var isReference = false
@@ -95,8 +100,10 @@ public struct CellResult: Equatable, Sendable {
   public var documents: Int
   /// Number of target tokens.
   public var tokens: Int
-  /// Target loss in nats per token.
+  /// Target loss in nats per token, the mean over seeds.
   public var loss: Double
+  /// The target loss of each seed; one for the base.
+  public var seedLosses: [Double]
   /// Standard error of the target loss.
   public var standardError: Double
   /// 95 % interval of the target loss.
@@ -119,27 +126,32 @@ public struct CellResult: Equatable, Sendable {
   /// Communication by layer.
   public var layers: [CommunicationFigures]
 
-  init(cell: Cell, target: LossSample, retention: LossSample?) {
+  /// The mean over `cells`, which are of one arm and rule, one a seed.
+  init(cells: [Cell], target: LossSample, retention: LossSample?) {
+    let cell = cells[0]
     arm = cell.arm
     fineTuned = cell.fineTuned
     trainedLimit = cell.trainedLimit
     evaluatedLimit = cell.evaluatedLimit
+    trainedRule = cell.trainedRule
+    evaluatedRule = cell.evaluatedRule
     policy = cell.policy
     documents = target.documents.count
     tokens = target.documents.reduce(0) { $0 + $1.tokens }
     loss = target.loss
+    seedLosses = target.seedLosses
     standardError = target.standardError
     lossInterval = target.interval
     retentionLoss = retention?.loss
     retentionError = retention?.standardError
-    communication = cell.communication
+    communication = .mean(cells.map(\.communication))
     communication.layer = nil
-    layers = cell.layers
+    layers = cell.layers.indices.map { layer in .mean(cells.map { $0.layers[layer] }) }
   }
 
   /// exp(loss): the perplexity per token of the target text.
   public var tokenPerplexity: Double { Numbers.exponential(loss) }
 
   /// Whether the cell is evaluated as it was trained: the standard model without a limit, `L2` at 2.
-  public var isMatched: Bool { fineTuned && trainedLimit == evaluatedLimit }
+  public var isMatched: Bool { fineTuned && trainedRule == evaluatedRule }
 }

@@ -14,6 +14,8 @@ public enum ComparisonError: Error, Equatable, CustomStringConvertible {
   case differentTokens(cell: String, other: String, text: String, document: String, expected: Int, found: Int)
   /// Two cells have the same arm and limit.
   case repeatedCell(cell: String)
+  /// Two arms were trained from different seeds.
+  case differentSeeds(cell: String, other: String, expected: [Int], found: [Int])
   /// A figure other than a document's loss is NaN or infinite.
   case figure(place: String, name: String, found: String)
   /// A layer's arrays do not fit together.
@@ -46,6 +48,9 @@ public enum ComparisonError: Error, Equatable, CustomStringConvertible {
         + "try the same tokenizer, template and max_tokens for both"
     case .repeatedCell(let cell):
       "\(cell): expected once, found twice; try distinct arm names"
+    case .differentSeeds(let cell, let other, let expected, let found):
+      "\(cell): expected the seeds of \(other), \(Self.list(expected)), found \(Self.list(found)); "
+        + "try the same seeds for every arm"
     case .figure(let place, let name, let found):
       "\(place): expected a finite \(name), found \(found); try to run that arm again"
     case .layer(let layer, let name, let expected, let found):
@@ -57,5 +62,9 @@ public enum ComparisonError: Error, Equatable, CustomStringConvertible {
     case .file(let expected, let found):
       "comparison: expected \(expected), found \(found); try a comparison.json written by `occult study`"
     }
+  }
+
+  private static func list(_ seeds: [Int]) -> String {
+    seeds.isEmpty ? "none" : seeds.map(String.init).joined(separator: ", ")
   }
 }

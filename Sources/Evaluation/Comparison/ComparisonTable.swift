@@ -8,37 +8,67 @@ public struct ComparisonTable: Sendable {
   /// A table of a comparison.
   public init(_ comparison: Comparison) { self.comparison = comparison }
 
-  /// Headings in two lines; everything after the first two columns is a number and stands to the right.
-  private static let headings: [(top: String, bottom: String)] = [
-    ("", "arm"), ("lim", "it"), ("loss", "± stderr"), ("token", "ppl"), ("Δ loss vs standard", "[95 % interval]"),
-    ("reco-", "very"), ("reten-", "tion"), ("devices/token", "× imbalance"), ("remote", "copies"), ("bytes", "/token"),
-    ("of", "naive"), ("mass", "kept"),
-  ]
-
-  private func fields(_ result: CellResult) -> [String] {
-    let figures = result.communication
-    let difference = result.difference.map {
-      "\(Numbers.signed($0.mean, 4)) [\(Numbers.signed($0.low, 4)) \(Numbers.signed($0.high, 4))]"
-    }
-    let recovery = result.recovery.map { Numbers.fixed($0.mean * 100, 0) + "%" }
-    let naive = figures.naiveBytes > 0 ? Numbers.fixed(figures.bytes / figures.naiveBytes * 100, 0) + "%" : nil
-    return [
-      result.arm, result.evaluatedLimit.map(String.init) ?? Numbers.absent,
-      "\(Numbers.fixed(result.loss, 4)) ±\(Numbers.fixed(result.standardError, 4))",
-      Numbers.perplexity(result.tokenPerplexity),
-      result.isReference ? "reference" : difference ?? Numbers.absent,
-      recovery ?? (result.trainingEffect == nil ? "" : "undef"),
-      result.retentionLoss.map { Numbers.fixed($0, 3) } ?? Numbers.absent,
-      "\(Numbers.fixed(figures.devicesPerToken, 2)) ×\(Numbers.fixed(figures.imbalanceRows, 2))",
-      Numbers.fixed(figures.remoteCopies, 2), Numbers.fixed(figures.bytes, 0), naive ?? Numbers.absent,
-      Numbers.fixed(figures.retainedMass, 3),
-    ]
+  /// A column: its heading in two lines on a terminal and in one in Markdown, and what it shows of a cell.
+  private struct Column: Sendable {
+    let top: String
+    let bottom: String
+    let title: String
+    /// Whether it is left out where the names of rules take the room.
+    var isMinor = false
+    let value: @Sendable (CellResult) -> String
   }
 
-  /// The table for a terminal, at most 120 columns, with the legend under it. Long arm names end in `…`.
+  /// The columns. The first names the row; all others are figures and stand to the right.
+  private var columns: [Column] {
+    let comparison = comparison
+    let rules: [Column] =
+      comparison.limitsNameRules
+      ? [
+        Column(top: "", bottom: "arm", title: "arm", value: { $0.arm }),
+        Column(top: "lim", bottom: "it", title: "limit", value: { comparison.rule($0) }),
+      ]
+      : [Column(top: "", bottom: "arm · rule", title: "arm · rule") { "\($0.arm) · \(comparison.rule($0))" }]
+    return rules + Self.figures.filter { comparison.limitsNameRules || !$0.isMinor }
+  }
+
+  private static let figures: [Column] = [
+    Column(top: "loss", bottom: "± stderr", title: "loss ± stderr") {
+      "\(Numbers.fixed($0.loss, 4)) ±\(Numbers.fixed($0.standardError, 4))"
+    },
+    Column(top: "token", bottom: "ppl", title: "token_perplexity", isMinor: true) {
+      Numbers.perplexity($0.tokenPerplexity)
+    },
+    Column(top: "Δ loss vs standard", bottom: "[95 % interval]", title: "Δ loss vs standard [95 %]") { result in
+      if result.isReference { return "reference" }
+      return result.difference.map {
+        "\(Numbers.signed($0.mean, 4)) [\(Numbers.signed($0.low, 4)) \(Numbers.signed($0.high, 4))]"
+      } ?? Numbers.absent
+    },
+    Column(top: "reco-", bottom: "very", title: "recovery") { result in
+      result.recovery.map { Numbers.fixed($0.mean * 100, 0) + "%" } ?? (result.trainingEffect == nil ? "" : "undef")
+    },
+    Column(top: "reten-", bottom: "tion", title: "retention loss") {
+      $0.retentionLoss.map { Numbers.fixed($0, 3) } ?? Numbers.absent
+    },
+    Column(top: "devices/token", bottom: "× imbalance", title: "devices/token × imbalance") {
+      "\(Numbers.fixed($0.communication.devicesPerToken, 2)) ×\(Numbers.fixed($0.communication.imbalanceRows, 2))"
+    },
+    Column(top: "remote", bottom: "copies", title: "remote copies", isMinor: true) {
+      Numbers.fixed($0.communication.remoteCopies, 2)
+    },
+    Column(top: "bytes", bottom: "/token", title: "bytes/token") { Numbers.fixed($0.communication.bytes, 0) },
+    Column(top: "of", bottom: "naive", title: "of naive", isMinor: true) { result in
+      let (bytes, naive) = (result.communication.bytes, result.communication.naiveBytes)
+      return naive > 0 ? Numbers.fixed(bytes / naive * 100, 0) + "%" : Numbers.absent
+    },
+    Column(top: "mass", bottom: "kept", title: "mass kept") { Numbers.fixed($0.communication.retainedMass, 3) },
+  ]
+
+  /// The table for a terminal, at most 120 columns, with the legend under it. Long names of rows end in `…`.
   public var plain: String {
-    var rows = comparison.results.map(fields)
-    var widths = Self.headings.map { max($0.top.count, $0.bottom.count) }
+    let columns = columns
+    var rows = comparison.results.map { result in columns.map { $0.value(result) } }
+    var widths = columns.map { max($0.top.count, $0.bottom.count) }
     for row in rows { for (column, field) in row.enumerated() { widths[column] = max(widths[column], field.count) } }
     let others = widths.dropFirst().reduce(0, +)
     // One space between columns, two as far from the left as they fit; where none does, the arm's name gives way.
@@ -57,27 +87,31 @@ public struct ComparisonTable: Sendable {
       }
       return String(text.reversed().drop { $0 == " " }.reversed())
     }
-    var lines = [line(Self.headings.map(\.top)), line(Self.headings.map(\.bottom))]
+    var lines = [line(columns.map(\.top)), line(columns.map(\.bottom))]
     lines.append(String(repeating: "─", count: widths.reduce(0, +) + gaps))
     for (index, row) in rows.enumerated() {
-      let isSameArm = index > 0 && comparison.results[index - 1].arm == comparison.results[index].arm
-      if index > 0, !isSameArm { lines.append("") }
+      if index > 0, isApart(comparison.results[index - 1], comparison.results[index]) { lines.append("") }
       lines.append(line(row))
     }
     return (lines + [""] + notes).joined(separator: "\n") + "\n"
   }
 
+  /// Whether an empty line stands between two rows: between arms, but not between arms of one row each.
+  private func isApart(_ above: CellResult, _ below: CellResult) -> Bool {
+    if above.arm == below.arm { return false }
+    let rows = { (arm: String) in comparison.results.count { $0.arm == arm } }
+    return rows(above.arm) > 1 || rows(below.arm) > 1
+  }
+
   /// The same table in Markdown.
   public var markdown: String {
-    let titles = [
-      "arm", "limit", "loss ± stderr", "token_perplexity", "Δ loss vs standard [95 %]", "recovery", "retention loss",
-      "devices/token × imbalance", "remote copies", "bytes/token", "of naive", "mass kept",
-    ]
+    let columns = columns
     func line(_ fields: [String]) -> String {
       "| " + fields.map { $0.replacing("|", with: "\\|") }.joined(separator: " | ") + " |"
     }
-    let rule = "| --- |" + String(repeating: " ---: |", count: titles.count - 1)
-    return ([line(titles), rule] + comparison.results.map { line(fields($0)) } + [""] + notes.map { "- \($0)" })
+    let rule = "| --- |" + String(repeating: " ---: |", count: columns.count - 1)
+    let rows = comparison.results.map { result in line(columns.map { $0.value(result) }) }
+    return ([line(columns.map(\.title)), rule] + rows + [""] + notes.map { "- \($0)" })
       .joined(separator: "\n") + "\n"
   }
 
@@ -87,14 +121,15 @@ public struct ComparisonTable: Sendable {
     for result in comparison.results {
       guard let recovery = result.recovery else { continue }
       notes.append(
-        "Recovery of \(result.arm) at limit \(Numbers.limit(result.evaluatedLimit)): \(Numbers.percent(recovery.mean)), "
+        "Recovery of \(result.arm) at \(comparison.condition(result)): \(Numbers.percent(recovery.mean)), "
           + "95 % interval \(Numbers.percent(recovery.low)) to \(Numbers.percent(recovery.high)).")
     }
     let (bootstrap, documents) = (comparison.bootstrap, comparison.results.first?.documents ?? 0)
     notes.append("Loss in nats per response token; bytes per token, layer and direction; imbalance of expert rows.")
+    let seeds = comparison.seedCount > 1 ? "\(comparison.seedCount) seeds and " : ""
     notes.append(
-      "Intervals: \(Numbers.grouped(bootstrap.draws)) bootstrap draws over \(Numbers.grouped(documents)) documents, "
-        + "seed \(bootstrap.seed).")
+      "Intervals: \(Numbers.grouped(bootstrap.draws)) bootstrap draws over \(seeds)\(Numbers.grouped(documents)) "
+        + "documents, seed \(bootstrap.seed).")
     return notes
   }
 }

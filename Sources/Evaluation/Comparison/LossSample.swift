@@ -1,31 +1,74 @@
 internal import Collaboration
 
-/// The loss of one cell on one text, with its bootstrap draws.
+/// The loss of one arm under one rule on one text, with its bootstrap draws.
 ///
-///     loss = Σ nll / Σ tokens      (a ratio estimator: long documents weigh more)
+///     loss = mean over seeds of Σ nll / Σ tokens      (a ratio estimator: long documents weigh more)
 ///
-/// Draws depend on seed and number of documents only, and documents are sorted by id. So draw b of two cells picks the
-/// same documents in both, which is what pairs their differences.
+/// A draw picks seeds with replacement, then documents with replacement. Every seed was measured on the same documents, so
+/// one draw takes the same documents for all of its seeds: seeds and documents are crossed, and drawing documents for each
+/// seed apart would treat 5 × 500 losses as 2,500 documents. Picks depend on the bootstrap's seed and on the numbers of
+/// seeds and documents only, and documents are sorted by id, so draw b of two samples means the same documents and the
+/// same training seeds in both: that is what pairs their differences.
+///
+/// Source: Owen, *The pigeonhole bootstrap*, Annals of Applied Statistics 1 (2007), for the crossed draws.
 public struct LossSample: Sendable {
-  /// Name of the cell, for messages.
+  /// Name of the cell, for messages; of its first seed where there are several.
   public let cell: String
   /// Name of the text, `target` or `retention`.
   public let text: String
-  /// Documents by rising id.
+  /// Documents by rising id, each with its mean loss over seeds.
   public let documents: [DocumentLoss]
-  /// Σ nll / Σ tokens in nats per token.
+  /// Mean over seeds of Σ nll / Σ tokens in nats per token.
   public let loss: Double
-  /// The same for every resampled set of documents.
+  /// The loss of each seed.
+  public let seedLosses: [Double]
+  /// The loss of every resampled set of seeds and documents.
   let draws: [Double]
 
-  /// Resamples the documents of a cell.
+  /// Resamples the documents of a cell that has one seed, or none.
   ///
   /// - Throws: `ComparisonError` that names the cell and the first document that is repeated, not finite or empty.
   public init(
     cell: String, text: String = "target", _ documents: [DocumentLoss], bootstrap: Bootstrap = Bootstrap()
   ) throws(ComparisonError) {
-    let sorted = documents.sorted { $0.document < $1.document }
+    try self.init(text: text, seeds: [(cell, documents)], bootstrap: bootstrap)
+  }
+
+  /// Resamples seeds and documents of cells that differ in their seed only.
+  ///
+  /// - Parameters:
+  ///   - text: `target` or `retention`.
+  ///   - seeds: Name and losses of each seed's cell, at least one, in an order that all samples share.
+  ///   - bootstrap: How often, and from which seed.
+  /// - Throws: `ComparisonError` that names the cell and the first document that is repeated, not finite or empty, or that
+  ///   one of the seeds lacks.
+  public init(
+    text: String = "target", seeds: [(cell: String, documents: [DocumentLoss])], bootstrap: Bootstrap = Bootstrap()
+  ) throws(ComparisonError) {
     guard bootstrap.draws >= 100 else { throw .draws(found: bootstrap.draws) }
+    guard let first = seeds.first else { throw .empty }
+    var sorted: [[DocumentLoss]] = []
+    for (cell, documents) in seeds { sorted.append(try Self.checked(cell: cell, text: text, documents)) }
+    for ((cell, _), documents) in zip(seeds, sorted).dropFirst() {
+      try Self.pair((cell, documents), (first.cell, sorted[0]), text: text)
+    }
+    (cell, self.text) = (first.cell, text)
+    let tokens = sorted[0].map(\.tokens)
+    let losses = sorted.map { $0.map(\.nll) }
+    documents = sorted[0].indices.map { index in
+      DocumentLoss(
+        document: sorted[0][index].document,
+        nll: losses.reduce(0) { $0 + $1[index] } / Double(losses.count), tokens: tokens[index])
+    }
+    seedLosses = losses.map { $0.reduce(0, +) / Double(tokens.reduce(0, +)) }
+    loss = seedLosses.reduce(0, +) / Double(seedLosses.count)
+    draws = Self.resample(losses, tokens, bootstrap)
+  }
+
+  private static func checked(
+    cell: String, text: String, _ documents: [DocumentLoss]
+  ) throws(ComparisonError) -> [DocumentLoss] {
+    let sorted = documents.sorted { $0.document < $1.document }
     guard sorted.count >= 2 else { throw .tooFewDocuments(cell: cell, text: text, found: sorted.count) }
     for (index, entry) in sorted.enumerated() {
       guard entry.nll.isFinite else {
@@ -38,28 +81,28 @@ public struct LossSample: Sendable {
         throw .repeatedDocument(cell: cell, text: text, document: entry.document)
       }
     }
-    self.cell = cell
-    self.text = text
-    self.documents = sorted
-    loss = sorted.reduce(0) { $0 + $1.nll } / Double(sorted.reduce(0) { $0 + $1.tokens })
-    draws = Self.resample(sorted, bootstrap)
+    return sorted
   }
 
-  private static func resample(_ documents: [DocumentLoss], _ bootstrap: Bootstrap) -> [Double] {
-    let losses = documents.map(\.nll)
-    let counts = documents.map(\.tokens)
-    var random = SplitMix64(seed: bootstrap.seed)
+  /// Draws of the mean loss; `losses` is [seeds][documents].
+  private static func resample(_ losses: [[Double]], _ tokens: [Int], _ bootstrap: Bootstrap) -> [Double] {
+    var documents = SplitMix64(seed: bootstrap.seed)
+    var seeds = SplitMix64(seed: ~bootstrap.seed)
+    let count = tokens.count
+    var picks = [Int](repeating: 0, count: count)
     var draws = [Double]()
     draws.reserveCapacity(bootstrap.draws)
     for _ in 0..<bootstrap.draws {
-      var nll = 0.0
-      var tokens = 0
-      for _ in 0..<losses.count {
-        let pick = random.below(losses.count)
-        nll += losses[pick]
-        tokens += counts[pick]
+      var drawn = 0
+      for slot in 0..<count {
+        picks[slot] = documents.below(count)
+        drawn += tokens[picks[slot]]
       }
-      draws.append(nll / Double(tokens))
+      let ratios = losses.map { losses in picks.reduce(0) { $0 + losses[$1] } / Double(drawn) }
+      let mean =
+        ratios.count == 1
+        ? ratios[0] : ratios.reduce(0) { sum, _ in sum + ratios[seeds.below(ratios.count)] } / Double(ratios.count)
+      draws.append(mean)
     }
     return draws
   }
@@ -74,23 +117,26 @@ public struct LossSample: Sendable {
   ///
   /// - Throws: `ComparisonError` when the two were not measured on the same documents and tokens.
   public func difference(from other: LossSample) throws(ComparisonError) -> Difference {
-    try pair(with: other)
+    try Self.pair((cell, documents), (other.cell, other.documents), text: text)
     return Difference(mean: loss - other.loss, draws: zip(draws, other.draws).map { $0 - $1 })
   }
 
   /// Makes sure that draw b means the same documents in both.
-  private func pair(with other: LossSample) throws(ComparisonError) {
-    let index = zip(documents, other.documents).enumerated().first { $1.0.document != $1.1.document }?.offset
-    if index != nil || documents.count != other.documents.count {
-      let place = index ?? min(documents.count, other.documents.count)
-      let rest = documents[place...].prefix(1) + other.documents[min(place, other.documents.count)...].prefix(1)
+  private static func pair(
+    _ mine: (cell: String, documents: [DocumentLoss]), _ theirs: (cell: String, documents: [DocumentLoss]), text: String
+  ) throws(ComparisonError) {
+    let pairs = zip(mine.documents, theirs.documents)
+    let index = pairs.enumerated().first { $1.0.document != $1.1.document }?.offset
+    if index != nil || mine.documents.count != theirs.documents.count {
+      let place = index ?? min(mine.documents.count, theirs.documents.count)
+      let rest = mine.documents[place...].prefix(1) + theirs.documents[min(place, theirs.documents.count)...].prefix(1)
       let lone = rest.map(\.document).min() ?? ""
-      throw .differentDocuments(cell: cell, other: other.cell, text: text, document: lone)
+      throw .differentDocuments(cell: mine.cell, other: theirs.cell, text: text, document: lone)
     }
-    for (mine, theirs) in zip(documents, other.documents) where mine.tokens != theirs.tokens {
+    for (own, other) in pairs where own.tokens != other.tokens {
       throw .differentTokens(
-        cell: cell, other: other.cell, text: text, document: mine.document, expected: theirs.tokens,
-        found: mine.tokens)
+        cell: mine.cell, other: theirs.cell, text: text, document: own.document, expected: other.tokens,
+        found: own.tokens)
     }
   }
 
@@ -105,7 +151,7 @@ public struct LossSample: Sendable {
   ///   not shown to cost anything, there is nothing to win back.
   /// - Throws: `ComparisonError` when the three were not measured on the same documents and tokens.
   public func recovery(limited: LossSample, free: LossSample) throws(ComparisonError) -> Recovery? {
-    try pair(with: limited)
+    try Self.pair((cell, documents), (limited.cell, limited.documents), text: text)
     guard try limited.difference(from: free).low > 0 else { return nil }
     let ratios = draws.indices.map { draw -> Double in
       let gain = limited.draws[draw] - draws[draw]

@@ -1,4 +1,7 @@
-/// One arm evaluated under one device limit.
+/// One arm, trained from one seed, evaluated under one routing rule.
+///
+/// A *rule* goes by the name of the arm or entry of `study.rules` that defines it; where a study varies nothing but the
+/// limit, the limit says as much.
 public struct Cell: Codable, Equatable, Sendable {
   /// Name of the arm: `base`, `standard`, `L2`, ….
   public var arm: String
@@ -8,6 +11,12 @@ public struct Cell: Codable, Equatable, Sendable {
   public var trainedLimit: Int?
   /// Limit under which it is evaluated here; `nil` for no limit.
   public var evaluatedLimit: Int?
+  /// Rule under which the arm was trained; `nil` when there was none.
+  public var trainedRule: String?
+  /// Rule under which it is evaluated here; `nil` for none.
+  public var evaluatedRule: String?
+  /// Seed it was trained from; `nil` for the base.
+  public var seed: Int?
   /// Routing rule that enforces the limit: `none`, `router`, ….
   public var policy: String
   /// Losses on held-out text of the fine-tuning task, response tokens only.
@@ -21,13 +30,17 @@ public struct Cell: Codable, Equatable, Sendable {
 
   /// Gathers the measurements of one cell.
   public init(
-    arm: String, fineTuned: Bool, trainedLimit: Int?, evaluatedLimit: Int?, policy: String, target: [DocumentLoss],
-    retention: [DocumentLoss], communication: CommunicationFigures, layers: [CommunicationFigures]
+    arm: String, fineTuned: Bool, trainedLimit: Int?, evaluatedLimit: Int?, trainedRule: String?,
+    evaluatedRule: String?, seed: Int?, policy: String, target: [DocumentLoss], retention: [DocumentLoss],
+    communication: CommunicationFigures, layers: [CommunicationFigures]
   ) {
     self.arm = arm
     self.fineTuned = fineTuned
     self.trainedLimit = trainedLimit
     self.evaluatedLimit = evaluatedLimit
+    self.trainedRule = trainedRule
+    self.evaluatedRule = evaluatedRule
+    self.seed = seed
     self.policy = policy
     self.target = target
     self.retention = retention
@@ -35,14 +48,18 @@ public struct Cell: Codable, Equatable, Sendable {
     self.layers = layers
   }
 
-  /// The cell's name in messages, as in `arm 'L2' at limit 1`.
-  public var name: String { "arm '\(arm)' at \(evaluatedLimit.map { "limit \($0)" } ?? "no limit")" }
+  /// The cell's name in messages, as in `arm 'L2' under rule 'L1', seed 3`; no two cells share it.
+  public var name: String {
+    "arm '\(arm)' \(evaluatedRule.map { "under rule '\($0)'" } ?? "without a limit")\(seed.map { ", seed \($0)" } ?? "")"
+  }
 
   enum CodingKeys: String, CodingKey {
-    case arm, policy, target, retention, communication, layers
+    case arm, seed, policy, target, retention, communication, layers
     case fineTuned = "fine_tuned"
     case trainedLimit = "trained_limit"
     case evaluatedLimit = "evaluated_limit"
+    case trainedRule = "trained_rule"
+    case evaluatedRule = "evaluated_rule"
   }
 }
 

@@ -10,6 +10,7 @@ extension Study {
         try Self.check(figures, place: "\(cell.name), layer \(figures.layer.map(String.init) ?? "?")")
       }
     }
+    try checkSeeds()
     for curve in curves {
       for point in curve.points {
         for (name, value) in [("training loss", point.train), ("validation loss", point.validation)] {

@@ -40,10 +40,12 @@ public struct RunFacts: Codable, Equatable, Sendable {
   public var bytesPerElement: Int
   /// Name of the placement method used, `occult` for instance.
   public var placement: String
-  /// Seed shared by all arms.
-  public var seed: UInt64
-  /// Hash of the order of training batches, the same for all arms.
-  public var batchOrder: String
+  /// Seeds, each shared by all arms.
+  public var seeds: [Int]
+  /// Hash of the order of training batches for each seed, the same for all arms.
+  public var batchOrders: [String]
+  /// The learning rate that was chosen for each arm on validation data; empty where there was no choice.
+  public var learningRates: [String: Double]
   /// Tokens on which each arm was trained.
   public var tokensTrained: Int
   /// Duration of the whole study in seconds.
@@ -60,8 +62,8 @@ public struct RunFacts: Codable, Equatable, Sendable {
   /// Gathers the facts of one study.
   public init(
     model: String, parameters: Int, experts: Int, topK: Int, hidden: Int, devices: Int, bytesPerElement: Int,
-    placement: String, seed: UInt64, batchOrder: String, tokensTrained: Int, seconds: Double, targetData: String,
-    retentionData: String, maxLogitDifference: Double?, version: String
+    placement: String, seeds: [Int], batchOrders: [String], learningRates: [String: Double] = [:], tokensTrained: Int,
+    seconds: Double, targetData: String, retentionData: String, maxLogitDifference: Double?, version: String
   ) {
     self.model = model
     self.parameters = parameters
@@ -71,8 +73,9 @@ public struct RunFacts: Codable, Equatable, Sendable {
     self.devices = devices
     self.bytesPerElement = bytesPerElement
     self.placement = placement
-    self.seed = seed
-    self.batchOrder = batchOrder
+    self.seeds = seeds
+    self.batchOrders = batchOrders
+    self.learningRates = learningRates
     self.tokensTrained = tokensTrained
     self.seconds = seconds
     self.targetData = targetData
@@ -82,10 +85,11 @@ public struct RunFacts: Codable, Equatable, Sendable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case model, parameters, experts, hidden, devices, placement, seed, seconds, version
+    case model, parameters, experts, hidden, devices, placement, seeds, seconds, version
     case topK = "top_k"
     case bytesPerElement = "bytes_per_element"
-    case batchOrder = "batch_order"
+    case batchOrders = "batch_orders"
+    case learningRates = "learning_rates"
     case tokensTrained = "tokens_trained"
     case targetData = "target_data"
     case retentionData = "retention_data"

@@ -95,17 +95,20 @@ struct Verdict {
   /// How far the verdict reaches.
   private func scope() -> String {
     let arms = Set(results.filter(\.fineTuned).map(\.arm)).count
+    let count = results.map(\.seedLosses.count).max() ?? 1
+    let (noun, seeds) = count == 1 ? ("checkpoint", "one seed") : ("arm", "\(count) seeds each")
+    let others = count == 1 ? "another seed" : "other models and data"
     let documents = results.first?.documents ?? 0
     let checkpoints =
       switch arms {
-      case 1: "this checkpoint"
-      case 2: "these two checkpoints"
-      case 3: "these three checkpoints"
-      case 4: "these four checkpoints"
-      default: "these \(arms) checkpoints"
+      case 1: "this \(noun)"
+      case 2: "these two \(noun)s"
+      case 3: "these three \(noun)s"
+      case 4: "these four \(noun)s"
+      default: "these \(arms) \(noun)s"
       }
-    return "All of this describes \(checkpoints), trained from one seed, on \(Numbers.grouped(documents)) documents"
-      + (gain ? "; another seed may differ." : ", and standard fine-tuning is not shown to improve on the base.")
+    return "All of this describes \(checkpoints), trained from \(seeds), on \(Numbers.grouped(documents)) documents"
+      + (gain ? "; \(others) may differ." : ", and standard fine-tuning is not shown to improve on the base.")
   }
 
   /// Whether standard fine-tuning is shown to improve on the base, or there is no base to say so.

@@ -3,15 +3,19 @@ extension Report {
   var facts: Markup {
     let facts = study.facts
     let documents = comparison.results.first
-    let entries: [(String, String)] = [
+    var entries: [(String, String)] = [
       ("Model", facts.model),
       ("Parameters", Numbers.short(facts.parameters)),
       ("Experts", "\(facts.experts) in a layer, \(facts.topK) for a token, hidden width \(facts.hidden)"),
       ("Devices", "\(facts.devices)"),
       ("Placement", facts.placement),
       ("Trained on", "\(Numbers.grouped(facts.tokensTrained)) tokens an arm"),
-      ("Seed", "\(facts.seed)"),
-      ("Batch order", facts.batchOrder),
+      (facts.seeds.count == 1 ? "Seed" : "Seeds", facts.seeds.map(String.init).joined(separator: ", ")),
+      ("Batch order", facts.batchOrders.joined(separator: ", ")),
+    ]
+    let rates = arms.compactMap { arm in facts.learningRates[arm].map { "\(arm): \($0)" } }
+    if !rates.isEmpty { entries.append(("Learning rates, chosen on validation", rates.joined(separator: ", "))) }
+    entries += [
       ("Target text", facts.targetData),
       (
         "Target documents",
@@ -20,7 +24,8 @@ extension Report {
       ("Retention text", facts.retentionData.isEmpty ? "not measured" : facts.retentionData),
       (
         "Intervals",
-        "95 %, \(Numbers.grouped(comparison.bootstrap.draws)) draws over documents, seed \(comparison.bootstrap.seed)"
+        "95 %, \(Numbers.grouped(comparison.bootstrap.draws)) draws over \(comparison.seedCount > 1 ? "seeds and " : "")"
+          + "documents, seed \(comparison.bootstrap.seed)"
       ),
       ("Largest change of a logit by placement", facts.maxLogitDifference.map(Self.small) ?? "not measured"),
       ("On the wire", "\(facts.bytesPerElement) bytes an element"),
@@ -67,8 +72,8 @@ extension Report {
     ("Token perplexity", "exp(loss), per token of this model’s tokenizer; not comparable between tokenizers."),
     (
       "Standard error, 95 % interval",
-      "Spread of the figure when whole documents are drawn anew with replacement. It covers the choice of documents, "
-        + "not that of a training seed."
+      "Spread of the figure when whole documents are drawn anew with replacement, and training seeds where there are "
+        + "several. From one seed it covers the choice of documents, not that of the seed."
     ),
     (
       "Δ loss vs standard",

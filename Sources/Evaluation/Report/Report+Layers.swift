@@ -29,7 +29,7 @@ extension Report {
     let step = (plot.right - plot.left) / Double(max(1, names.count))
     let width = min(26, step * 0.8 / Double(cells.count))
     let description = zip(cells, values).map { cell, values in
-      "\(cell.arm), limit \(Numbers.limit(cell.evaluatedLimit)): "
+      "\(cell.arm), \(comparison.condition(cell)): "
         + values.map { Numbers.fixed($0, 2) }.joined(separator: ", ") + "."
     }
     return tag("figure") {
@@ -40,7 +40,7 @@ extension Report {
             tag("svg", ["viewBox": "0 0 26 14", "aria-hidden": "true"]) {
               SVG.rect(6, 1, 13, 12, class: "bar s\(series(cell.arm) % 6)")
             }
-            "\(cell.arm), \(cell.evaluatedLimit.map { "limit \($0)" } ?? "no limit")"
+            "\(cell.arm), \(comparison.condition(cell))"
           }
         }
       }

@@ -10,7 +10,7 @@ extension Report {
         tag("table") {
           tag("thead") {
             tag("tr") {
-              for (first, second) in Self.headings {
+              for (first, second) in headings {
                 tag("th", ["scope": "col"]) {
                   first
                   if !second.isEmpty {
@@ -34,8 +34,12 @@ extension Report {
     }
   }
 
-  private static let headings = [
-    ("checkpoint", ""), ("limit L", ""), ("loss", "± stderr"), ("token perplexity", "95 % interval"),
+  private var headings: [(String, String)] {
+    [("checkpoint", ""), (comparison.limitsNameRules ? "limit L" : "rule", "")] + Self.figures
+  }
+
+  private static let figures = [
+    ("loss", "± stderr"), ("token perplexity", "95 % interval"),
     ("Δ loss vs standard", "95 % interval"), ("recovery", "95 % interval"), ("retention loss", "Δ vs standard"),
     ("devices / token", "imbalance"), ("remote copies", "naive"), ("bytes / token", "of naive"), ("mass", "kept"),
   ]
@@ -46,7 +50,7 @@ extension Report {
     let interval = result.lossInterval
     return tag("tr", result.isMatched ? ["class": "own"] : [:]) {
       if let rows { tag("th", ["scope": "rowgroup", "rowspan": "\(rows)"], result.arm) }
-      tag("td", Numbers.limit(result.evaluatedLimit))
+      tag("td", comparison.rule(result))
       cell(Numbers.fixed(result.loss, 4), "± \(Numbers.fixed(result.standardError, 4))")
       cell(
         Numbers.perplexity(result.tokenPerplexity),

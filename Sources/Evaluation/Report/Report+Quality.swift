@@ -12,7 +12,7 @@ extension Report {
         isPaired ? " of the paired difference; the dashed line is the standard checkpoint without a limit." : "."
       }
       tag("figure", ["class": "wide"]) {
-        legend(arms.filter { name in points.contains { $0.result.arm == name } })
+        if !isCrowded { legend(arms.filter { name in points.contains { $0.result.arm == name } }) }
         scatter(points)
         tag("figcaption", caption(points))
       }
@@ -25,11 +25,27 @@ extension Report {
     let value: Double
     let low: Double
     let high: Double
+    let name: String
     var series = 0
     /// Horizontal place, after points at nearly the same bytes were moved apart.
     var x = 0.0
 
-    var name: String { "\(result.arm), \(result.evaluatedLimit.map { "limit \($0)" } ?? "no limit")" }
+  }
+
+  private func name(_ result: CellResult) -> String { "\(result.arm), \(comparison.condition(result))" }
+
+  /// Whether there are too many markers to name each: then only those of the frontier have a name.
+  private var isCrowded: Bool { !comparison.limitsNameRules }
+
+  /// Markers that no other beats in both, from the cheapest on.
+  private func frontier(_ points: [Point]) -> [Point] {
+    var lowest = Double.infinity
+    return points.filter(\.result.fineTuned).sorted {
+      ($0.result.communication.bytes, $0.value) < ($1.result.communication.bytes, $1.value)
+    }.filter { point in
+      defer { lowest = min(lowest, point.value) }
+      return point.value < lowest
+    }
   }
 
   private var isPaired: Bool { comparison.reference != nil }
@@ -39,16 +55,19 @@ extension Report {
     let all = comparison.results.map { result -> Point in
       var point =
         if let difference = result.difference {
-          Point(result: result, value: difference.mean, low: difference.low, high: difference.high)
+          Point(
+            result: result, value: difference.mean, low: difference.low, high: difference.high, name: name(result))
         } else {
           Point(
-            result: result, value: result.loss, low: result.lossInterval.low, high: result.lossInterval.high)
+            result: result, value: result.loss, low: result.lossInterval.low, high: result.lossInterval.high,
+            name: name(result))
         }
       point.series = series(result.arm)
       return point
     }
     let tuned = all.filter(\.result.fineTuned).map(\.value)
     guard let low = tuned.min(), let high = tuned.max() else { return all }
+    if isCrowded { return all.filter(\.result.fineTuned) }
     return all.filter { $0.result.fineTuned || $0.value < high + (high - low) }
   }
 
@@ -58,20 +77,22 @@ extension Report {
       let bytes = Int(reference.communication.naiveBytes.rounded())
       sentences.append("Per-expert dispatch of the standard checkpoint would send \(Numbers.grouped(bytes)) bytes.")
     }
+    if isCrowded { sentences.append("Named and joined: markers that no other beats in both.") }
     let missing = comparison.results.filter { result in !points.contains { $0.result == result } }.map {
-      "\($0.arm), \($0.evaluatedLimit.map { "limit \($0)" } ?? "no limit"): "
+      "\($0.arm), \(comparison.condition($0)): "
         + ($0.difference.map { Numbers.signed($0.mean, 3) } ?? Numbers.fixed($0.loss, 3))
     }
-    if !missing.isEmpty { sentences.append("Above the picture: \(missing.joined(separator: "; ")).") }
+    if !missing.isEmpty, !isCrowded { sentences.append("Above the picture: \(missing.joined(separator: "; ")).") }
     return sentences.joined(separator: " ")
   }
 
   private func scatter(_ points: [Point]) -> Markup {
     let plot = Plot(
-      width: 490, height: 350, margins: (34, Self.margin(for: points.map { brief($0.result.arm) }), 46, 58),
+      width: 490, height: 350,
+      margins: (34, Self.margin(for: (isCrowded ? frontier(points) : points).map { brief($0.result.arm) }), 46, 58),
       x: [0] + points.map(\.result.communication.bytes),
       y: points.flatMap { [$0.low, $0.high] } + (isPaired ? [0] : []), yTicks: 8)
-    let points = placed(points, plot)
+    let points = isCrowded ? points.map { unmoved($0, plot) } : placed(points, plot)
     let description = points.map {
       "\($0.name): \(isPaired ? Numbers.signed($0.value, 4) : Numbers.fixed($0.value, 4)) nats per token, "
         + "\(Numbers.fixed($0.result.communication.bytes, 0)) bytes."
@@ -83,7 +104,10 @@ extension Report {
       plot.yAxis(isPaired ? "Δ loss vs standard (nats per token)" : "target loss (nats per token)")
       plot.xAxis("bytes per token, layer and direction")
       if isPaired { SVG.line(plot.left, plot.y(0), plot.right, plot.y(0), class: "mean") }
-      for arm in arms {
+      if isCrowded {
+        SVG.polyline(frontier(points).map { ($0.x, plot.y($0.value)) }, class: "path s0")
+      }
+      for arm in isCrowded ? [] : arms {
         let own = points.filter { $0.result.arm == arm }.sorted { $0.x < $1.x }
         SVG.polyline(own.map { ($0.x, plot.y($0.value)) }, class: "path s\(series(arm) % 6)")
       }
@@ -97,7 +121,7 @@ extension Report {
         SVG.marker(
           point.x, plot.y(point.value), series: point.series, hollow: !point.result.isMatched, title: words)
       }
-      labels(points, plot)
+      if isCrowded { names(frontier(points), plot) } else { labels(points, plot) }
     }
   }
 
@@ -110,6 +134,24 @@ extension Report {
       points[index].x = exact[index] + 11 * Double(before)
     }
     return points
+  }
+
+  private func unmoved(_ point: Point, _ plot: Plot) -> Point {
+    var point = point
+    point.x = plot.x(point.result.communication.bytes)
+    return point
+  }
+
+  /// The names of markers, on their right, moved apart where they would touch.
+  private func names(_ points: [Point], _ plot: Plot) -> [Markup] {
+    let heights = Labels.spread(points.map { plot.y($0.value) }, gap: 15, in: plot.top + 6...plot.bottom - 6)
+    return zip(points, heights).flatMap { point, y in
+      let x = point.x + 15
+      return [
+        SVG.line(point.x + 6, plot.y(point.value), x - 3, y, class: "leader s\(point.series % 6)"),
+        SVG.text(x, y + 4, brief(point.result.arm), class: "strong s\(point.series % 6)"),
+      ]
+    }
   }
 
   /// Each limit's name over its points, and each point's arm beside it, moved apart where they would touch.

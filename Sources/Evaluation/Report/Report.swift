@@ -62,6 +62,9 @@ public struct Report: Sendable {
     return output.replacing(" %", with: "\u{A0}%") + "\n"
   }
 
+  /// Most cards at the head of the page; the matrix has the rest.
+  private static let cards = 6
+
   /// Headline, verdict and the three figures one would quote.
   private var header: Markup {
     tag("header") {
@@ -76,7 +79,7 @@ public struct Report: Sendable {
             tag("p", index == comparison.verdict.count - 1 ? ["class": "scope"] : [:], sentence)
           }
         }
-        tag("div", ["class": "cards"]) { for result in matched { card(result) } }
+        tag("div", ["class": "cards"]) { for result in matched.prefix(Self.cards) { card(result) } }
       }
     }
   }

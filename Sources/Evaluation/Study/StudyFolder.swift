@@ -8,8 +8,8 @@ public enum StudyError: Error, Equatable, CustomStringConvertible {
   case notAStudy(path: String)
   /// The system refused.
   case file(path: String, action: String, reason: String)
-  /// Several seeds are asked for.
-  case seeds(Int)
+  /// An arm or rule has devices or a placement of its own.
+  case placement(arm: String)
   /// Learning rates are to be chosen on validation data that is not there.
   case noValidation
   /// A signal asked to stop.
@@ -22,8 +22,9 @@ public enum StudyError: Error, Equatable, CustomStringConvertible {
       "\(path): expected a new folder or one of an earlier study, found other files; try another output=… or --overwrite"
     case .file(let path, let action, let reason):
       "\(path): expected to \(action), found '\(reason)'; try another folder"
-    case .seeds(let count):
-      "study.seeds: expected one seed, found \(count); try one study per seed: run.seed=… output=…"
+    case .placement(let arm):
+      "study: \(arm): expected the devices, placement and load cap of the whole study, found others; try one study for each "
+        + "placement"
     case .noValidation:
       "study.learning_rates: expected validation data to choose by, found none; try data.validation: 0.05"
     case .stopped(let stage): "stopped after \(stage); the same command goes on from there"
@@ -44,8 +45,8 @@ struct StudyFolder {
   private var marker: String { path + "/study.json" }
 
   func arm(_ name: String) -> String { path + "/arms/" + name }
-  func cell(_ arm: String, _ limit: Int?) -> String {
-    path + "/cells/\(arm)-\(limit.map { "L\($0)" } ?? "unlimited").json"
+  func cell(_ arm: String, rule: String?, seed: Int?) -> String {
+    path + "/cells/\(arm)\(seed.map { "-seed-\($0)" } ?? "")-under-\(rule ?? "no-limit").json"
   }
 
   /// Makes the folder ready; one of an earlier study is kept, so that what did not change is not done again.
@@ -53,11 +54,7 @@ struct StudyFolder {
     let manager = FileManager.default
     let contents = (try? manager.contentsOfDirectory(atPath: path)) ?? []
     if overwrite {
-      do {
-        if manager.fileExists(atPath: path) { try manager.removeItem(atPath: path) }
-      } catch {
-        throw .file(path: path, action: "remove the old study", reason: error.localizedDescription)
-      }
+      try remove(path)
     } else if !contents.isEmpty, !manager.fileExists(atPath: marker) {
       throw .notAStudy(path: path)
     }
@@ -69,6 +66,16 @@ struct StudyFolder {
       }
     }
     try write("{\"format\": \"occult-study\", \"version\": 1}\n", to: marker)
+  }
+
+  /// Removes a file or folder that may exist.
+  func remove(_ path: String) throws(StudyError) {
+    guard FileManager.default.fileExists(atPath: path) else { return }
+    do {
+      try FileManager.default.removeItem(atPath: path)
+    } catch {
+      throw .file(path: path, action: "remove what is not kept", reason: error.localizedDescription)
+    }
   }
 
   func write(_ text: String, to file: String) throws(StudyError) { try write(Data(text.utf8), to: file) }

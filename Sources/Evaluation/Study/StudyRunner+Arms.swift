@@ -1,91 +1,114 @@
 internal import Checkpoint
 internal import Collaboration
 internal import Foundation
+internal import Models
 internal import Training
 
-/// An arm whose weights are ready: the base, or a finished run.
-struct TrainedArm {
-  let name: String
-  /// Limit it was trained under.
-  let limit: Int?
-  let policy: String
-  let files: ModelFiles
-  /// Its run folder; nil for the base.
-  let run: RunFolder?
-  /// Identity of its weights.
-  var key = "base"
-
-  /// Losses during fine-tuning.
-  func curve() throws -> LossCurve? {
-    guard let run else { return nil }
-    struct Record: Decodable {
-      let step: Int
-      let tokens: Double?
-      let ce: Double?
-      let validation_ce: Double?
-    }
-    let lines = try String(contentsOfFile: run.metrics, encoding: .utf8).split(separator: "\n")
-    let records = try lines.map { try JSONDecoder().decode(Record.self, from: Data($0.utf8)) }
-    return LossCurve(
-      arm: name,
-      points: records.map {
-        .init(step: $0.step, tokens: Int($0.tokens ?? 0), train: $0.ce, validation: $0.validation_ce)
-      })
-  }
-}
-
 extension StudyRunner {
-  /// Trains an arm, or takes the finished run that has the same key; with several learning rates, the best on validation.
+  /// Trains and measures every arm from every seed, one seed after the other; what is done already is kept.
+  ///
+  /// - Returns: Runs with their cells in the order of arms, then seeds; the learning rates that were chosen.
   func trained(
+    _ placement: Placement, _ profile: CollaborationProfile
+  ) throws -> (arms: [(run: ArmRun, cells: [Cell])], rates: [String: Double]) {
+    var rates: [String: Double] = [:]
+    var arms: [(run: ArmRun, cells: [Cell])] = []
+    for seed in seeds {
+      for arm in recipe.study.arms {
+        let choosesRate = recipe.study.learningRates.count > 1 && seed == seeds[0]
+        if choosesRate { rates[arm.name] = try bestRate(arm, placement, profile) }
+        let run = try run(arm, seed: seed, rate: rates[arm.name], placement, profile)
+        if !choosesRate { try train(run) }
+        let cells = try cells(run, placement) { try weights(run) }
+        if !recipe.study.keepsCheckpoints { try discardWeights(run) }
+        arms.append((run, cells))
+      }
+    }
+    let order = Dictionary(uniqueKeysWithValues: recipe.study.arms.enumerated().map { ($1.name, $0) })
+    return (arms.sorted { order[$0.run.name, default: 0] < order[$1.run.name, default: 0] }, rates)
+  }
+
+  /// Trains an arm from the first seed at each learning rate and takes the one with the lowest loss on validation data.
+  private func bestRate(
     _ arm: Recipe.Arm, _ placement: Placement, _ profile: CollaborationProfile
-  ) throws -> TrainedArm {
-    var recipe = try self.recipe.arm(arm.name)
-    recipe.run.seed = self.recipe.run.seed
-    let rates = recipe.study.learningRates.isEmpty ? [recipe.optimizer.learningRate] : recipe.study.learningRates
-    var best: (loss: Double, arm: TrainedArm)?
-    for rate in rates {
-      recipe.optimizer.learningRate = rate
-      let path = rates.count == 1 ? folder.arm(arm.name) : folder.arm(arm.name) + "/rate-\(rate)"
-      let (trained, summary) = try run(arm.name, recipe, placement, profile, RunFolder(path))
-      let loss = summary.validationLoss ?? .infinity
-      if loss < best?.loss ?? .infinity || best == nil { best = (loss, trained) }
-      if rates.count > 1 { console.say("\(arm.name): learning rate \(rate): validation loss \(loss)") }
+  ) throws -> Double {
+    var best: (loss: Double, rate: Double)?
+    for rate in recipe.study.learningRates {
+      let run = try run(arm, seed: seeds[0], rate: rate, placement, profile)
+      try train(run)
+      let loss = try run.summary().validationLoss ?? .infinity
+      console.say("\(arm.name): learning rate \(rate): validation loss \(loss)")
+      if best.map({ loss < $0.loss }) ?? true { best = (loss, rate) }
     }
     guard let best else { preconditionFailure("StudyRunner: no learning rate for arm \(arm.name)") }
-    return best.arm
+    if !recipe.study.keepsCheckpoints {
+      for rate in recipe.study.learningRates where rate != best.rate {
+        try discardWeights(try run(arm, seed: seeds[0], rate: rate, placement, profile))
+      }
+    }
+    return best.rate
   }
 
+  /// The run of an arm from a seed, at `rate` where rates are chosen.
   private func run(
-    _ name: String, _ recipe: Recipe, _ placement: Placement, _ profile: CollaborationProfile, _ run: RunFolder
-  ) throws -> (TrainedArm, RunSummary) {
-    let routing = RoutingPlan.settings(recipe, placement)
-    let adapters = try AdapterPlan.settings(recipe, base.configuration) { profile }
+    _ arm: Recipe.Arm, seed: Int, rate: Double?, _ placement: Placement, _ profile: CollaborationProfile
+  ) throws -> ArmRun {
+    var recipe = try self.recipe.arm(arm.name)
+    let rule = rules.first { $0.recipe.routing == recipe.routing }
+    recipe.run.seed = seed
+    if let rate = rate ?? self.recipe.study.learningRates.first { recipe.optimizer.learningRate = rate }
+    var path = folder.arm(arm.name)
+    if seeds.count > 1 { path += "/seed-\(seed)" }
+    if let rate { path += "/rate-\(rate)" }
     let tuning = FineTuning(
-      recipe: recipe, base: base, routing: routing, adapters: adapters, data: data, folder: run, program: program)
-    let key = armKey(recipe, placement, tuning.batchOrder)
-    let marker = run.path + "/arm.json"
-    let mine = folder.cached(marker, key: key, as: String.self) != nil
-    if mine, FileManager.default.fileExists(atPath: run.final), let summary = try? RunSummary(path: run.summary) {
-      console.say("\(name): kept from an earlier run")
-      return (try arm(name, recipe, run, key), summary)
-    }
-    let line = console.progress("train \(name)", tuning.steps, "steps")
-    let mode: RunFolder.Mode = mine && !run.savedSteps().isEmpty ? .resume : .overwrite
-    let sinks: [any MetricSink] = [ConsoleSink(progress: line, shown: [.ce, .validationCE, .tokensPerSecond])]
-    if mode == .overwrite {
-      try run.prepare(.overwrite)
-      try folder.keep(name, key: key, in: marker)
-    }
-    let (ending, _) = try tuning.run(mode == .resume ? .resume : .prepared, sinks: sinks) { console.isStopRequested() }
-    if case .stopped(let step) = ending { throw StudyError.stopped(after: "step \(step) of arm '\(name)'") }
-    return (try arm(name, recipe, run, key), try RunSummary(path: run.summary))
+      recipe: recipe, base: base, routing: RoutingPlan.settings(recipe, placement),
+      adapters: try AdapterPlan.settings(recipe, base.configuration) { profile }, data: data,
+      folder: RunFolder(path), program: program)
+    let key = baseKey.adding(recipe.contentHash()).adding(placement.json).adding(tuning.batchOrder).text
+    return ArmRun(name: arm.name, rule: rule, seed: seed, key: key, tuning: tuning)
   }
 
-  private func arm(_ name: String, _ recipe: Recipe, _ run: RunFolder, _ key: String) throws -> TrainedArm {
-    let devices = recipe.routing.devices
-    let limit = recipe.routing.deviceLimit.flatMap { $0 < devices ? $0 : nil }
-    return TrainedArm(
-      name: name, limit: limit, policy: recipe.routing.policy.rawValue, files: try ModelFiles(opening: run.final),
-      run: run, key: key)
+  /// Whether a run's folder holds the finished run of this key.
+  private func isFinished(_ tuning: FineTuning, key: String) -> Bool {
+    isBegun(tuning, key: key) && FileManager.default.fileExists(atPath: tuning.folder.summary)
+  }
+
+  private func isBegun(_ tuning: FineTuning, key: String) -> Bool {
+    folder.cached(marker(tuning), key: key, as: String.self) != nil
+  }
+
+  private func marker(_ tuning: FineTuning) -> String { tuning.folder.path + "/arm.json" }
+
+  /// Trains a run to its end, unless it is finished; a run that was stopped goes on.
+  private func train(_ arm: ArmRun) throws {
+    guard let tuning = arm.tuning else { return }
+    let title = arm.title(of: seeds)
+    if isFinished(tuning, key: arm.key) { return console.say("\(title): kept from an earlier run") }
+    let line = console.progress("train \(title)", tuning.steps, "steps")
+    let resumes = isBegun(tuning, key: arm.key) && !tuning.folder.savedSteps().isEmpty
+    let sinks: [any MetricSink] = [ConsoleSink(progress: line, shown: [.ce, .validationCE, .tokensPerSecond])]
+    if !resumes {
+      try tuning.folder.prepare(.overwrite)
+      try folder.keep(arm.name, key: arm.key, in: marker(tuning))
+    }
+    let (ending, _) = try tuning.run(resumes ? .resume : .prepared, sinks: sinks) { console.isStopRequested() }
+    if case .stopped(let step) = ending {
+      let seed = seeds.count > 1 ? arm.seed.map { ", seed \($0)" } ?? "" : ""
+      throw StudyError.stopped(after: "step \(step) of arm '\(arm.name)'\(seed)")
+    }
+  }
+
+  /// The weights of a finished run; trained again where they were not kept.
+  private func weights(_ arm: ArmRun) throws -> LanguageModel {
+    guard let tuning = arm.tuning else { return model }
+    if !FileManager.default.fileExists(atPath: tuning.folder.final) {
+      try folder.remove(tuning.folder.path)
+      try train(arm)
+    }
+    return try ModelFiles(opening: tuning.folder.final).model()
+  }
+
+  private func discardWeights(_ arm: ArmRun) throws {
+    if let tuning = arm.tuning { try folder.remove(tuning.folder.final) }
   }
 }

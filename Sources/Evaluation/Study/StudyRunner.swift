@@ -30,6 +30,10 @@ public struct StudyRunner {
   }
 
   let recipe: Recipe
+  /// At least one; each is shared by all arms. The first stands for the study where one is needed.
+  let seeds: [Int]
+  /// The rules of the arms and of `study.rules`, each once.
+  let rules: [StudyRule]
   let folder: StudyFolder
   let program: String
   let console: Console
@@ -37,7 +41,7 @@ public struct StudyRunner {
   let model: LanguageModel
   let data: TrainingData
   /// Depends on program, weights and all tokens.
-  private let baseKey: CacheKey
+  let baseKey: CacheKey
 
   /// Tokens on which the placement's proof compares logits.
   static let proofTokens = 2_048
@@ -50,22 +54,22 @@ public struct StudyRunner {
   ///   - console: Where the study tells what it does.
   /// - Throws: What is wrong with model, data or routing.
   public init(_ recipe: Recipe, program: String, console: Console) throws {
-    guard recipe.study.seeds.count <= 1 else { throw StudyError.seeds(recipe.study.seeds.count) }
     var recipe = recipe
-    if let seed = recipe.study.seeds.first { recipe.run.seed = seed }
+    seeds = recipe.study.seeds.isEmpty ? [recipe.run.seed] : recipe.study.seeds
+    recipe.run.seed = seeds[0]
     (self.recipe, self.program, self.console) = (recipe, program, console)
     folder = StudyFolder(path: recipe.output)
     base = try ModelFiles(opening: recipe.model)
-    for arm in recipe.study.arms {
-      let recipe = try recipe.arm(arm.name)
-      try RoutingPlan.check(recipe, base.configuration)
-      try AdapterPlan.check(recipe, base)
-    }
-    model = try base.model()
     let (tokenizer, end) = try TrainingData.tokenizer(of: base)
     data = try TrainingData(
       recipe, tokenizer: tokenizer, endOfSequence: end, parts: [.training, .evaluation, .profile])
     if recipe.study.learningRates.count > 1, data.validation.isEmpty { throw StudyError.noValidation }
+    for arm in recipe.study.arms {
+      let run = try RunPreparation(try recipe.arm(arm.name), base: base, data: data)
+      try run.checkMemory(available: Memory.limitBytes)
+    }
+    rules = try StudyRule.all(of: recipe, base.configuration)
+    model = try base.model()
     baseKey = CacheKey(program, String(try base.checksum()), Self.hash([data.test, data.retention, data.profile]))
   }
 
@@ -89,12 +93,16 @@ public struct StudyRunner {
     let difference = try PlacementProof.largestDifference(model, placement, documents: proofDocuments)
     console.say("moving the experts to their devices changes logits by at most \(difference)")
 
-    var arms = [TrainedArm(name: "base", limit: nil, policy: recipe.routing.policy.rawValue, files: base, run: nil)]
-    for arm in recipe.study.arms { arms.append(try trained(arm, placement, profile)) }
-    let cells = try measured(arms, placement)
+    let (arms, rates) = try trained(placement, profile)
+    let base = ArmRun(name: "base", rule: nil, seed: nil, key: "base", tuning: nil)
+    let baseCells = try cells(base, placement) { model }
+    let cells = baseCells + arms.flatMap(\.cells)
+    let runs = arms.map(\.run)
     let study = Study(
-      facts: try facts(arms, placement, difference, seconds: Clock.monotonic() - began), cells: cells,
-      curves: try arms.compactMap { try $0.curve() }, layers: layers(profile, placement, contiguous))
+      facts: try facts(runs, rates, placement, difference, seconds: Clock.monotonic() - began), cells: cells,
+      curves: try recipe.study.arms.map { arm in try .mean(runs.filter { $0.name == arm.name }.map { try $0.curve() })
+      },
+      layers: layers(profile, placement, contiguous))
     let comparison = try Comparison(study, bootstrap: Bootstrap(draws: 2_000, seed: UInt64(recipe.run.seed)))
     try folder.write(try comparison.json(), to: folder.comparison)
     try folder.write(ComparisonTable(comparison).markdown + "\n", to: folder.table)
@@ -154,64 +162,21 @@ public struct StudyRunner {
     }
   }
 
-  // MARK: The matrix
-
-  private func measured(_ arms: [TrainedArm], _ placement: Placement) throws -> [Cell] {
-    let limits =
-      [nil]
-      + arms.compactMap(\.limit).sorted(by: >).reduce(into: [Int?]()) {
-        if !$0.contains($1) { $0.append($1) }
-      }
-    let documents = data.test.count + data.retention.count
-    let line = console.progress("evaluate", documents * arms.count * limits.count, "documents")
-    defer { line.finish() }
-    var (cells, done): ([Cell], Int) = ([], 0)
-    for arm in arms {
-      var loaded: LanguageModel?
-      for limit in limits {
-        let key = baseKey.adding(arm.key).adding(placement.json).adding("\(recipe.routing)")
-          .adding("\(recipe.schedule.batchTokens)").adding("\(limit ?? 0)").text
-        let file = folder.cell(arm.name, limit)
-        if let cell = folder.cached(file, key: key, as: Cell.self) {
-          cells.append(cell)
-        } else {
-          let weights = try loaded ?? arm.files.model()
-          loaded = weights
-          let settings = RoutingPlan.settings(recipe, placement).limited(to: limit)
-          let measured = try CellMeasurement.measure(
-            weights, settings, data, batchTokens: recipe.schedule.batchTokens
-          ) { line.update(done + $0, note: "\(arm.name) \(limit.map { "L = \($0)" } ?? "no limit")") }
-          let cell = Cell(
-            arm: arm.name, fineTuned: arm.run != nil, trainedLimit: arm.limit, evaluatedLimit: limit,
-            policy: limit == nil ? "none" : settings.policy.rawValue, target: measured.target,
-            retention: measured.retention, communication: measured.communication[0],
-            layers: Array(measured.communication.dropFirst()))
-          try folder.keep(cell, key: key, in: file)
-          cells.append(cell)
-          if console.isStopRequested() { throw StudyError.stopped(after: "measuring \(cell.name)") }
-        }
-        done += documents
-        line.update(done)
-      }
-    }
-    return cells
-  }
-
   private func facts(
-    _ arms: [TrainedArm], _ placement: Placement, _ difference: Double, seconds: Double
+    _ runs: [ArmRun], _ rates: [String: Double], _ placement: Placement, _ difference: Double, seconds: Double
   ) throws -> RunFacts {
-    let summary = try arms.lazy.compactMap(\.run).first.map { try RunSummary(path: $0.summary) }
     let configuration = base.configuration
     let placed =
       switch recipe.routing.placement {
       case .method(let method): method.rawValue
       case .file(let path): (path as NSString).lastPathComponent
       }
+    let orders = seeds.compactMap { seed in runs.first { $0.seed == seed }?.tuning?.batchOrder }
     return RunFacts(
       model: (recipe.model as NSString).lastPathComponent, parameters: configuration.parameterCount,
       experts: configuration.experts, topK: configuration.topK, hidden: configuration.hidden,
       devices: placement.devices, bytesPerElement: CommunicationFigures.bytesPerElement, placement: placed,
-      seed: UInt64(recipe.run.seed), batchOrder: summary?.batchOrder ?? "", tokensTrained: summary?.tokens ?? 0,
+      seeds: seeds, batchOrders: orders, learningRates: rates, tokensTrained: try runs.first?.summary().tokens ?? 0,
       seconds: seconds, targetData: Self.words(recipe.data.test), retentionData: Self.words(recipe.data.retention),
       maxLogitDifference: difference, version: program)
   }
@@ -227,11 +192,6 @@ public struct StudyRunner {
       for (token, target) in zip(document.tokens, document.targets) { hash.combine(Int(token) << 32 ^ Int(target)) }
     }
     return hash.hexadecimal
-  }
-
-  /// The key of an arm's weights: base, its recipe and the placement.
-  func armKey(_ recipe: Recipe, _ placement: Placement, _ batchOrder: String) -> String {
-    baseKey.adding(recipe.contentHash()).adding(placement.json).adding(batchOrder).text
   }
 }
 

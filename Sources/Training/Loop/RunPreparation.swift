@@ -32,11 +32,32 @@ public struct RunPreparation {
   /// - Throws: What is wrong, as the types that know it: ``RunFolderError``, `FileError`, `ConfigurationError`,
   ///   `RoutingError`, ``AdapterPlanError``, ``PreparationError``, ``ModelTextError``, `TokenizerError`, `DataError`.
   public init(_ recipe: Recipe, mode: RunFolder.Mode) throws {
-    (self.recipe, self.mode) = (recipe, mode)
-    folder = RunFolder(recipe.output)
+    let folder = RunFolder(recipe.output)
     try folder.check(mode)
     if mode == .resume { try FineTuning.checkUnchanged(recipe, folder) }
-    base = try ModelFiles(opening: recipe.model)
+    let base = try ModelFiles(opening: recipe.model)
+    try self.init(recipe, mode: mode, folder: folder, base: base) {
+      let (tokenizer, end) = try TrainingData.tokenizer(of: base)
+      return try TrainingData(
+        recipe, tokenizer: tokenizer, endOfSequence: end, parts: mode == .resume ? .training : [.training, .profile])
+    }
+  }
+
+  /// One of several runs that share model and data, checked alike.
+  ///
+  /// - Parameters:
+  ///   - recipe: The resolved recipe of this run.
+  ///   - base: The base model's files.
+  ///   - data: Tokenised text.
+  /// - Throws: As above, but for output and data.
+  public init(_ recipe: Recipe, base: ModelFiles, data: TrainingData) throws {
+    try self.init(recipe, mode: .new, folder: RunFolder(recipe.output), base: base) { data }
+  }
+
+  private init(
+    _ recipe: Recipe, mode: RunFolder.Mode, folder: RunFolder, base: ModelFiles, data: () throws -> TrainingData
+  ) throws {
+    (self.recipe, self.mode, self.folder, self.base) = (recipe, mode, folder, base)
     rule = try RoutingPlan.check(recipe, base.configuration)
     guard recipe.data.maxTokens <= base.configuration.maxPositions else {
       throw PreparationError.tooLong(found: recipe.data.maxTokens, positions: base.configuration.maxPositions)
@@ -45,9 +66,7 @@ public struct RunPreparation {
     try AdapterPlan.check(recipe, base)
     let roles = recipe.train.fullRoles.union(recipe.train.adaptedRoles.keys)
     guard parameters.contains(where: { roles.contains($0.path.role) }) else { throw PreparationError.nothingTrains }
-    let (tokenizer, end) = try TrainingData.tokenizer(of: base)
-    data = try TrainingData(
-      recipe, tokenizer: tokenizer, endOfSequence: end, parts: mode == .resume ? .training : [.training, .profile])
+    self.data = try data()
   }
 
   /// Whether a profile is needed: for a placement that has to be computed, or for the choice of adapted experts.

@@ -71,7 +71,12 @@ extension Recipe {
 
   static func decodeStudy(_ section: RecipeSection, purpose: Purpose) -> Study {
     var study = Study()
-    study.arms = decodeArms(section)
+    study.arms = decodeArms(section, key: "arms")
+    study.rules = decodeArms(section, key: "rules")
+    for rule in study.rules where study.arms.contains(where: { $0.name == rule.name }) {
+      section.report("rules", "expected names that no arm has, found '\(rule.name)' among both")
+    }
+    study.matrix = section.choice("matrix", default: study.matrix)
     study.learningRates = section.value(
       "learning_rates", default: [], expected: "a list of different numbers above 0"
     ) { node in
@@ -86,20 +91,21 @@ extension Recipe {
       let seeds = items.compactMap(\.int).filter { $0 >= 0 }
       return seeds.count == items.count && Set(seeds).count == seeds.count ? seeds : nil
     }
+    study.keepsCheckpoints = section.bool("keep_checkpoints", default: study.keepsCheckpoints)
     if purpose == .study, study.arms.isEmpty, !section.reader.issues.contains(where: { $0.key.hasPrefix("study") }) {
       section.report("arms", "expected at least one arm for a study, like {standard: {}}, found none")
     }
     return study
   }
 
-  private static func decodeArms(_ section: RecipeSection) -> [Arm] {
-    guard let node = section.node("arms"), !node.isNull else { return [] }
+  private static func decodeArms(_ section: RecipeSection, key name: String) -> [Arm] {
+    guard let node = section.node(name), !node.isNull else { return [] }
     guard case .map(let entries) = node.content else {
-      section.report("arms", "expected a map from names to overrides, found \(node.found)")
+      section.report(name, "expected a map from names to overrides, found \(node.found)")
       return []
     }
     return entries.map { entry in
-      let key = section.path(of: "arms") + "." + entry.key
+      let key = section.path(of: name) + "." + entry.key
       if !isFileName(entry.key) {
         let message =
           "expected a name of letters, digits, '.', '_' and '-', which becomes a folder, found '\(entry.key)'"

@@ -136,13 +136,16 @@ extension Recipe {
   }
 
   private var studyNode: RecipeNode {
-    let arms = study.arms.map { arm in
-      (arm.name, RecipeNode.map(arm.overrides.map { ($0.key, Self.parsed($0.value)) }))
+    func node(_ arms: [Arm]) -> RecipeNode {
+      .map(arms.map { arm in (arm.name, .map(arm.overrides.map { ($0.key, Self.parsed($0.value)) })) })
     }
     return .map([
-      ("arms", .map(arms)),
+      ("arms", node(study.arms)),
+      ("rules", node(study.rules)),
+      ("matrix", .word(study.matrix.rawValue)),
       ("learning_rates", .list(study.learningRates.map(RecipeNode.double))),
       ("seeds", .list(study.seeds.map(RecipeNode.int))),
+      ("keep_checkpoints", .word(study.keepsCheckpoints ? "true" : "false")),
     ])
   }
 

@@ -68,17 +68,16 @@ extension Recipe {
       root.apply(change, sections: sections, issues: &reader.issues)
     }
     let recipe = decode(root, reader: reader, purpose: purpose)
-    for arm in recipe.study.arms {
-      checkArm(arm, of: root, reader: reader)
-    }
+    for arm in recipe.study.arms { checkArm(arm, sections: armSections, of: root, reader: reader) }
+    for rule in recipe.study.rules { checkArm(rule, sections: ruleSections, of: root, reader: reader) }
     guard reader.issues.isEmpty else { throw RecipeError(reader.issues) }
     return recipe
   }
 
-  /// Adds what is wrong with one arm, leaving out what was wrong before.
-  private static func checkArm(_ arm: Arm, of root: RecipeNode, reader: RecipeReader) {
+  /// Adds what is wrong with one arm or rule, leaving out what was wrong before.
+  private static func checkArm(_ arm: Arm, sections: [String], of root: RecipeNode, reader: RecipeReader) {
     let own = RecipeReader(folders: reader.folders, checksFiles: reader.checksFiles)
-    let tree = tree(root, with: arm, reader: own)
+    let tree = tree(root, with: arm, sections: sections, reader: own)
     _ = decode(tree, reader: own, purpose: .finetune)
     let before = Set(reader.issues)
     reader.issues += own.issues.filter { !before.contains($0) }

@@ -5,13 +5,27 @@ extension Recipe {
   public struct Study: Sendable, Equatable {
     /// The arms in file order. Default: none.
     public var arms: [Arm] = []
+    /// Rules under which the base and the arms without a limit are evaluated as well, beside those of the arms. Default: none.
+    public var rules: [Arm] = []
+    /// Under which rules the limited arms are evaluated. Default: `full`.
+    public var matrix: Matrix = .full
     /// Learning rates tried for each arm, the best chosen on validation. Default: `[]`, only `optimizer.learning_rate`.
     public var learningRates: [Double] = []
     /// Seeds, shared by all arms. Default: `[]`, only `run.seed`.
     public var seeds: [Int] = []
+    /// Whether the weights of every arm are kept once it is measured. Default: yes.
+    public var keepsCheckpoints = true
 
     /// The defaults.
     public init() {}
+  }
+
+  /// `study.matrix`: under which rules a limited arm is evaluated, beside none.
+  public enum Matrix: String, Sendable, CaseIterable {
+    /// Every rule of the study.
+    case full
+    /// Its own.
+    case own
   }
 
   /// One arm of a study: a name and what it changes.
@@ -53,35 +67,41 @@ extension Recipe {
   /// What an arm may change. Arms share base, data, seed and batch order, or they could not be compared.
   static let armSections = ["routing", "train", "loss", "optimizer", "schedule", "parallel"]
 
-  /// The recipe of one arm: this one with the arm's overrides.
+  /// What a rule may change.
+  static let ruleSections = ["routing"]
+
+  /// The recipe of one arm or rule: this one with its overrides.
   ///
-  /// - Parameter name: One of `study.arms`.
+  /// - Parameter name: One of `study.arms` or `study.rules`.
   /// - Returns: A complete recipe; its `study` and `output` are still those of the whole.
   /// - Throws: `RecipeError` at the arm's line for an override that makes the recipe impossible, or for an unknown name.
   public func arm(_ name: String) throws(RecipeError) -> Recipe {
-    guard let arm = study.arms.first(where: { $0.name == name }) else {
-      let names = study.arms.map(\.name)
+    guard let arm = (study.arms + study.rules).first(where: { $0.name == name }) else {
+      let names = (study.arms + study.rules).map(\.name)
       let hint = Spelling.nearest(to: name, in: names).map { "; did you mean '\($0)'?" } ?? ""
       let message = "expected one of \(names.joined(separator: ", ")), found '\(name)'\(hint)"
       throw RecipeError([.init(position: .resolved, key: "study.arms", message: message)])
     }
     let reader = RecipeReader(folders: .init(recipe: "/", working: "/"), checksFiles: false)
-    let tree = Self.tree(node, with: arm, reader: reader)
+    let tree = Self.tree(node, with: arm, sections: Self.armSections, reader: reader)
     let recipe = Self.decode(tree, reader: reader, purpose: .finetune)
     guard reader.issues.isEmpty else { throw RecipeError(reader.issues) }
     return recipe
   }
 
-  /// `root` with the overrides of `arm`.
-  static func tree(_ root: RecipeNode, with arm: Arm, reader: RecipeReader) -> RecipeNode {
+  /// `root` with the overrides of `arm`, which may change the keys of `admitted`.
+  static func tree(
+    _ root: RecipeNode, with arm: Arm, sections admitted: [String], reader: RecipeReader
+  ) -> RecipeNode {
     var root = root
     for item in arm.overrides {
       let top = item.key.prefix { $0 != "." }
-      guard let path = RecipeOverride.split(item.key), armSections.contains(String(top)) else {
+      guard let path = RecipeOverride.split(item.key), admitted.contains(String(top)) else {
+        let isRule = admitted == ruleSections
         let message =
-          "an arm may change only keys of \(armSections.joined(separator: ", ")), found '\(item.key)': "
-          + "arms share model, data, seed and saving"
-        reader.report("study.arms.\(arm.name)", item.position, message)
+          "\(isRule ? "a rule" : "an arm") may change only keys of \(admitted.joined(separator: ", ")), found "
+          + "'\(item.key)'" + (isRule ? "" : ": arms share model, data, seed and saving")
+        reader.report("study.\(isRule ? "rules" : "arms").\(arm.name)", item.position, message)
         continue
       }
       let value =
