@@ -26,6 +26,7 @@ let package = Package(
     // The ground: C under a thin skin.
     .systemLibrary(name: "COpenBLAS"),
     .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+    .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
     .target(
       name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-fno-math-errno", "-ffp-contract=fast"])],
       linkerSettings: [.linkedLibrary("m")]),
@@ -33,6 +34,8 @@ let package = Package(
     .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"], swiftSettings: optimised),
     .target(name: "Collaboration", swiftSettings: optimised),
     .target(name: "Models", dependencies: ["Tensors", "Collaboration"], swiftSettings: strict),
+    .target(
+      name: "ExpertParallel", dependencies: ["Models", "Tensors", "Collaboration", "CMPI"], swiftSettings: strict),
     .target(name: "Text", swiftSettings: optimised),
     .target(
       name: "Checkpoint", dependencies: ["Models", "Tensors", "Collaboration", "CHDF5"],
@@ -53,6 +56,11 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),
+
+    // What several ranks compute against one process: started by `mpirun` in ExpertParallelTests.
+    .executableTarget(
+      name: "Ranks", dependencies: ["ExpertParallel", "Models", "Tensors", "Collaboration"], path: "Tests/Ranks",
+      swiftSettings: strict),
 
     // Damaged files for the readers: `make fuzz`.
     .executableTarget(

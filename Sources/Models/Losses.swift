@@ -26,22 +26,40 @@ public enum AuxiliaryCounts: String, Sendable, CaseIterable, Codable {
   case original
 }
 
+/// Sums over the processes that share a batch; statistics of a batch cannot be had from parts.
+public protocol BatchReduction: Sendable {
+  /// Σ over processes of each number, the same on all of them.
+  func sum(_ values: [Double]) -> [Double]
+}
+
 extension ForwardPass {
   /// The load-balancing loss, unscaled; gradients flow through the probabilities, counts are constant.
   ///
   /// - Parameters:
   ///   - kind: Pooled over layers, per layer, or per layer and sequence.
   ///   - counts: Experts used or chosen.
-  /// - Returns: A scalar.
-  public func auxiliaryLoss(_ kind: AuxiliaryLoss, counts: AuxiliaryCounts = .pruned) -> Tensor {
+  ///   - reduction: The other processes that hold parts of the batch; nil where this is all of it.
+  /// - Returns: A scalar: this process's part, whose sum over processes is the loss, with the gradient of that sum.
+  public func auxiliaryLoss(
+    _ kind: AuxiliaryLoss, counts: AuxiliaryCounts = .pruned, over reduction: (any BatchReduction)? = nil
+  ) -> Tensor {
     guard let first = routing.first else { return Tensor(0) }
-    if kind == .sequence { return sequenceLoss(counts) }
+    if kind == .sequence { return sequenceLoss(counts, over: reduction) }
     let experts = first.probabilities.columns
     var loads = routing.map { layer in
       var load = [Float](repeating: 0, count: experts)
       for expert in counts == .pruned ? layer.used : layer.chosen where expert >= 0 { load[Int(expert)] += 1 }
       return load
     }
+    var tokens = Double(first.probabilities.rows)
+    if let reduction {
+      let sums = reduction.sum([tokens] + loads.flatMap { $0.map(Double.init) })
+      tokens = sums[0]
+      loads = loads.indices.map { layer in sums[1 + layer * experts..<1 + (layer + 1) * experts].map { Float($0) } }
+      if first.probabilities.rows == 0 { return Tensor(0) }
+    }
+    // P_e is a mean over all tokens; this process has its share of them.
+    let part = Float(Double(first.probabilities.rows) / max(tokens, 1))
     let layers = Float(routing.count)
     if kind == .hf {
       let pooled = (0..<experts).map { expert in loads.reduce(0) { $0 + $1[expert] } }
@@ -49,9 +67,8 @@ extension ForwardPass {
     }
     var loss: Tensor?
     for (layer, load) in zip(routing, loads) {
-      let tokens = Float(layer.probabilities.rows)
-      let share: Float = kind == .hf ? 1 / (tokens * layers) : 1 / (tokens * Float(layer.k))
-      let f = Tensor(load) * (Float(experts) * share / layers)
+      let share = kind == .hf ? 1 / (Float(tokens) * layers) : 1 / (Float(tokens) * Float(layer.k))
+      let f = Tensor(load) * (Float(experts) * share / layers * part)
       let term = (layer.probabilities.columnMeans() * f).sum()
       loss = loss.map { $0 + term } ?? term
     }
@@ -59,15 +76,16 @@ extension ForwardPass {
   }
 
   /// Σ_layers Σ_t Σ_e p_te · c_te with the constants c_te = E · f_e / (tokens of the sequence · sequences · layers).
-  private func sequenceLoss(_ counts: AuxiliaryCounts) -> Tensor {
+  private func sequenceLoss(_ counts: AuxiliaryCounts, over reduction: (any BatchReduction)?) -> Tensor {
     var loss: Tensor?
+    let sequences = reduction.map { Int($0.sum([Double(segments.count)])[0]) } ?? segments.count
     for layer in routing {
       let experts = layer.probabilities.columns
       let slots = counts == .pruned ? layer.used : layer.chosen
       let factors = Tensor.filled([layer.probabilities.rows, experts]) { factors in
         for segment in segments where !segment.isEmpty {
           let tokens = Float(segment.count)
-          let share = Float(experts) / (tokens * Float(layer.k)) / tokens / Float(segments.count * routing.count)
+          let share = Float(experts) / (tokens * Float(layer.k)) / tokens / Float(sequences * routing.count)
           var row = [Float](repeating: 0, count: experts)
           for slot in segment.lowerBound * layer.k..<segment.upperBound * layer.k where slots[slot] >= 0 {
             row[Int(slots[slot])] += share
@@ -83,12 +101,17 @@ extension ForwardPass {
 
   /// Router z-loss, unscaled: the mean over tokens and sparse layers of (log Σ exp logits)².
   ///
+  /// - Parameter reduction: The other processes that hold parts of the batch; nil where this is all of it.
+  /// - Returns: A scalar: this process's part, whose sum over processes is the loss.
   /// - Source: Zoph et al. 2022, ST-MoE, eq. 5.
-  public func zLoss() -> Tensor {
+  public func zLoss(over reduction: (any BatchReduction)? = nil) -> Tensor {
+    let rows = Double(routing.first?.logits.rows ?? 0)
+    let tokens = reduction.map { $0.sum([rows])[0] } ?? rows
+    if rows == 0 { return Tensor(0) }
     var loss: Tensor?
     for layer in routing {
       let z = layer.logits.logSumExp()
-      let term = (z * z).mean() * (1 / Float(routing.count))
+      let term = (z * z).mean() * (Float(rows / tokens) / Float(routing.count))
       loss = loss.map { $0 + term } ?? term
     }
     return loss ?? Tensor(0)

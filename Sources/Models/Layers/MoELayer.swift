@@ -30,6 +30,18 @@ public struct ExpertStack: Module {
   }
 }
 
+/// Computes the experts of a layer that are not all in this process.
+public protocol ExpertExecution: Sendable {
+  /// Σ over the experts used of weight × output.
+  ///
+  /// - Parameters:
+  ///   - x: `[tokens, hidden]`, this process's tokens.
+  ///   - routing: Experts used, by original number, and their weights.
+  ///   - experts: Those of this process, by rising original number.
+  /// - Returns: `[tokens, hidden]`.
+  func callAsFunction(_ x: Tensor, _ routing: LayerRouting, _ experts: ExpertStack) -> Tensor
+}
+
 /// A sparse mixture of experts under a routing rule.
 ///
 ///     p(x) = softmax(W_g x)
@@ -53,6 +65,8 @@ public struct MoELayer: FeedForward {
   public var renormalization: Renormalization
   /// How the family scales the weights of the experts used.
   public let weighting: ExpertWeighting
+  /// How the experts' outputs are computed; nil where all of them are in this process.
+  public var execution: (any ExpertExecution)?
   /// Original number of the expert in each place, after a placement was applied; nil while places are numbers.
   ///
   /// Routing always speaks of original numbers, so ties, sums and statistics do not change with the placement.
@@ -72,6 +86,10 @@ public struct MoELayer: FeedForward {
   /// - Returns: y, `[tokens, hidden]`, and the routing that made it, for losses and profiling.
   public func callAsFunction(_ x: Tensor) -> (y: Tensor, routing: LayerRouting?) {
     let routing = route(x)
+    if let execution {
+      let y = execution(x, routing, experts)
+      return (shared.map { y + $0(x) } ?? y, routing)
+    }
     let assignment = ExpertAssignment(places(routing.used), k: rule.topK, experts: experts.experts)
     let y = x.experts(
       assignment, weights: routing.weights, gateUp: experts.gateUp, down: experts.down,
@@ -87,16 +105,22 @@ public struct MoELayer: FeedForward {
     let current = expertOrder ?? Array(0..<rule.experts)
     let place = Dictionary(uniqueKeysWithValues: current.enumerated().map { ($1, $0) })
     let moves = order.map { Int32(place[$0, default: 0]) }
-    func moved(_ weight: Tensor) -> Tensor {
-      let rows = weight.detached().reshaped([rule.experts, weight.count / rule.experts])
-      return rows.gatherRows(moves).stored(as: weight.dtype).reshaped(weight.shape)
-    }
+    func moved(_ weight: Tensor) -> Tensor { weight.stackRows(order.map { place[$0, default: 0] }) }
     gate.weight = moved(gate.weight)
     experts.gateUp = moved(experts.gateUp)
     experts.down = moved(experts.down)
     if let b = gate.adapter?.b { gate.adapter?.b = moved(b) }
     experts.adapter?.arrange(moves)
     expertOrder = order == Array(0..<rule.experts) ? nil : order
+  }
+
+  /// Drops the weights of all other experts; whoever computes the layer's outputs knows where those are.
+  ///
+  /// - Parameter numbers: Rising.
+  public mutating func keep(experts numbers: [Int]) {
+    precondition(expertOrder == nil && experts.adapter == nil, "keep: expected experts in their own order, without adapters")
+    experts.gateUp = experts.gateUp.stackRows(numbers)
+    experts.down = experts.down.stackRows(numbers)
   }
 
   /// Numbers of experts as places in the stack.
@@ -139,5 +163,13 @@ public struct MoELayer: FeedForward {
     experts.attachAdapters(path["experts"].role(.experts), settings)
     if let expertOrder { experts.adapter?.arrange(expertOrder.map(Int32.init)) }
     shared?.attachAdapters(path, settings)
+  }
+}
+
+extension Tensor {
+  /// The given places of a stack along its first axis, as they are stored.
+  fileprivate func stackRows(_ places: [Int]) -> Tensor {
+    let rows = detached().reshaped([shape[0], count / max(shape[0], 1)])
+    return rows.gatherRows(places.map(Int32.init)).stored(as: dtype).reshaped([places.count] + shape.dropFirst())
   }
 }

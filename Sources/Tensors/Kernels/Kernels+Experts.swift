@@ -1,7 +1,7 @@
 internal import CKernels
 
 /// Operands of a grouped expert product and its loops; one task an expert.
-struct ExpertProduct: Sendable {
+package struct ExpertProduct: Sendable {
   let assignment: ExpertAssignment
   /// H
   let hidden: Int
@@ -18,6 +18,16 @@ struct ExpertProduct: Sendable {
   /// Low-rank terms of both weights; nil for none.
   var adapters: (gateUp: LowRankFactors, down: LowRankFactors)?
 
+  /// Operands; see the properties.
+  package init(
+    assignment: ExpertAssignment, hidden: Int, intermediate: Int, x: Storage, weights: Storage, gateUp: Storage,
+    down: Storage, adapters: (gateUp: LowRankFactors, down: LowRankFactors)? = nil
+  ) {
+    (self.assignment, self.hidden, self.intermediate) = (assignment, hidden, intermediate)
+    (self.x, self.weights, self.gateUp, self.down) = (x, weights, gateUp, down)
+    self.adapters = adapters
+  }
+
   private var tokens: Int { x.count / hidden }
   private var rowCount: Int { assignment.slots.count }
 
@@ -25,7 +35,7 @@ struct ExpertProduct: Sendable {
   private static let blockRows = 256
 
   /// The outputs `[tokens, H]` and, on request, the joint projections `[rows, 2I]` that the backward pass needs.
-  func forward(keepingActivations: Bool) -> (y: Storage, activations: Storage?) {
+  package func forward(keepingActivations: Bool) -> (y: Storage, activations: Storage?) {
     let (h, i, k) = (hidden, intermediate, assignment.k)
     let outputs = Storage(rowCount * h)
     let kept = keepingActivations ? Storage(rowCount * 2 * i) : nil
@@ -61,16 +71,26 @@ struct ExpertProduct: Sendable {
 
   /// Gradients of x, weights, gate_up and down, then of A and B of both adapters if there are any; those not `wanted` are
   /// nil and cost nothing but what others share.
-  func backward(dy: Storage, activations: Storage, wanted: [Bool]) -> [Storage?] {
+  ///
+  /// - Parameters:
+  ///   - dy: Gradient of the outputs, `[tokens, H]`.
+  ///   - activations: What the forward pass kept.
+  ///   - wanted: Which gradients.
+  ///   - sums: Gradients of the parameters (from gate_up on) of other tokens, to which those of these are added; nil to
+  ///     begin anew.
+  /// - Returns: The gradients in the order above.
+  package func backward(
+    dy: Storage, activations: Storage, wanted: [Bool], adding sums: [Storage?]? = nil
+  ) -> [Storage?] {
     let (h, i) = (hidden, intermediate)
     let (wantX, wantW, wantUp, wantDown) = (wanted[0], wanted[1], wanted[2], wanted[3])
     let inputGradients = wantX ? Storage(rowCount * h) : nil
     let dw = wantW ? Storage.zeros(weights.count) : nil
-    let dUp = wantUp ? Storage(gateUp.count) : nil
-    let dDown = wantDown ? Storage(down.count) : nil
+    let dUp = wantUp ? sums?[0] ?? Storage(gateUp.count) : nil
+    let dDown = wantDown ? sums?[1] ?? Storage(down.count) : nil
     // Added to, expert by expert and block by block.
     let dFactors = wanted.dropFirst(4).enumerated().map { index, isWanted in
-      isWanted ? Storage.zeros(factors[index].count) : nil
+      isWanted ? sums?[2 + index] ?? Storage.zeros(factors[index].count) : nil
     }
     let (wantFactorsUp, wantFactorsDown) = (
       wanted.dropFirst(4).prefix(2).contains(true), wanted.dropFirst(6).contains(true)
@@ -81,6 +101,7 @@ struct ExpertProduct: Sendable {
       let expert = order[task]
       let rows = assignment.offsets[expert]..<assignment.offsets[expert + 1]
       if rows.isEmpty {
+        if sums != nil { return }
         if let dUp { (dUp.floats + expert * 2 * i * h).update(repeating: 0, count: 2 * i * h) }
         if let dDown { (dDown.floats + expert * h * i).update(repeating: 0, count: h * i) }
         return
@@ -92,7 +113,7 @@ struct ExpertProduct: Sendable {
       var (upScratch, downScratch): (Storage?, Storage?)
       for start in stride(from: rows.lowerBound, to: rows.upperBound, by: Self.blockRows) {
         let m = min(block, rows.upperBound - start)
-        let beta: Float = start == rows.lowerBound ? 0 : 1
+        let beta: Float = start == rows.lowerBound && sums == nil ? 0 : 1
         gather(dy, from: start, m, into: outer.floats)
         for row in 0..<m { scale.floats[row] = weights.floats[Int(assignment.slots[start + row])] }
         // da = dy · W_down, before the gate weight: ⟨da, act⟩ is then the weight's gradient.

@@ -1,7 +1,7 @@
 /// Operands of the low-rank terms in a grouped expert product; every method works on the rows of one expert.
 ///
 /// Products with the small side r cost little beside those with the frozen weight, whose own gradient is never formed.
-struct LowRankFactors: Sendable {
+package struct LowRankFactors: Sendable {
   /// `[n, r, in]`
   let a: Storage
   /// `[n, out, r]`

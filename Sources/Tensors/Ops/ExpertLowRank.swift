@@ -36,7 +36,7 @@ public struct ExpertLowRank: Sendable {
   }
 
   /// What the grouped product takes, checked against the weight that the terms belong to.
-  func factors(over weight: Tensor) -> LowRankFactors {
+  package func factors(over weight: Tensor) -> LowRankFactors {
     precondition(
       weight.shape[1] == b.shape[1] && weight.shape[2] == a.shape[2] && weight.shape[0] == indices.count,
       "experts: weight \(weight.shape), A \(a.shape), B \(b.shape), \(indices.count) places")

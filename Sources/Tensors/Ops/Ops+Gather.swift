@@ -111,7 +111,7 @@ extension Kernels {
   }
 
   /// `out[t] = Σ_j w[t, j] · rows[index[t, j]]` in the order of j; weights of 1 where `weights` is nil, -1 is absent.
-  static func combine(
+  package static func combine(
     _ rows: Storage, _ index: [Int32], weights: Storage?, into out: Storage, tokens: Int, k: Int, columns: Int
   ) {
     defer { withExtendedLifetime((rows, weights, out)) {} }

@@ -1,0 +1,24 @@
+public import Collaboration
+public import Models
+internal import Tensors
+
+extension LanguageModel {
+  /// Spreads the experts of every sparse layer over ranks: this one keeps those of its device.
+  ///
+  /// - Parameters:
+  ///   - placement: Which device holds which expert; as many devices as ranks.
+  ///   - communicator: The ranks.
+  ///   - options: How rows travel.
+  /// - Throws: `PlacementError` when a layer has no placement.
+  public mutating func shard(
+    _ placement: Placement, over communicator: any Communicator, options: DispatchOptions = DispatchOptions()
+  ) throws(PlacementError) {
+    for index in configuration.sparseLayers {
+      let expertDevice = try placement.expertDevice(layer: index)
+      let own = DispatchPlan.experts(of: communicator.rank, expertDevice)
+      layers[index].moe?.keep(experts: own)
+      layers[index].moe?.execution = ShardedExperts(
+        communicator: communicator, layer: index, expertDevice: expertDevice, options: options)
+    }
+  }
+}
