@@ -86,6 +86,7 @@ let package = Package(
     .testTarget(
       name: "EvaluationTests", dependencies: ["Evaluation", "Training", "Checkpoint", "Models", "Text"],
       swiftSettings: strict),
+    .testTarget(name: "ExpertParallelTests", dependencies: ["ExpertParallel", "Ranks"], swiftSettings: strict),
     .testTarget(name: "OccultTests", dependencies: ["occult", "Checkpoint", "Models"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

@@ -2,11 +2,12 @@
 # Installs the system libraries that the build needs, where they are missing. Touches no network when all are there.
 set -euo pipefail
 
-packages=(libopenblas-dev libhdf5-dev pkg-config)
+packages=(libopenblas-dev libhdf5-dev libopenmpi-dev openmpi-bin pkg-config)
 
 # What the build really asks for, so that machines without dpkg pass too.
 complete() {
-  command -v pkg-config >/dev/null && pkg-config --exists hdf5 || return 1
+  command -v pkg-config >/dev/null && pkg-config --exists hdf5 ompi-c || return 1
+  command -v mpirun >/dev/null || return 1
   local blas
   # Not `ldconfig | grep -q`: grep would leave early, and pipefail report the broken pipe.
   blas=$(PATH="$PATH:/sbin:/usr/sbin" ldconfig -p 2>/dev/null) || return 1
@@ -25,7 +26,7 @@ complete && exit 0
 
 refuse() {
   echo "packages: expected ${packages[*]}, found at least one missing, and $1; try: apt-get install ${packages[*]}" >&2
-  echo "(elsewhere: the development files of OpenBLAS with its C header, HDF5 1.10.7 or newer, and pkg-config)" >&2
+  echo "(elsewhere: the development files of OpenBLAS with its C header, HDF5 1.10.7 or newer, Open MPI with mpirun, and pkg-config)" >&2
   exit 1
 }
 
