@@ -142,8 +142,8 @@ import Testing
       ("\"devices\": 2,", "", "occult.devices: expected an integer, found nothing\(again)"),
       (
         "\"router\"", "\"rooter\"",
-        "occult.policy: expected one of none, router, similarity, mass, best_mass, adaptive, drop, random_devices, found "
-          + "'rooter'\(again)"
+        "occult.policy: expected one of none, router, similarity, output_similarity, mass, best_mass, adaptive, "
+          + "group_limited, c2r, drop, fewer_experts, random_devices, found 'rooter'\(again)"
       ),
       ("\"device_limit\": 1", "\"device_limit\": true", "occult.device_limit: expected an integer, found true\(again)"),
       ("\"epsilon\": 0.2", "\"epsilon\": []", "occult.epsilon: expected a number, found a list\(again)"),
@@ -180,7 +180,7 @@ import Testing
       return placement.map {
         RoutingSettings(
           placement: $0, policy: policy, deviceLimit: 1, weightSource: .inherited, renormalization: .originalMass,
-          epsilon: 0.2, seed: 3)
+          options: PolicyOptions(epsilon: 0.2), seed: 3)
       }
     }
   }

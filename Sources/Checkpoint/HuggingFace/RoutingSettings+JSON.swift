@@ -22,7 +22,7 @@ extension RoutingSettings {
           "device_limit": \(deviceLimit.map(String.init) ?? "null"),
           "weight_source": "\(weightSource.rawValue)",
           "renormalize": "\(renormalization.rawValue)",
-          "epsilon": \(epsilon),
+          "epsilon": \(options.epsilon),
           "seed": \(Int64(bitPattern: seed)),
           "layers": [
       \(layers.joined(separator: ",\n"))
@@ -80,7 +80,7 @@ extension RoutingSettings {
         layers: layers, file: "\(file) \(Self.configurationKey)"),
       policy: try named("policy", RoutingPolicy.self), deviceLimit: limit,
       weightSource: try named("weight_source", WeightSource.self),
-      renormalization: try named("renormalize", Renormalization.self), epsilon: epsilon,
+      renormalization: try named("renormalize", Renormalization.self), options: PolicyOptions(epsilon: epsilon),
       seed: UInt64(bitPattern: Int64(try integer("seed"))))
   }
 }

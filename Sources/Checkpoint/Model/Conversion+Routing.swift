@@ -40,7 +40,7 @@ extension Conversion {
 extension RoutingSettings {
   /// Whether tokens may use fewer devices than there are.
   public var isLimited: Bool {
-    policy == .adaptive || (policy != .none && (deviceLimit ?? placement.devices) < placement.devices)
+    policy.prunesWithoutLimit || (policy != .none && (deviceLimit ?? placement.devices) < placement.devices)
   }
 
   /// Policy and limit in a message.

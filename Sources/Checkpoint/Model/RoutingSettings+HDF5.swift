@@ -36,7 +36,7 @@ extension RoutingSettings {
       policy: try named("policy", RoutingPolicy.self), deviceLimit: limit,
       weightSource: try named("weight_source", WeightSource.self),
       renormalization: try named("renormalize", Renormalization.self),
-      epsilon: try file.real(attribute: "epsilon", of: "routing"),
+      options: PolicyOptions(epsilon: try file.real(attribute: "epsilon", of: "routing")),
       seed: UInt64(bitPattern: Int64(try file.integer(attribute: "seed", of: "routing"))))
   }
 
@@ -54,7 +54,7 @@ extension RoutingSettings {
     let attributes: [(String, HDF5Attribute)] = [
       ("devices", .integer(placement.devices)), ("policy", .string(policy.rawValue)),
       ("weight_source", .string(weightSource.rawValue)), ("renormalize", .string(renormalization.rawValue)),
-      ("epsilon", .real(epsilon)), ("seed", .integer(Int(Int64(bitPattern: seed)))),
+      ("epsilon", .real(options.epsilon)), ("seed", .integer(Int(Int64(bitPattern: seed)))),
     ]
     for (name, value) in attributes { try file.setAttribute(name, value, of: "routing") }
     if let deviceLimit { try file.setAttribute("device_limit", .integer(deviceLimit), of: "routing") }

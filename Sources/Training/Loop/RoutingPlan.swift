@@ -66,7 +66,7 @@ public enum RoutingPlan {
     else { preconditionFailure("RoutingPlan: policies of recipes and of Collaboration differ") }
     return RoutingSettings(
       placement: placement, policy: policy, deviceLimit: routing.deviceLimit, weightSource: source,
-      renormalization: renormalization, epsilon: routing.epsilon, seed: UInt64(recipe.run.seed))
+      renormalization: renormalization, options: PolicyOptions(epsilon: routing.epsilon), seed: UInt64(recipe.run.seed))
   }
 
   /// Checks a limit against a model before any work: every placement method makes equal groups.
@@ -85,6 +85,7 @@ public enum RoutingPlan {
     return try RoutingRule(
       experts: experts, topK: configuration.topK,
       placement: PlacementMethod.contiguous(experts: experts, devices: max(1, min(devices, experts))), devices: devices,
-      policy: policy, deviceLimit: recipe.routing.deviceLimit, epsilon: recipe.routing.epsilon)
+      policy: policy, deviceLimit: recipe.routing.deviceLimit,
+      options: PolicyOptions(epsilon: recipe.routing.epsilon))
   }
 }

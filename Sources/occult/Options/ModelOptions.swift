@@ -21,7 +21,7 @@ struct RoutingOptions: ParsableArguments {
 
   @Option(
     help:
-      "How tokens are brought within the limit: \(RoutingPolicy.allCases.filter { $0 != .similarity }.map(\.rawValue).joined(separator: ", "))."
+      "How tokens are brought within the limit: \(RoutingPolicy.allCases.map(\.rawValue).joined(separator: ", "))."
   )
   var policy: RoutingPolicy?
 
