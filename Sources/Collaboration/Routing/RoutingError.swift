@@ -22,6 +22,8 @@ public enum RoutingError: Error, Equatable, CustomStringConvertible {
   case unprofiled(policy: RoutingPolicy, layer: Int, missing: String)
   /// A profile of another model.
   case foreignProfile(layer: Int, experts: Int, found: Int)
+  /// The smallest limits take more devices than a budget; `least` is what they take.
+  case budget(Double, least: Double)
   /// A list of limits has not one for each layer.
   case layerLimits(expected: Int, found: Int)
   /// A table has the wrong number of values.
@@ -72,6 +74,9 @@ public enum RoutingError: Error, Equatable, CustomStringConvertible {
     case .foreignProfile(let layer, let experts, let found):
       "profile: expected layer \(layer) with \(experts) experts, found "
         + (found == experts ? "no such layer" : "\(found) experts") + "; try a profile of this model"
+    case .budget(let budget, let least):
+      "device_limit auto: expected at least \(Self.twoDigits(least)) devices a token, which the smallest limits take, "
+        + "found \(budget)"
     case .layerLimits(let expected, let found):
       "device_limit: expected one limit, or one for each of \(expected) MoE layers, found \(found)"
     case .tableSize(let table, let expected, let found):
@@ -92,6 +97,9 @@ public enum RoutingError: Error, Equatable, CustomStringConvertible {
         + "try policy mass"
     }
   }
+
+  /// Rounded up, so that it is a budget that works.
+  private static func twoDigits(_ value: Double) -> Double { (value * 100).rounded(.up) / 100 }
 
   private static func nearestDivisor(of experts: Int, to devices: Int) -> Int {
     // Ties go to the lower number: fewer devices always work.

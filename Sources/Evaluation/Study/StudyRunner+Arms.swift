@@ -1,6 +1,7 @@
 internal import Checkpoint
 internal import Collaboration
 internal import Foundation
+internal import Models
 internal import Training
 
 /// An arm whose weights are ready: the base, or a finished run.
@@ -58,7 +59,7 @@ extension StudyRunner {
   private func run(
     _ name: String, _ recipe: Recipe, _ placement: Placement, _ profile: CollaborationProfile, _ run: RunFolder
   ) throws -> (TrainedArm, RunSummary) {
-    let routing = RoutingPlan.settings(recipe, placement)
+    let routing = try settings(recipe, placement, profile)
     let adapters = try AdapterPlan.settings(recipe, base.configuration) { profile }
     let tuning = FineTuning(
       recipe: recipe, base: base, routing: routing, adapters: adapters, data: data, folder: run, program: program)
@@ -79,6 +80,16 @@ extension StudyRunner {
     let (ending, _) = try tuning.run(mode == .resume ? .resume : .prepared, sinks: sinks) { console.isStopRequested() }
     if case .stopped(let step) = ending { throw StudyError.stopped(after: "step \(step) of arm '\(name)'") }
     return (try arm(name, recipe, run, key), try RunSummary(path: run.summary))
+  }
+
+  /// Routing of an arm; a budget of devices is spent on profile text.
+  private func settings(
+    _ recipe: Recipe, _ placement: Placement, _ profile: CollaborationProfile
+  ) throws -> RoutingSettings {
+    let settings = try RoutingPlan.settings(recipe, placement) { profile }
+    guard let budget = recipe.routing.limitBudget else { return settings }
+    return try LimitSearch(model, settings, documents: data.profile, batchTokens: recipe.schedule.batchTokens)
+      .run(budget: budget).settings
   }
 
   private func arm(_ name: String, _ recipe: Recipe, _ run: RunFolder, _ key: String) throws -> TrainedArm {

@@ -91,7 +91,7 @@ public struct StudyRunner {
 
     var arms = [TrainedArm(name: "base", limit: nil, policy: recipe.routing.policy.rawValue, files: base, run: nil)]
     for arm in recipe.study.arms { arms.append(try trained(arm, placement, profile)) }
-    let cells = try measured(arms, placement)
+    let cells = try measured(arms, placement, profile)
     let study = Study(
       facts: try facts(arms, placement, difference, seconds: Clock.monotonic() - began), cells: cells,
       curves: try arms.compactMap { try $0.curve() }, layers: layers(profile, placement, contiguous))
@@ -156,7 +156,9 @@ public struct StudyRunner {
 
   // MARK: The matrix
 
-  private func measured(_ arms: [TrainedArm], _ placement: Placement) throws -> [Cell] {
+  private func measured(
+    _ arms: [TrainedArm], _ placement: Placement, _ profile: CollaborationProfile
+  ) throws -> [Cell] {
     let limits =
       [nil]
       + arms.compactMap(\.limit).sorted(by: >).reduce(into: [Int?]()) {
@@ -177,7 +179,7 @@ public struct StudyRunner {
         } else {
           let weights = try loaded ?? arm.files.model()
           loaded = weights
-          let settings = RoutingPlan.settings(recipe, placement).limited(to: limit)
+          let settings = try RoutingPlan.settings(recipe, placement) { profile }.limited(to: limit)
           let measured = try CellMeasurement.measure(
             weights, settings, data, batchTokens: recipe.schedule.batchTokens
           ) { line.update(done + $0, note: "\(arm.name) \(limit.map { "L = \($0)" } ?? "no limit")") }
