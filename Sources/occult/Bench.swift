@@ -12,7 +12,7 @@ struct Bench: ParsableCommand {
         occult bench train --layers 6 --hidden 256 --experts 16 --steps 10
         occult bench decode --batch 8 --prompt 64 --new 64 --json
       """,
-    subcommands: [Train.self, Prefill.self, Decode.self, KernelTimes.self])
+    subcommands: [Train.self, Prefill.self, Decode.self, KernelTimes.self, RoutingTimes.self])
 
   /// Full training steps.
   struct Train: ParsableCommand {
@@ -161,7 +161,7 @@ struct RepetitionOptions: ParsableArguments {
   }
 }
 
-private func expectPositive(_ values: [(String, Int)]) throws {
+func expectPositive(_ values: [(String, Int)]) throws {
   for (name, value) in values where value < 1 {
     throw ValidationError("\(name): expected at least 1, found \(value)")
   }

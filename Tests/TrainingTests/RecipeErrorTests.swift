@@ -135,10 +135,23 @@ func messages(_ text: String, _ overrides: [String] = [], purpose: Recipe.Purpos
       "r.yaml:5:34: routing.device_limit_schedule: not supported yet by this version; use null"
     ),
     (
-      "routing: {policy: similarity}",
-      "r.yaml:5:19: routing.policy: similarity: not supported yet by this version; use none, router, mass, best_mass, "
-        + "adaptive, drop or random_devices"
+      "routing: {policy: similar}",
+      "r.yaml:5:19: routing.policy: expected none, router, similarity, output_similarity, mass, best_mass, adaptive, "
+        + "group_limited, c2r, drop, fewer_experts or random_devices, found 'similar'; did you mean 'similarity'?"
     ),
+    (
+      "routing: {device_limit: [2, 0]}",
+      "r.yaml:5:25: routing.device_limit: expected an integer of at least 1 for each MoE layer, found another list"
+    ),
+    (
+      "routing: {device_limit: {auto: 5}}",
+      "r.yaml:5:25: routing.device_limit: expected {auto: mean devices_per_token}, from 1 to 4 devices, found a map"
+    ),
+    (
+      "routing: {similarity_threshold: 2}",
+      "r.yaml:5:33: routing.similarity_threshold: expected a number from -1 to 1, found '2'"
+    ),
+    ("routing: {partners: 0}", "r.yaml:5:21: routing.partners: expected an integer of at least 1 or auto, found '0'"),
     (
       "routing: {placement: spectral}",
       "r.yaml:5:22: routing.placement: spectral: not supported yet by this version; use contiguous, random, occult, "

@@ -34,7 +34,8 @@ import Testing
       max_tokens: 100
       packing: false
     routing: {devices: 8, placement: placements/p.json, load_cap: none, policy: best_mass, device_limit: 3, \
-    device_limit_schedule: null, epsilon: 0.01, weight_source: inherited, renormalize: original_mass_detached}
+    device_limit_schedule: null, epsilon: 0.01, similarity: centered, \
+    similarity_threshold: 0.2, group_score: max, partners: 9, weight_source: inherited, renormalize: original_mass_detached}
     train: {attention: full, experts: frozen, router: frozen, shared_experts: frozen, embeddings: full, norms: full, \
     router_learning_rate: 1e-7}
     loss: {aux: {kind: switch, coefficient: 0.5}, z: 0.001, collaboration: 0}
@@ -86,6 +87,20 @@ import Testing
         "version", "routing.device_limit_schedule", "loss.collaboration", "optimizer.name", "parallel.dispatch",
         "parallel.wire", "parallel.nodes",
       ])
+  }
+
+  @Test func limitsOfLayersAreReadAndWritten() throws {
+    for (text, limit, limits, budget) in [
+      ("[2, 1, 3]", 3, [2, 1, 3], nil), ("{auto: 1.5}", 2, nil, 1.5), ("none", nil, nil, nil),
+    ] as [(String, Int?, [Int]?, Double?)] {
+      let recipe = try parse(minimal + "routing: {device_limit: \(text)}\n")
+      #expect(recipe.routing.deviceLimit == limit && recipe.routing.layerLimits == limits)
+      #expect(recipe.routing.limitBudget == budget)
+      #expect(try Recipe.parse(recipe.yaml(), file: "/r.yaml", checksFiles: false) == recipe)
+      // A limit of its own takes the place of the whole.
+      let one = try parse(minimal + "routing: {device_limit: \(text)}\n", "routing.device_limit=1")
+      #expect(one.routing.deviceLimit == 1 && one.routing.layerLimits == nil && one.routing.limitBudget == nil)
+    }
   }
 
   @Test func adaptersAreReadAndWritten() throws {
@@ -233,7 +248,7 @@ import Testing
     let recipe = try parse(minimal)
     let hash = recipe.contentHash()
     // Pinned: a hash that changes with the process or the version would throw caches away.
-    #expect(hash == "3f823e99b111720b")
+    #expect(hash == "6e0ad7fd501a1900")
     let elsewhere = try Recipe.parse(minimal, file: "x/r.yaml", checksFiles: false, workingFolder: "/elsewhere")
     #expect(elsewhere.contentHash() == hash)
     #expect(try parse(minimal, "output=z", "run.threads=5", "study.seeds=[3]").contentHash() == hash)

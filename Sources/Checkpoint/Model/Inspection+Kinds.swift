@@ -47,7 +47,10 @@ extension Inspection {
     guard let routing = files.routing else { return add("routing", "no placement, no limit") }
     add("devices", routing.placement.devices)
     add("policy", routing.policy.rawValue)
-    add("device_limit", routing.deviceLimit.map { "\($0)" } ?? "none")
+    add(
+      "device_limit",
+      routing.layerLimits.map { $0.map(String.init).joined(separator: ", ") }
+        ?? routing.deviceLimit.map { "\($0)" } ?? "none")
     add("weight_source", routing.weightSource.rawValue)
     add("renormalize", routing.renormalization.rawValue)
   }

@@ -73,6 +73,7 @@ public struct RunPreparation {
   public var needsProfile: Bool {
     if mode == .resume { return false }
     if AdapterPlan.needsProfile(recipe) { return true }
+    if RoutingPlan.needsTables(recipe) { return true }
     if case .file = recipe.routing.placement { return false }
     return true
   }
@@ -110,8 +111,14 @@ public struct RunPreparation {
       let model = try base.model()
       placement = try RoutingPlan.placement(recipe, model) { try profiled(model) }
     }
+    var routing = try RoutingPlan.settings(recipe, placement) { try profiled(try base.model()) }
+    if let budget = recipe.routing.limitBudget {
+      routing = try LimitSearch(
+        try base.model(), routing, documents: data.profile, batchTokens: recipe.schedule.batchTokens
+      ).run(budget: budget).settings
+    }
     return Plan(
-      routing: RoutingPlan.settings(recipe, placement),
+      routing: routing,
       adapters: try AdapterPlan.settings(recipe, base.configuration) { try profiled(try base.model()) })
   }
 

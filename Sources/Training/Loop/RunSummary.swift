@@ -24,6 +24,8 @@ public struct RunSummary: Codable, Sendable, Equatable {
   public var trainedParameters: [String: Int]
   /// Last validation loss in nats per token; nil without validation data.
   public var validationLoss: Double?
+  /// L of each MoE layer in turn, where they differ.
+  public var deviceLimits: [Int]?
 }
 
 extension RunSummary {

@@ -38,13 +38,18 @@ extension Recipe {
     routing.devices = section.int("devices", in: 1...(.max), default: routing.devices)
     routing.placement = decodePlacement(section, default: routing.placement)
     routing.loadCap = section.optionalDouble("load_cap", .atLeastOne, default: routing.loadCap)
-    let plannedPolicies = ["similarity", "output_similarity", "group_limited", "fewer_experts"]
-    routing.policy = section.choice("policy", planned: plannedPolicies, default: routing.policy)
-    routing.deviceLimit = section.optionalInt("device_limit", in: 1...(.max), default: routing.deviceLimit)
+    routing.policy = section.choice("policy", default: routing.policy)
+    decodeLimit(section, &routing)
     if let schedule = section.node("device_limit_schedule"), !schedule.isNone {
       section.report("device_limit_schedule", "not supported yet by this version; use null")
     }
     routing.epsilon = section.double("epsilon", .share, default: routing.epsilon)
+    routing.similarity = section.choice("similarity", default: routing.similarity)
+    routing.similarityThreshold = section.value(
+      "similarity_threshold", default: routing.similarityThreshold, expected: "a number from -1 to 1"
+    ) { node in node.double.flatMap { (-1...1).contains($0) ? $0 : nil } }
+    routing.groupScore = section.choice("group_score", default: routing.groupScore)
+    routing.partners = section.optionalInt("partners", in: 1...(.max), or: "auto", default: routing.partners)
     routing.weightSource = section.choice("weight_source", default: routing.weightSource)
     routing.renormalize = section.choice("renormalize", default: routing.renormalize)
     if routing.policy == .none, let limit = routing.deviceLimit {
@@ -52,6 +57,30 @@ extension Recipe {
         "policy", "expected a rule that limits devices, as device_limit is \(limit), found 'none'; try router")
     }
     return routing
+  }
+
+  /// A number, a list of them, or the devices to spend as layers need them.
+  private static func decodeLimit(_ section: RecipeSection, _ routing: inout Routing) {
+    switch section.node("device_limit")?.content {
+    case .list(let items)?:
+      let limits = items.compactMap(\.int).filter { $0 >= 1 }
+      guard limits.count == items.count, !limits.isEmpty else {
+        return section.report(
+          "device_limit", "expected an integer of at least 1 for each MoE layer, found another list")
+      }
+      routing.setLimits(limits)
+    case .map(let entries)?:
+      guard entries.count == 1, entries[0].key == "auto", let budget = entries[0].value.double, budget >= 1,
+        budget <= Double(routing.devices)
+      else {
+        return section.report(
+          "device_limit", "expected {auto: mean devices_per_token}, from 1 to \(routing.devices) devices, found a map")
+      }
+      routing.deviceLimit = Int(budget.rounded(.up))
+      routing.limitBudget = budget
+    default:
+      routing.deviceLimit = section.optionalInt("device_limit", in: 1...(.max), default: routing.deviceLimit)
+    }
   }
 
   private static func decodePlacement(_ section: RecipeSection, default fallback: Placement) -> Placement {
