@@ -79,7 +79,7 @@ struct PlanCommand: ParsableCommand {
     if let fit { return try runFit(fit) }
     let profile = try ProfileFile.read(profile ?? "")
     let machine = try Topology.load(topology ?? "")
-    let source = try PlacementSource(self, profile: profile)
+    let source = try PlacementSource(self, profile: profile, nodeCost: machine.nodeCost)
     let sizes = try Plan.sizes(
       experts: profile.experts, topology: machine, devices: devices,
       expertParallel: source.devices.map { expertParallel.isEmpty ? [$0] : expertParallel } ?? expertParallel)
@@ -100,7 +100,7 @@ struct PlanCommand: ParsableCommand {
   /// C_T of each way to send at the measured number of devices.
   private func rows(_ path: String, devices: Int) throws -> [(dispatch: String, copies: Double)] {
     let profile = try ProfileFile.read(path)
-    let source = try PlacementSource(self, profile: profile)
+    let source = try PlacementSource(self, profile: profile, nodeCost: 0)
     // Times do not enter: any machine whose node holds all devices gives the copies.
     let machine = Topology(
       name: path, devicesPerNode: devices, inside: .init(latency: 0, bandwidth: 1), between: nil, flops: 1)
@@ -119,14 +119,17 @@ private struct PlacementSource {
   let devices: Int?
   let place: (_ devices: Int, _ nodes: Int) throws -> [[Int]]
 
-  init(_ command: PlanCommand, profile: CollaborationProfile) throws {
+  init(_ command: PlanCommand, profile: CollaborationProfile, nodeCost: Double) throws {
     guard let path = command.placement else {
       devices = nil
       let options = PlacementOptions(
         seed: command.seed, loadCap: command.loadCap.value, proposals: command.proposals)
       let method = command.method
-      place = { devices, _ in
-        try profile.layers.map { try method.place($0, devices: devices, options: options) }
+      place = { devices, nodes in
+        try profile.layers.map {
+          try method.place(
+            $0, nodes: nodeCost > 0 ? nodes : 1, devices: devices, nodeCost: nodeCost, options: options)
+        }
       }
       return
     }

@@ -95,6 +95,14 @@ public struct Topology: Sendable, Equatable, Encodable {
     self.flops = flops
   }
 
+  /// What a copy to another node costs beside one inside: the ratio of bandwidths in a hierarchical exchange, 0 in a direct
+  /// one, where copies cross nodes however experts lie.
+  public var nodeCost: Double {
+    guard let between, exchange == .hierarchical else { return 0 }
+    func each(_ link: Link) -> Double { link.bandwidth / (link.shared ? Double(devicesPerNode) : 1) }
+    return min(1000, each(inside) / each(between))
+  }
+
   /// Nodes that an expert-parallel group of `devices` spans, or `nil` where it does not fit: a group is a divisor of a node
   /// or whole nodes.
   public func nodes(of devices: Int) -> Int? {
