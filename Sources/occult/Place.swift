@@ -43,7 +43,7 @@ struct Place: ParsableCommand {
   @OptionGroup var options: OutputOptions
 
   func validate() throws {
-    if !profile.hasSuffix(".json"), devices == nil || output == nil {
+    if !exportsPlacement, devices == nil || output == nil {
       throw ValidationError(
         "place: expected --devices and --output, found \(devices == nil ? "no --devices" : "no --output")")
     }
@@ -51,7 +51,9 @@ struct Place: ParsableCommand {
   }
 
   func run() throws {
-    guard let devices, let output, !profile.hasSuffix(".json") else { return try exportPlacement() }
+    guard let devices, let output else {
+      return try topology.writeExport(try Placement(path: profile, replicas: true))
+    }
     let profile = try ProfileFile.read(profile)
     let placement = try Placement(
       profile, devices: devices, method: method,
@@ -79,13 +81,8 @@ struct Place: ParsableCommand {
     for line in topology.lines(placement) { print(line) }
   }
 
-  /// Writes an existing placement for an engine.
-  private func exportPlacement() throws {
-    if topology.export.isEmpty {
-      throw ValidationError("place: expected --export for a placement, found '\(profile)' alone")
-    }
-    try topology.writeExport(try Placement(path: profile, replicas: true))
-  }
+  /// Whether a placement that exists is written for an engine, and nothing else.
+  private var exportsPlacement: Bool { devices == nil && output == nil && !topology.export.isEmpty }
 }
 
 /// `none` or a factor.

@@ -95,4 +95,20 @@ import Testing
       profile, devices: 8, method: method, options: .init(proposals: 5000), topology: .init())
     #expect(try Placement(profile, devices: 8, method: method, options: .init(proposals: 5000)) == plain)
   }
+
+  @Test(.enabled(if: ProcessInfo.processInfo.environment["OCCULT_TIMING"] != nil))
+  func timing() throws {
+    for (experts, devices, nodes) in [(64, 8, 2), (256, 32, 4), (256, 256, 32)] {
+      let layer = clusteredProfile(tokens: 100_000, experts: experts, topK: 8, groups: 16, seed: 1)
+      let clock = ContinuousClock()
+      let flat = try clock.measure { _ = try PlacementMethod.refined.place(layer, devices: devices) }
+      let both = try clock.measure { _ = try PlacementMethod.refined.place(layer, nodes: nodes, devices: devices) }
+      let placement = try PlacementMethod.refined.place(layer, devices: devices)
+      let replicas = try clock.measure {
+        let replicas = try Replica.choose(layer, placement: placement, devices: devices, each: 1)
+        _ = Covers(layer, placement: placement, replicas: replicas, devices: devices, nodes: nodes)
+      }
+      print("place", experts, devices, nodes, "flat", flat, "two levels", both, "replicas", replicas)
+    }
+  }
 }
