@@ -11,15 +11,17 @@ struct Place: ParsableCommand {
       Prints, for every layer and beside contiguous groups: devices_per_token (C_T), imbalance (heaviest device / mean), \
       remote_copies (expected, over homes) and intra_share (collaboration within a device).
 
-      Example:
+      Examples:
         occult place profile.h5 --devices 4 --method refined --output placement.json
+        occult place profile.h5 --devices 16 --nodes 2 --replicas 1 --output placement.json --export sglang map.json
+        occult place placement.json --export eplb map.json
       """)
 
-  @Argument(help: "A profile written by 'occult profile' (.h5).", completion: .file())
+  @Argument(help: "A profile written by 'occult profile' (.h5), or a placement (.json) to export.", completion: .file())
   var profile: String
 
   @Option(help: "Number of devices, a divisor of the number of experts.")
-  var devices: Int
+  var devices: Int?
 
   @Option(help: "refined, occult (the paper's greedy), load, contiguous or random.")
   var method = PlacementMethod.refined
@@ -34,21 +36,31 @@ struct Place: ParsableCommand {
   var proposals = 200_000
 
   @Option(help: "The placement to write (.json); it is replaced if it exists.", completion: .file())
-  var output: String
+  var output: String?
+
+  @OptionGroup var topology: PlacementTopologyOptions
 
   @OptionGroup var options: OutputOptions
 
   func validate() throws {
+    if !exportsPlacement, devices == nil || output == nil {
+      throw ValidationError(
+        "place: expected --devices and --output, found \(devices == nil ? "no --devices" : "no --output")")
+    }
     if proposals < 0 { throw ValidationError("--proposals: expected at least 0, found \(proposals)") }
   }
 
   func run() throws {
+    guard let devices, let output else {
+      return try topology.writeExport(try Placement(path: profile, replicas: true))
+    }
     let profile = try ProfileFile.read(profile)
     let placement = try Placement(
       profile, devices: devices, method: method,
-      options: PlacementOptions(seed: seed, loadCap: loadCap.value, proposals: proposals))
+      options: PlacementOptions(seed: seed, loadCap: loadCap.value, proposals: proposals), topology: topology.options)
     let summary = try PlacementSummary(placement, method: method, profile: profile)
     try TextFile.write(placement.json, to: output)
+    try topology.writeExport(placement)
     if options.json { return try OutputOptions.print(summary) }
     var table = TextTable(heads: [
       "layer", ">devices_per_token", ">contiguous", ">imbalance", ">contiguous", ">remote_copies", ">contiguous",
@@ -66,7 +78,11 @@ struct Place: ParsableCommand {
     print(
       "\n\(output): \(method.rawValue) on \(devices) devices; predicted on the profile's text, remote_copies expected "
         + "over homes; a random choice of experts would use \(fixed(summary.randomChoice)) devices per token")
+    for line in topology.lines(placement) { print(line) }
   }
+
+  /// Whether a placement that exists is written for an engine, and nothing else.
+  private var exportsPlacement: Bool { devices == nil && output == nil && !topology.export.isEmpty }
 }
 
 /// `none` or a factor.

@@ -69,6 +69,14 @@ import Testing
       ["place", tiny + "/config.json", "--devices", "4", "--output", "/tmp/never.json"],
       "\(tiny)/config.json: expected an HDF5 file, found JSON text; try another file, or fetching this one again\n"
     ),
+    Case(
+      ["place", tiny + "/config.json", "--export", "eplb", "/tmp/never.json"],
+      "\(tiny)/config.json: format: expected a value, found no such key\n"
+    ),
+    Case(
+      ["plan", "--fit", "nowhere.yaml"],
+      "nowhere.yaml: expected measured points in UTF-8, found no such file; try docs/plan.md for the keys\n"
+    ),
   ]
 
   @Test(arguments: badInput)
@@ -87,6 +95,27 @@ import Testing
       "--with-code: expected the limit to be kept, found --allow-unlimited; try one of the two"
     ),
     (["profile", "--output", "p.h5"], "profile: expected either a model or --routing, found neither"),
+    (["place", "p.h5", "--output", "p.json"], "place: expected --devices and --output, found no --devices"),
+    (
+      ["place", "p.h5", "--devices", "4", "--output", "p.json", "--export", "eplb"],
+      "--export: expected an engine and a file, found 1 values"
+    ),
+    (
+      ["place", "p.json", "--export", "eplb", "m.json", "--layers", "3"],
+      "--layers: expected --export sglang, found 'eplb'"
+    ),
+    (["plan", "p.h5"], "plan: expected --topology or --fit, found neither"),
+    (["plan", "p.h5", "--topology", "t.yaml", "--fit", "f.yaml"], "plan: expected --topology or --fit, found both"),
+    (["plan", "--topology", "t.yaml"], "plan: expected a profile, found none"),
+    (
+      ["plan", "--fit", "f.yaml", "--devices", "4"],
+      "--devices: expected a topology to plan for, found --fit, which knows one machine"
+    ),
+    (["plan", "p.h5", "--topology", "t.yaml", "--tokens", "0"], "--tokens: expected at least 1, found 0"),
+    (
+      ["plan", "p.h5", "--topology", "t.yaml", "--model", "m.h5", "--hidden", "8"],
+      "--hidden, --intermediate: expected no --model beside them, found 'm.h5'"
+    ),
     (["bench", "train", "--hidden", "100"], "--hidden: expected an even multiple of 8 heads, found 100"),
   ])
   func badArgumentsAreUsageErrors(arguments: [String], message: String) throws {
@@ -127,7 +156,7 @@ import Testing
     #expect(try trace.contains("gradients_total/model/norm/weight"))
   }
 
-  @Test(arguments: ["convert", "inspect", "trace", "profile", "place", "generate", "doctor", "bench"])
+  @Test(arguments: ["convert", "inspect", "trace", "profile", "place", "plan", "generate", "doctor", "bench"])
   func helpHasAnExample(command: String) throws {
     let result = try Self.run([command, "--help"])
     #expect(result.status == 0 && result.out.contains("occult \(command)") && result.out.contains("Example"))
