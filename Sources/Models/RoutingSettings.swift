@@ -36,6 +36,9 @@ public struct RoutingSettings: Sendable, Equatable {
     (self.epsilon, self.seed) = (epsilon, seed)
   }
 
+  /// The same placement with the rule off: every token uses the model's own choice.
+  public var unlimited: RoutingSettings { RoutingSettings(placement: placement, seed: seed) }
+
   /// The same settings under another limit.
   public func limited(to limit: Int?) -> RoutingSettings {
     var copy = self

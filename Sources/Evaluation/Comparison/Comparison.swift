@@ -51,6 +51,8 @@ public struct Comparison: Equatable, Sendable {
     var results: [CellResult] = []
     for (cell, target, retention) in samples {
       var result = CellResult(cell: cell, target: target, retention: retention)
+      result.devicesPerTokenUnlimited =
+        study.cells.first { $0.arm == cell.arm && $0.evaluatedLimit == nil }?.communication.devicesPerToken
       result.isReference = cell.arm == reference?.cell.arm && cell.evaluatedLimit == nil
       if let reference {
         result.difference = try target.difference(from: reference.target)
@@ -114,6 +116,8 @@ public struct CellResult: Equatable, Sendable {
   public var retentionError: Double?
   /// Difference of the retention loss from the reference.
   public var retentionDifference: Difference?
+  /// C_T of the arm with the rule off: what its routers ask for; `nil` when that was not measured.
+  public var devicesPerTokenUnlimited: Double?
   /// Communication over all layers.
   public var communication: CommunicationFigures
   /// Communication by layer.

@@ -65,6 +65,7 @@ public struct StudyRunner {
     let (tokenizer, end) = try TrainingData.tokenizer(of: base)
     data = try TrainingData(
       recipe, tokenizer: tokenizer, endOfSequence: end, parts: [.training, .evaluation, .profile])
+    for arm in recipe.study.arms { try RunPreparation.checkSchedule(try recipe.arm(arm.name), data) }
     if recipe.study.learningRates.count > 1, data.validation.isEmpty { throw StudyError.noValidation }
     baseKey = CacheKey(program, String(try base.checksum()), Self.hash([data.test, data.retention, data.profile]))
   }

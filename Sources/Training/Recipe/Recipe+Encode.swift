@@ -17,6 +17,13 @@ extension Recipe {
           ("aux", .map([("kind", .text(loss.aux.kind.rawValue)), ("coefficient", .double(loss.aux.coefficient))])),
           ("z", .double(loss.z)),
           ("collaboration", .double(loss.collaboration)),
+          (
+            "distillation",
+            .map([
+              ("router", .double(loss.distillation.router)), ("logits", .double(loss.distillation.logits)),
+              ("temperature", .double(loss.distillation.temperature)),
+            ])
+          ),
         ])
       ),
       ("optimizer", optimizerNode),
@@ -105,7 +112,7 @@ extension Recipe {
       ("load_cap", routing.loadCap.map(RecipeNode.double) ?? .word("none")),
       ("policy", .word(routing.policy.rawValue)),
       ("device_limit", routing.deviceLimit.map(RecipeNode.int) ?? .word("none")),
-      ("device_limit_schedule", .word("null")),
+      ("device_limit_schedule", routing.deviceLimitSchedule?.node ?? .word("null")),
       ("epsilon", .double(routing.epsilon)),
       ("weight_source", .text(routing.weightSource.rawValue)),
       ("renormalize", .text(routing.renormalize.rawValue)),
