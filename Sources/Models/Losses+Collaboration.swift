@@ -41,7 +41,8 @@ extension Tensor {
           Parallel.blocks(tokens, grain: 64) { block in
             let elements = block.lowerBound * experts..<block.upperBound * experts
             expected.evaluate(
-              UnsafeBufferPointer(rebasing: logits[elements]), values: UnsafeMutableBufferPointer(rebasing: values[block]),
+              UnsafeBufferPointer(rebasing: logits[elements]),
+              values: UnsafeMutableBufferPointer(rebasing: values[block]),
               gradient: gradient.map { UnsafeMutableBufferPointer(rebasing: $0[elements]) })
           }
         }

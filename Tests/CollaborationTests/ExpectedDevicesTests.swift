@@ -65,7 +65,9 @@ import Testing
   }
 
   /// Equal logits are a uniform draw: 3.659 for 64 experts, k = 8, on 4 devices.
-  @Test(arguments: [(64, 8, 4), (256, 8, 32), (16, 4, 4)]) func equalLogitsAreChance(_ experts: Int, topK: Int, devices: Int) {
+  @Test(arguments: [(64, 8, 4), (256, 8, 32), (16, 4, 4)]) func equalLogitsAreChance(
+    _ experts: Int, topK: Int, devices: Int
+  ) {
     let placement = PlacementMethod.contiguous(experts: experts, devices: devices)
     let expected = ExpectedDevices(placement: placement, devices: devices, topK: topK)
     let value = expected.evaluate([Float](repeating: 7, count: experts)).values[0]
@@ -87,7 +89,9 @@ import Testing
   }
 
   /// Logits far apart, alike or huge neither overflow nor lose the bounds; NaN is not hidden.
-  @Test(arguments: [[1e4, -1e4, 1e4, 0, 0, -1e4], [3e38, 3e38, 3e38, 3e38, 3e38, 3e38], [-80, 80, 80, -80, 80, -80]] as [[Float]])
+  @Test(
+    arguments: [[1e4, -1e4, 1e4, 0, 0, -1e4], [3e38, 3e38, 3e38, 3e38, 3e38, 3e38], [-80, 80, 80, -80, 80, -80]]
+      as [[Float]])
   func extremeLogits(z: [Float]) {
     let expected = ExpectedDevices(placement: [0, 0, 1, 1, 2, 2], devices: 3, topK: 3)
     let (values, gradient) = expected.evaluate(z)

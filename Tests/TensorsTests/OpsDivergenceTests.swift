@@ -19,7 +19,9 @@ private func reference(_ z: [Double], _ target: [Double], columns: Int, temperat
 }
 
 @Suite struct OpsDivergenceTests {
-  @Test(arguments: [[1, 4], [3, 5], [2, 300]], [1, 2] as [Float]) func valueAndGradient(shape: [Int], temperature: Float) {
+  @Test(arguments: [[1, 4], [3, 5], [2, 300]], [1, 2] as [Float]) func valueAndGradient(
+    shape: [Int], temperature: Float
+  ) {
     let z = Tensor.random(shape, seed: 1, in: -3...3)
     let target = Tensor.random(shape, seed: 2, in: -3...3)
     let value = z.divergence(from: target, temperature: temperature)

@@ -9,6 +9,7 @@ extension FineTuning {
   ///
   /// - Parameter student: The model that trains.
   /// - Returns: A model outside the graph.
+  /// - Throws: What reading the base model throws.
   func teacher(of student: LanguageModel) throws -> LanguageModel? {
     guard recipe.loss.distillation.isOn else { return nil }
     var shared: [String: Tensor] = [:]

@@ -126,15 +126,15 @@ public struct RunEstimate: Sendable, Equatable, Encodable {
     let activations = 4 * batch * (kept + 3 * c.hidden)
     let logits = 4 << 20 + (c.vocabulary > 4096 ? 256 * c.vocabulary : 0)
     let workspace = 8 * batch * c.topK * c.hidden + 4 * logits
-    return [
+    let parts = [
       Part(name: "weights", bytes: frozen + 4 * trained),
       Part(name: "gradients", bytes: 4 * trained * (recipe.schedule.accumulation > 1 ? 2 : 1)),
       Part(name: "moments", bytes: 8 * trained),
       Part(name: "activations", bytes: activations),
       Part(name: "workspace", bytes: workspace),
-    ] + teacher(run, batch: batch) + [
       Part(name: "program", bytes: 64 << 20 + 8 * text),
     ]
+    return parts + teacher(run, batch: batch)
   }
 
   /// What the teacher of a distillation takes; nothing without one.

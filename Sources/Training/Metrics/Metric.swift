@@ -54,10 +54,12 @@ public enum Metric: String, Sendable, CaseIterable {
   /// TensorBoard's tag; what stands before the slash groups charts.
   public var tag: String {
     switch self {
-    case .loss, .ce, .aux, .z, .collaboration, .distillationRouter, .distillationLogits, .lr, .gradNorm, .tokens, .epoch:
+    case .loss, .ce, .aux, .z, .collaboration, .distillationRouter, .distillationLogits, .lr, .gradNorm, .tokens,
+      .epoch:
       "train/\(rawValue)"
     case .tokensPerSecond, .peakMemory, .seconds: "speed/\(rawValue)"
-    case .devicesPerToken, .chosenDevicesPerToken, .deviceLimit, .remoteCopies, .naiveRemoteCopies, .intraShare, .imbalanceRows, .imbalanceWire,
+    case .devicesPerToken, .chosenDevicesPerToken, .deviceLimit, .remoteCopies, .naiveRemoteCopies, .intraShare,
+      .imbalanceRows, .imbalanceWire,
       .retainedMass:
       "comm/\(rawValue)"
     case .validationCE: "validation/ce"

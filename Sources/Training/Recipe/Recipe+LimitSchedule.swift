@@ -49,11 +49,12 @@ extension Recipe.LimitSchedule {
     }
   }
 
-  /// Decodes `device_limit_schedule`, which must fall to `limit`.
+  /// Decodes `device_limit_schedule`, which must fall to `limit`. Where `device_limit: none` is written it waits for an arm
+  /// of a study that has a limit.
   static func decode(_ section: RecipeSection, to limit: Int?, devices: Int) -> Self? {
     let key = "device_limit_schedule"
     guard let node = section.node(key), !node.isNone else { return nil }
-    guard let limit else {
+    if limit == nil, section.node("device_limit") == nil {
       section.report(key, "expected a device_limit to end at, found none; try device_limit: 1")
       return nil
     }
@@ -77,12 +78,14 @@ extension Recipe.LimitSchedule {
 
   private static func unreadable(_ section: RecipeSection, _ key: String, _ node: RecipeNode) -> Self? {
     section.report(
-      key, "expected null, a map like {from: 4, steps: 100} or pairs like [[0, 4], [50, 3], [100, 2]] of step and limit, "
+      key,
+      "expected null, a map like {from: 4, steps: 100} or pairs like [[0, 4], [50, 3], [100, 2]] of step and limit, "
         + "found \(node.found)")
     return nil
   }
 
-  private static func decodeFalling(_ section: RecipeSection, to limit: Int, devices: Int) -> Self? {
+  private static func decodeFalling(_ section: RecipeSection, to limit: Int?, devices: Int) -> Self? {
+    let limit = limit ?? 1
     guard devices > limit else {
       section.reader.report(
         section.path, section.position,
@@ -102,7 +105,7 @@ extension Recipe.LimitSchedule {
   }
 
   /// What is wrong with stages, in words; nil for nothing.
-  private static func problem(_ stages: [Recipe.LimitStage], to limit: Int, devices: Int) -> String? {
+  private static func problem(_ stages: [Recipe.LimitStage], to limit: Int?, devices: Int) -> String? {
     guard let first = stages.first, let last = stages.last else { return "expected at least one stage, found none" }
     if first.step != 0 { return "expected a first stage at step 0, found one at step \(first.step)" }
     for (before, after) in zip(stages, stages.dropFirst()) {
@@ -114,7 +117,7 @@ extension Recipe.LimitSchedule {
       }
     }
     if first.limit > devices { return "expected limits of at most devices = \(devices), found \(first.limit)" }
-    if last.limit != limit { return "expected to end at device_limit = \(limit), found \(last.limit)" }
+    if let limit, last.limit != limit { return "expected to end at device_limit = \(limit), found \(last.limit)" }
     return nil
   }
 }
