@@ -62,6 +62,7 @@ import Testing
     let (batch, targets) = try test.oracle.batch()
     let (pass, teacherPass) = (test.student(batch), test.teacher(batch))
     try test.compare("collaboration", pass.collaborationLoss(test.placement))
+    try test.compare("collaboration_cold", pass.collaborationLoss(test.placement, temperature: 0.25))
     try test.compare("router", pass.routerDivergence(from: teacherPass))
     try test.compare(
       "predictions",

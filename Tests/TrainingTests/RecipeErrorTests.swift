@@ -152,6 +152,10 @@ func messages(_ text: String, _ overrides: [String] = [], purpose: Recipe.Purpos
         + "one, found 1"
     ),
     (
+      "loss: {collaboration_temperature: 0}",
+      "r.yaml:5:35: loss.collaboration_temperature: expected a number above 0, found '0'"
+    ),
+    (
       "loss: {distillation: 0.1}",
       "r.yaml:5:22: loss.distillation: expected a map of keys, found '0.1'"
     ),

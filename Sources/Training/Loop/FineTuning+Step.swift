@@ -85,6 +85,7 @@ extension FineTuning {
     var terms = LossTerms(
       auxiliary: kind, auxiliaryCoefficient: recipe.loss.aux.coefficient, zCoefficient: recipe.loss.z)
     terms.collaborationCoefficient = recipe.loss.collaboration
+    terms.collaborationTemperature = recipe.loss.collaborationTemperature
     terms.routerCoefficient = recipe.loss.distillation.router
     terms.predictionCoefficient = recipe.loss.distillation.logits
     terms.temperature = recipe.loss.distillation.temperature

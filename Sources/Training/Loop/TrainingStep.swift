@@ -44,6 +44,8 @@ public struct LossTerms: Sendable, Equatable {
   public var zCoefficient: Double
   /// Coefficient of the collaboration loss; at 0 it is not computed.
   public var collaborationCoefficient = 0.0
+  /// τ of the collaboration loss.
+  public var collaborationTemperature = 1.0
   /// Coefficients of the divergences from the teacher's routers and predictions; at 0 they are not computed.
   public var routerCoefficient = 0.0, predictionCoefficient = 0.0
   /// τ of the predictions.
@@ -143,7 +145,7 @@ public struct TrainingStep {
         total = total + loss * Float(terms.zCoefficient * parts)
       }
       if terms.collaborationCoefficient != 0, let placement {
-        let loss = pass.collaborationLoss(placement)
+        let loss = pass.collaborationLoss(placement, temperature: terms.collaborationTemperature)
         losses.collaboration = (losses.collaboration ?? 0) + Double(loss.scalar) * parts
         total = total + loss * Float(terms.collaborationCoefficient * parts)
       }

@@ -112,6 +112,8 @@ extension Recipe {
     }
     loss.z = section.double("z", .notNegative, default: loss.z)
     loss.collaboration = section.double("collaboration", .notNegative, default: loss.collaboration)
+    loss.collaborationTemperature = section.double(
+      "collaboration_temperature", .positive, default: loss.collaborationTemperature)
     loss.distillation = section.section("distillation") { section in
       var distillation = Distillation()
       distillation.router = section.double("router", .notNegative, default: distillation.router)

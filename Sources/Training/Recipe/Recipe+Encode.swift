@@ -17,6 +17,7 @@ extension Recipe {
           ("aux", .map([("kind", .text(loss.aux.kind.rawValue)), ("coefficient", .double(loss.aux.coefficient))])),
           ("z", .double(loss.z)),
           ("collaboration", .double(loss.collaboration)),
+          ("collaboration_temperature", .double(loss.collaborationTemperature)),
           (
             "distillation",
             .map([

@@ -126,6 +126,8 @@ extension Recipe {
     public var z: Double = 0
     /// Coefficient of the collaboration loss: expected devices of a token under its router. Default: 0.
     public var collaboration: Double = 0
+    /// τ of its draw: the lower, the closer to the plain top-k. Default: 0.25.
+    public var collaborationTemperature: Double = 0.25
     /// Towards the base model without a limit.
     public var distillation = Distillation()
 

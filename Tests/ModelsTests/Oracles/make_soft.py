@@ -24,14 +24,15 @@ import float64_reference  # noqa: E402
 
 DEVICES, TEMPERATURE = 4, 2.0
 PLACEMENT = lambda expert, layer: (expert * 3 + layer) % DEVICES  # noqa: E731
-NAMES = ("collaboration", "router", "predictions")
+COLD = 0.25
+NAMES = ("collaboration", "collaboration_cold", "router", "predictions")
 
 
-def expected_devices(logits, layer, k):
-    """Mean over tokens of Σ_S P(S) · devices of S, P(S) ∝ Π_{e ∈ S} exp(z_e), over all S of k experts."""
+def expected_devices(logits, layer, k, temperature=1.0):
+    """Mean over tokens of Σ_S P(S) · devices of S, P(S) ∝ Π_{e ∈ S} exp(z_e / τ), over all S of k experts."""
     sets = torch.tensor(list(itertools.combinations(range(logits.shape[-1]), k)))
     devices = [len({PLACEMENT(e, layer) for e in chosen}) for chosen in sets.tolist()]
-    p = torch.softmax(logits[:, sets].sum(-1), -1)
+    p = torch.softmax(logits[:, sets].sum(-1) / temperature, -1)
     return (p * torch.tensor(devices, dtype=logits.dtype)).sum(-1).mean()
 
 
@@ -68,6 +69,7 @@ def write(variant, out):
         counted = labels[:, 1:] != -100
         losses = {
             "collaboration": torch.stack([expected_devices(z, i, k) for i, z in enumerate(routed)]).mean(),
+            "collaboration_cold": torch.stack([expected_devices(z, i, k, COLD) for i, z in enumerate(routed)]).mean(),
             "router": torch.stack([divergence(t, z).mean() for t, z in zip(target_routed, routed)]).mean(),
             "predictions": divergence(targets[:, :-1], logits[:, :-1], TEMPERATURE)[counted].sum(),
         }
@@ -77,7 +79,7 @@ def write(variant, out):
             values[f"{name}/value"] = losses[name]
             found = torch.autograd.grad(losses[name], parameters.values(), retain_graph=True, materialize_grads=True)
             values |= {f"{name}/grad/{n}": g for n, g in zip(parameters, found)}
-    meta = dict(arithmetic="float64", devices=DEVICES, temperature=TEMPERATURE, torch=torch.__version__,
+    meta = dict(arithmetic="float64", devices=DEVICES, temperature=TEMPERATURE, cold=COLD, torch=torch.__version__,
                 transformers=transformers.__version__)
     with h5py.File(out / variant / "soft.h5", "w", libver=("v110", "v110")) as file:
         for name, value in values.items():
