@@ -44,6 +44,9 @@ public struct RoutingSettings: Sendable, Equatable {
     (self.options, self.tables, self.seed) = (options, tables, seed)
   }
 
+  /// The same placement with the rule off: every token uses the model's own choice.
+  public var unlimited: RoutingSettings { RoutingSettings(placement: placement, seed: seed) }
+
   /// The same settings under another limit.
   public func limited(to limit: Int?) -> RoutingSettings {
     var copy = self

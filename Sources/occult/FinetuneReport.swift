@@ -55,7 +55,13 @@ struct FinetuneReport {
       return "device_limit \(routing.deviceLimit.map { "\($0)" } ?? "none") of \(routing.devices): unpruned"
     }
     return "device_limit \(limit) of \(routing.devices), policy \(routing.policy.rawValue), choice_ratio "
-      + fixed(run.rule.choiceRatio, 2) + (run.rule.isDegenerate ? ": degenerate" : "")
+      + fixed(run.rule.choiceRatio, 2) + (run.rule.isDegenerate ? ": degenerate" : "") + stages
+  }
+
+  private var stages: String {
+    guard run.recipe.routing.deviceLimitSchedule != nil else { return "" }
+    return "\ndevice_limit_schedule: "
+      + run.recipe.routing.limitStages.map { "\($0.limit) from step \($0.step + 1)" }.joined(separator: ", ")
   }
 
   /// How many steps, in which order, to where.
@@ -66,8 +72,11 @@ struct FinetuneReport {
   /// What came of it.
   func result(_ summary: RunSummary) -> String {
     let loss = summary.validationLoss.map { ", validation loss \(fixed($0, 4))" } ?? ""
+    let devices = summary.devicesPerToken.map { "\ndevices_per_token \(fixed($0)) under the rule" } ?? ""
+    let off = summary.devicesPerTokenUnlimited.map { ", \(fixed($0)) with the rule off" } ?? ""
     return "\(run.folder.final): \(summary.steps) steps, \(summary.tokens) tokens\(loss), "
       + "\(ProgressLine.duration(summary.seconds)), peak memory \(ByteSize.words(summary.peakMemory))"
+      + devices + off
   }
 }
 

@@ -67,6 +67,19 @@ public struct RunPreparation {
     let roles = recipe.train.fullRoles.union(recipe.train.adaptedRoles.keys)
     guard parameters.contains(where: { roles.contains($0.path.role) }) else { throw PreparationError.nothingTrains }
     self.data = try data()
+    try Self.checkSchedule(recipe, self.data)
+  }
+
+  /// Checks that a schedule of limits comes to its end while the run still trains.
+  ///
+  /// - Parameters:
+  ///   - recipe: Its `routing` and `schedule` sections.
+  ///   - data: What is trained on, which decides the number of steps.
+  /// - Throws: ``PreparationError/schedule(reached:limit:steps:)``.
+  static func checkSchedule(_ recipe: Recipe, _ data: TrainingData) throws(PreparationError) {
+    guard recipe.routing.deviceLimitSchedule != nil, let last = recipe.routing.limitStages.last else { return }
+    let steps = FineTuning.stepCount(recipe, FineTuning.batcher(recipe, data))
+    if last.step >= steps { throw .schedule(reached: last.step, limit: last.limit, steps: steps) }
   }
 
   /// Whether a profile is needed: for a placement that has to be computed, or for the choice of adapted experts.
@@ -176,6 +189,8 @@ public enum PreparationError: Error, Equatable, CustomStringConvertible {
   case tooLong(found: Int, positions: Int)
   /// Every role that the model has is frozen.
   case nothingTrains
+  /// The run ends before the limit is reached.
+  case schedule(reached: Int, limit: Int, steps: Int)
   /// The run would need more memory than there is; `fits` are changes of the recipe that would not.
   case memory(needed: Int, available: Int, fits: [String])
 
@@ -185,6 +200,9 @@ public enum PreparationError: Error, Equatable, CustomStringConvertible {
     case .tooLong(let found, let positions):
       "data.max_tokens: expected at most \(positions), the positions of the model, found \(found); "
         + "try data.max_tokens=\(positions)"
+    case .schedule(let reached, let limit, let steps):
+      "routing.device_limit_schedule: expected device_limit \(limit) to be reached before the last of \(steps) steps, found "
+        + "it after step \(reached); try \(max(steps / 2, 1))"
     case .nothingTrains:
       "train: expected a role that trains and that the model has, found all frozen; try train.experts=full"
     case .memory(let needed, let available, let fits):

@@ -9,6 +9,11 @@ extension Recipe {
     recipe.routing = top.section("routing", decodeRouting)
     recipe.train = top.section("train", decodeTrain)
     recipe.loss = top.section("loss", decodeLoss)
+    if recipe.loss.collaboration > 0, recipe.routing.devices == 1 {
+      reader.report(
+        "loss.collaboration", top.position(of: "loss"),
+        "expected routing.devices of at least 2, as a token cannot reach fewer devices than one, found 1")
+    }
     recipe.optimizer = top.section("optimizer", decodeOptimizer)
     recipe.schedule = top.section("schedule") { decodeSchedule($0, maxTokens: recipe.data.maxTokens) }
     recipe.run = top.section("run", decodeRun)
@@ -40,8 +45,9 @@ extension Recipe {
     routing.loadCap = section.optionalDouble("load_cap", .atLeastOne, default: routing.loadCap)
     routing.policy = section.choice("policy", default: routing.policy)
     decodeLimit(section, &routing)
-    if let schedule = section.node("device_limit_schedule"), !schedule.isNone {
-      section.report("device_limit_schedule", "not supported yet by this version; use null")
+    routing.deviceLimitSchedule = LimitSchedule.decode(section, to: routing.deviceLimit, devices: routing.devices)
+    if routing.deviceLimitSchedule != nil, routing.layerLimits != nil || routing.limitBudget != nil {
+      section.report("device_limit_schedule", "expected a device_limit of one number to end at, found limits by layer")
     }
     routing.epsilon = section.double("epsilon", .share, default: routing.epsilon)
     routing.similarity = section.choice("similarity", default: routing.similarity)
@@ -138,8 +144,14 @@ extension Recipe {
     }
     loss.z = section.double("z", .notNegative, default: loss.z)
     loss.collaboration = section.double("collaboration", .notNegative, default: loss.collaboration)
-    if loss.collaboration != 0 {
-      section.report("collaboration", "a collaboration loss is not supported yet by this version; use 0")
+    loss.collaborationTemperature = section.double(
+      "collaboration_temperature", .positive, default: loss.collaborationTemperature)
+    loss.distillation = section.section("distillation") { section in
+      var distillation = Distillation()
+      distillation.router = section.double("router", .notNegative, default: distillation.router)
+      distillation.logits = section.double("logits", .notNegative, default: distillation.logits)
+      distillation.temperature = section.double("temperature", .positive, default: distillation.temperature)
+      return distillation
     }
     return loss
   }

@@ -17,6 +17,14 @@ extension Recipe {
           ("aux", .map([("kind", .text(loss.aux.kind.rawValue)), ("coefficient", .double(loss.aux.coefficient))])),
           ("z", .double(loss.z)),
           ("collaboration", .double(loss.collaboration)),
+          ("collaboration_temperature", .double(loss.collaborationTemperature)),
+          (
+            "distillation",
+            .map([
+              ("router", .double(loss.distillation.router)), ("logits", .double(loss.distillation.logits)),
+              ("temperature", .double(loss.distillation.temperature)),
+            ])
+          ),
         ])
       ),
       ("optimizer", optimizerNode),
@@ -105,7 +113,7 @@ extension Recipe {
       ("load_cap", routing.loadCap.map(RecipeNode.double) ?? .word("none")),
       ("policy", .word(routing.policy.rawValue)),
       ("device_limit", routing.limitNode),
-      ("device_limit_schedule", .word("null")),
+      ("device_limit_schedule", routing.deviceLimitSchedule?.node ?? .word("null")),
       ("epsilon", .double(routing.epsilon)),
       ("similarity", .text(routing.similarity.rawValue)),
       ("similarity_threshold", .double(routing.similarityThreshold)),

@@ -19,6 +19,8 @@ extension Recipe {
     public internal(set) var layerLimits: [Int]?
     /// Mean `devices_per_token` over the layers, where `device_limit` is `{auto: …}`: limits are chosen on profile text.
     public internal(set) var limitBudget: Double?
+    /// How training comes to it; `nil` (`null`) for the limit itself from the first step on. Default: null.
+    public var deviceLimitSchedule: LimitSchedule?
     /// For `adaptive`: the share of top-k mass that may be lost. Default: 0.05.
     public var epsilon: Double = 0.05
     /// For `similarity`: which series of router logits are compared. Default: `cosine`.
@@ -161,11 +163,31 @@ extension Recipe {
     public var aux = Auxiliary()
     /// Coefficient of the router z-loss. Default: 0.
     public var z: Double = 0
-    /// Coefficient of the collaboration loss; only 0 in this version. Default: 0.
+    /// Coefficient of the collaboration loss: expected devices of a token under its router. Default: 0.
     public var collaboration: Double = 0
+    /// τ of its draw: the lower, the closer to the plain top-k. Default: 0.25.
+    public var collaborationTemperature: Double = 0.25
+    /// Towards the base model without a limit.
+    public var distillation = Distillation()
 
     /// The defaults.
     public init() {}
+  }
+
+  /// `loss.distillation`: how far the model may go from the base model without a limit, which stays frozen.
+  public struct Distillation: Sendable, Equatable {
+    /// Coefficient of KL(p_base ‖ p) over the experts, mean over tokens and MoE layers. Default: 0.
+    public var router: Double = 0
+    /// Coefficient of τ² KL(p_base ‖ p) over the vocabulary, mean over the tokens that the cross-entropy counts. Default: 0.
+    public var logits: Double = 0
+    /// τ of the predictions. Default: 1.
+    public var temperature: Double = 1
+
+    /// The defaults: none.
+    public init() {}
+
+    /// Whether a teacher is needed.
+    public var isOn: Bool { router > 0 || logits > 0 }
   }
 
   /// `loss.aux`: the load-balancing loss, taken per micro-batch.
