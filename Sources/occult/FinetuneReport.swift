@@ -54,11 +54,13 @@ struct FinetuneReport {
     var table = TextTable(heads: ["layer", ">device_limit", ">devices_per_token", ">loss alone"])
     for (curve, limit) in zip(result.curves, result.allocation.limits) {
       guard let point = curve.points.first(where: { $0.limit == limit }), let free = curve.points.last else { continue }
-      table.rows.append(["\(curve.layer)", "\(limit)", fixed(point.devices), "+" + fixed(point.loss - free.loss, 4)])
+      table.rows.append(["\(curve.layer)", "\(limit)", fixed(point.devices), signed(point.loss - free.loss)])
     }
-    table.rows.append(["mean, sum", "", fixed(result.allocation.devices), "+" + fixed(result.allocation.increase, 4)])
+    table.rows.append(["mean, sum", "", fixed(result.allocation.devices), signed(result.allocation.increase)])
     return "limits chosen on profile text:\n" + table.text
   }
+
+  private func signed(_ value: Double) -> String { (value < 0 ? "" : "+") + fixed(value, 4) }
 
   private var limit: String {
     let routing = run.recipe.routing
