@@ -57,6 +57,7 @@ public struct RoutingSettings: Sendable, Equatable {
   /// The same settings under a limit for each MoE layer in turn.
   ///
   /// - Parameter limits: One for each layer of the placement.
+  /// - Returns: A copy.
   /// - Throws: ``RoutingError`` when their number is another.
   public func limited(toLayers limits: [Int]) throws(RoutingError) -> RoutingSettings {
     guard limits.count == placement.layers.count else {
@@ -70,6 +71,7 @@ public struct RoutingSettings: Sendable, Equatable {
   /// The same settings with the tables that the policy needs, made from a profile of the model.
   ///
   /// - Parameter profile: Of the same model.
+  /// - Returns: A copy.
   /// - Throws: ``RoutingError`` when the profile lacks a layer or what a table is made from.
   public func tabled(_ profile: CollaborationProfile) throws(RoutingError) -> RoutingSettings {
     var copy = self

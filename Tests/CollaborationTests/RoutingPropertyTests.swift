@@ -216,7 +216,7 @@ import Testing
     }
     let tables = try PolicyTables(
       profile, policy: .collaborationConstrained, options: PolicyOptions(), placement: [0, 0, 1, 1], devices: 2)
-    #expect(tables == PolicyTables(partners: profile.partners(3)))
+    #expect(tables == PolicyTables(partners: profile.partners(2)))
   }
 
   /// The control visits as many devices on average as the rule it stands beside.

@@ -8,7 +8,7 @@ public struct PolicyOptions: Sendable, Equatable {
   public var similarityThreshold: Double
   /// `group_limited`: what a device is ranked by.
   public var groupScore: GroupScore
-  /// `c2r`: T, the partners of its first expert that a token may use; nil for 2k.
+  /// `c2r`: T, the partners of its first expert that a token may use; nil for half the experts.
   public var partners: Int?
 
   /// Two unrelated outputs of equal size have similarity 1 − √2/2 ≈ 0.29: below the default, a substitute is no better than
@@ -33,7 +33,7 @@ public struct PolicyOptions: Sendable, Equatable {
   }
 
   /// T for tokens of k experts in a layer of E: at most all others.
-  func partners(topK: Int, experts: Int) -> Int { min(partners ?? 2 * topK, experts - 1) }
+  func partners(topK: Int, experts: Int) -> Int { min(partners ?? max(topK - 1, experts / 2), experts - 1) }
 
   /// Checks what can be checked without tables.
   func check(topK: Int, experts: Int) throws(RoutingError) {

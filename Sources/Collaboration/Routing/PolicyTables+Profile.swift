@@ -38,6 +38,7 @@ extension LayerProfile {
   /// Each expert's T partners by falling co-activation, ties to the lower id, `[E, T]`.
   ///
   /// - Parameter count: T, less than E.
+  /// - Returns: Numbers of experts.
   public func partners(_ count: Int) -> [Int32] {
     (0..<experts).flatMap { expert -> [Int32] in
       let row = coactivation[expert * experts..<(expert + 1) * experts]

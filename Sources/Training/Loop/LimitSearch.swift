@@ -46,6 +46,7 @@ public struct LimitSearch {
   /// - Parameters:
   ///   - budget: Largest mean `devices_per_token` over layers.
   ///   - progress: Called with the passes done and their number.
+  /// - Returns: The limits, and what they were chosen from.
   /// - Throws: ``RoutingError`` where the budget is too small; ``LimitSearchError`` where a loss cannot be compared.
   public func run(budget: Double, progress: (Int, Int) -> Void = { _, _ in }) throws -> Result {
     let curves = try curves(progress)

@@ -97,6 +97,8 @@ public struct RunPreparation {
     public let routing: RoutingSettings
     /// Adapters that train; nil for none.
     public let adapters: AdapterSettings?
+    /// How a budget of devices was spent; nil where the recipe names no budget, or the newest checkpoint holds the limits.
+    public let limits: LimitSearch.Result?
   }
 
   /// Placement, limit and adapters: those of the newest checkpoint when a run goes on, else as the recipe asks.
@@ -107,7 +109,7 @@ public struct RunPreparation {
   public func plan(progress: (Int) -> Void = { _ in }) throws -> Plan {
     if mode == .resume, let step = folder.savedSteps().last {
       let files = try ModelFiles(opening: folder.checkpoint(step: step))
-      if let routing = files.routing { return Plan(routing: routing, adapters: files.adapters) }
+      if let routing = files.routing { return Plan(routing: routing, adapters: files.adapters, limits: nil) }
     }
     var profile: CollaborationProfile?
     func profiled(_ model: LanguageModel) throws -> CollaborationProfile {
@@ -125,14 +127,16 @@ public struct RunPreparation {
       placement = try RoutingPlan.placement(recipe, model) { try profiled(model) }
     }
     var routing = try RoutingPlan.settings(recipe, placement) { try profiled(try base.model()) }
-    if let budget = recipe.routing.limitBudget {
-      routing = try LimitSearch(
+    let limits = try recipe.routing.limitBudget.map { budget in
+      try LimitSearch(
         try base.model(), routing, documents: data.profile, batchTokens: recipe.schedule.batchTokens
-      ).run(budget: budget).settings
+      ).run(budget: budget)
     }
+    if let limits { routing = limits.settings }
     return Plan(
       routing: routing,
-      adapters: try AdapterPlan.settings(recipe, base.configuration) { try profiled(try base.model()) })
+      adapters: try AdapterPlan.settings(recipe, base.configuration) { try profiled(try base.model()) },
+      limits: limits)
   }
 
   /// The run itself.

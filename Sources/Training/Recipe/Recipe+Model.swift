@@ -29,7 +29,7 @@ extension Recipe {
     public var similarityThreshold: Double = PolicyOptions.unrelatedSimilarity
     /// For `group_limited`: what a device is ranked by. Default: `top2_sum`.
     public var groupScore: GroupScore = .top2Sum
-    /// For `c2r`: partners of its best expert that a token may use; `nil` (`auto`) for 2k. Default: auto.
+    /// For `c2r`: partners of its best expert that a token may use; `nil` (`auto`) for half the experts. Default: auto.
     public var partners: Int?
     /// Whose probability weights a replacement. Default: `own`.
     public var weightSource: WeightSource = .own

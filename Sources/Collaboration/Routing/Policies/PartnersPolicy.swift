@@ -3,13 +3,13 @@
 /// By itself it bounds no device: partners gather on few devices where the placement follows the same counts. With a limit,
 /// the devices are those of a walk over this choice, and lost experts are replaced as by `router`.
 ///
-/// - Source: Zhang et al. 2025, C2R, collaboration-constrained routing.
+/// - Source: Zhang et al. 2025, arXiv 2504.01337 (C2R, collaboration-constrained routing).
 struct PartnersPolicy: PruningPolicy {
   /// `[E, E]`: whether the column is among the row's partners.
   private let isPartner: [Bool]
   private let bounded: Bool
 
-  /// - Parameter partners: `[E, T]`, T ≥ k − 1.
+  /// A policy over partners `[E, T]`, T ≥ k − 1.
   init(_ partners: [Int32], experts: Int, bounded: Bool) {
     var isPartner = [Bool](repeating: false, count: experts * experts)
     let count = partners.count / experts
