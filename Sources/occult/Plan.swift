@@ -126,9 +126,13 @@ private struct PlacementSource {
         seed: command.seed, loadCap: command.loadCap.value, proposals: command.proposals)
       let method = command.method
       place = { devices, nodes in
-        try profile.layers.map {
-          try method.place(
-            $0, nodes: nodeCost > 0 ? nodes : 1, devices: devices, nodeCost: nodeCost, options: options)
+        let line = ProgressLine(label: "place on \(devices)", total: profile.layers.count, unit: "layers")
+        defer { line.finish() }
+        return try profile.layers.enumerated().map { index, layer in
+          let placement = try method.place(
+            layer, nodes: nodeCost > 0 ? nodes : 1, devices: devices, nodeCost: nodeCost, options: options)
+          line.update(index + 1)
+          return placement
         }
       }
       return

@@ -22,7 +22,9 @@ import Testing
       let lists = (0..<5).map { _ -> [Int] in
         Set((0...generator.below(3)).map { _ in generator.below(7) }).sorted()
       }
-      #expect(Covers.smallest(lists) == Self.subsets(lists, devices: 7))
+      let (covers, all) = (SmallestCovers(lists), Self.subsets(lists, devices: 7))
+      #expect(covers.first == all[0] && covers.devices == Set(all.joined()).sorted())
+      for home in 0..<7 { #expect(covers.first(with: home) == all.first { $0.contains(home) }) }
     }
   }
 

@@ -5,7 +5,7 @@ extension PlacementMethod {
   ///
   /// `refined` has two starts: experts split over nodes by the search on N groups, then packed evenly inside; and the search on
   /// D devices, dealt to nodes in their order. Each is improved by swaps inside nodes, then by any swaps, under the load cap
-  /// of devices; the cheaper one within the cap stays, so that the result costs no more than the search that knows no nodes.
+  /// of devices; the cheapest within the cap stays, so that the result costs no more than the search that knows no nodes.
   /// Other methods place D devices and deal them to nodes in their order.
   ///
   /// - Parameters:
@@ -22,8 +22,10 @@ extension PlacementMethod {
   ) throws(PlacementError) -> [Int] {
     guard nodes > 0, devices % nodes == 0 else { throw .nodes(file: "place", devices: devices, found: nodes) }
     guard nodeCost >= 0, nodeCost <= 1e6 else { throw .nodeCost(nodeCost) }
-    let flat = try place(profile, devices: devices, options: options)
-    if self != .refined || nodes == 1 { return flat }
+    if self != .refined || nodes == 1 { return try place(profile, devices: devices, options: options) }
+    // With one expert a device, all placements are equal but for nodes.
+    let flat = try (devices == profile.experts ? .contiguous : self).place(profile, devices: devices, options: options)
+    guard profile.recorded > 0 else { throw .noRecordedSets(layer: profile.layer) }
 
     var tighter = options
     // Half of the cap's room is for nodes, so that devices inside keep some.
@@ -43,19 +45,29 @@ extension PlacementMethod {
     var generator = SplitMix64(seed: options.seed, item: profile.layer)
     let budget = options.proposals / 10
     // A copy in 20 of a mean expert's tokens, on both levels.
-    let threshold = (search.deviceWeight + search.nodeWeight) * profile.sets.count / profile.experts / 20
-    var best: (excess: Int64, cost: Int, placement: [Int])?
+    let threshold = (search.deviceWeight + search.nodeWeight) * search.tokens * profile.topK / profile.experts / 20
+    var candidates = [flat]
     for start in [hierarchical, flat] {
       search.restart(from: start)
       search.anneal(budget / 4, threshold: threshold, withinNodes: true, &generator)
       search.anneal(budget / 4, threshold: threshold, withinNodes: false, &generator)
-      var left = budget / 4
+      var left = budget / 2
       search.descend(&left)
-      if best.map({ (search.excess, search.cost) < ($0.excess, $0.cost) }) ?? true {
-        best = (search.excess, search.cost, search.placement)
-      }
+      candidates.append(search.placement)
     }
-    return best?.placement ?? flat
+    // Judged on all tokens: least load above the cap, then least cost, then the earlier.
+    let judged = candidates.map { placement in
+      let rows = { (placement: [Int], count: Int) in
+        Prediction.deviceRows(profile.sets, topK: profile.topK, placement: placement, devices: count)
+      }
+      let loads = Prediction.loads(profile.load, placement: placement, devices: devices)
+      let cost =
+        search.deviceWeight * rows(placement, devices)
+        + search.nodeWeight * rows(placement.map { $0 / (devices / nodes) }, nodes)
+      return (excess: loads.reduce(0) { $0 + max(0, $1 - cap) }, cost: cost)
+    }
+    let best = judged.indices.min { (judged[$0].excess, judged[$0].cost) < (judged[$1].excess, judged[$1].cost) }
+    return candidates[best ?? 0]
   }
 
   /// What a copy to a node costs beside one to a device, unless said otherwise: about NVLink against a network card per device.

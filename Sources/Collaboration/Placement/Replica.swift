@@ -102,9 +102,13 @@ private struct ReplicaSearch {
   func holds(_ expert: Int, _ device: Int) -> Bool { held[expert * devices + device] }
 
   private mutating func charge(_ token: Int, _ sign: Int) {
-    for slot in token * topK..<(token + 1) * topK where counts[token * devices + Int(serving[slot])] == 1 {
-      for device in 0..<devices where device != Int(serving[slot]) && counts[token * devices + device] > 0 {
-        gain[Int(sets[slot]) * devices + device] += sign
+    let slots = token * topK..<(token + 1) * topK
+    // The devices that the token visits, each at its first slot.
+    for other in slots where !serving[slots.lowerBound..<other].contains(serving[other]) {
+      for slot in slots where serving[slot] != serving[other] {
+        if counts[token * devices + Int(serving[slot])] == 1 {
+          gain[Int(sets[slot]) * devices + Int(serving[other])] += sign
+        }
       }
     }
   }

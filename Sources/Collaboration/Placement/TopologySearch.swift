@@ -3,8 +3,12 @@
 ///     cost = w_device · Σ C_T + w_node · Σ N_T          N_T: distinct nodes that token t uses
 ///
 /// Counts of a token's experts on every device and node are kept up to date; a swap is judged by the tokens that use one of
-/// the two experts, since nothing changes for those that use both.
+/// the two experts, since nothing changes for those that use both. Of more than `mostTokens` recorded tokens every second,
+/// third, … is looked at.
 struct TopologySearch {
+  /// Tokens that a search looks at: so many place some hundred experts as well as all do, and fit into the cache.
+  static let mostTokens = 25_000
+
   let experts: Int
   let devices: Int
   let nodes: Int
@@ -41,10 +45,16 @@ struct TopologySearch {
     (deviceWeight, nodeWeight) = weights
     self.cap = cap
     topK = profile.topK
-    sets = profile.sets
+    let stride = (profile.recorded + Self.mostTokens - 1) / Self.mostTokens
+    sets =
+      stride <= 1
+      ? profile.sets
+      : Swift.stride(from: 0, to: profile.recorded, by: stride).flatMap { [topK] token in
+        profile.sets[token * topK..<(token + 1) * topK]
+      }
     load = profile.load
     perNode = devices / nodes
-    words = (profile.recorded + 63) / 64
+    words = (sets.count / topK + 63) / 64
     var bits = [UInt64](repeating: 0, count: experts * words)
     var lists = [[Int32]](repeating: [], count: experts)
     for (slot, expert) in sets.enumerated() {
@@ -62,6 +72,9 @@ struct TopologySearch {
     onNode = []
     restart(from: placement)
   }
+
+  /// Tokens looked at.
+  var tokens: Int { sets.count / topK }
 
   /// Starts again from another placement.
   mutating func restart(from placement: [Int]) {
