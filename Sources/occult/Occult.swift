@@ -9,7 +9,8 @@ struct Occult: AsyncParsableCommand {
     abstract: "Collaboration-pruning fine-tuning of Mixture-of-Experts language models.",
     version: Program.version,
     subcommands: [
-      StudyCommand.self, Finetune.self, Evaluate.self, Profile.self, Place.self, Convert.self, Inspect.self,
+      StudyCommand.self, Finetune.self, Evaluate.self, Profile.self, Analyze.self, Place.self, Convert.self,
+      Inspect.self,
       DataCommand.self,
       Trace.self, Generate.self, Recipes.self, Doctor.self, Bench.self,
     ])

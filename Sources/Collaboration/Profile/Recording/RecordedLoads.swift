@@ -1,4 +1,4 @@
-public import Foundation
+import Foundation
 
 /// How often each expert was used, from files that hold sums over tokens and nothing else.
 ///
