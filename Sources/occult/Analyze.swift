@@ -112,7 +112,7 @@ extension Analyze {
           ].map { $0.map { fixed($0) } ?? "" })
       let (null, curve) = (layer.null, layer.learningCurve)
       findings.rows.append(
-        ["\(layer.layer)", percent(1 - new.devicesPerToken / old.devicesPerToken)]
+        ["\(layer.layer)", percent(layer.null?.gain ?? 1 - new.devicesPerToken / old.devicesPerToken)]
           + [
             null?.nullGain.mean, null?.structuralGain.mean, null?.structuralGain.deviation, layer.splitHalf?.agreement,
           ].map(percent) + [layer.splitHalf.map { fixed($0.correlation) } ?? ""]

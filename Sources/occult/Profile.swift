@@ -87,7 +87,9 @@ struct Profile: ParsableCommand {
     if experts != nil, model != nil {
       throw ValidationError("--experts: expected recorded routing (--routing), found a model, which says so itself")
     }
-    if let experts, experts < 1 { throw ValidationError("--experts: expected at least 1, found \(experts)") }
+    if let experts, !(1...2048).contains(experts) {
+      throw ValidationError("--experts: expected 1...2048, found \(experts)")
+    }
     if sequence < 2 { throw ValidationError("--sequence: expected at least 2, found \(sequence)") }
     if let maxTokens, maxTokens < 1 { throw ValidationError("--max-tokens: expected at least 1, found \(maxTokens)") }
   }

@@ -117,6 +117,8 @@ import Testing
       #expect(report.steps == 3 && report.parameters > 0 && report.peakBytes > 0)
     }
     #expect(told == [1, 2, 3, 4])
+    let cost = try benchmark.profile()
+    #expect(cost.plain.steps == 3 && cost.profiled.steps == 3 && cost.overhead.min > -1)
     #expect(try KernelBenchmark(shape, steps: 2).run().allSatisfy { $0.milliseconds > 0 && $0.rate > 0 })
     #expect(BenchmarkReport.Rates([4, 1, 3, 2]).median == 2.5 && BenchmarkReport.Rates([5, 1, 3]).median == 3)
   }

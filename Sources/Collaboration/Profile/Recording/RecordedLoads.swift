@@ -25,6 +25,11 @@ public enum RecordedLoads {
     let isArray = data.starts(with: NumPyArray.magic)
     var rows = isArray ? try table(NumPyArray(data, file: path), path) : try table(data, path)
     let count = experts ?? rows.map(\.count).max() ?? 0
+    guard count <= RecordedRows.mostExperts else {
+      throw .array(
+        file: path, item: "experts", expected: "at most \(RecordedRows.mostExperts)", found: "\(count)",
+        advice: "the number of experts of a layer")
+    }
     func problem(_ item: String, _ expected: String, _ found: String) -> RecordedRoutingError {
       .array(file: path, item: item, expected: expected, found: found, advice: "a file of this model")
     }
@@ -76,7 +81,7 @@ public enum RecordedLoads {
     for (layer, map) in maps.enumerated() {
       var row: [Double] = []
       for (key, count) in map {
-        guard let expert = Int(key), (0..<65_536).contains(expert) else {
+        guard let expert = Int(key), (0..<RecordedRows.mostExperts).contains(expert) else {
           throw .array(
             file: file, item: "entry \(layer)", expected: "experts as keys", found: "'\(key)'",
             advice: "counts by number of the expert")

@@ -66,7 +66,7 @@ extension RecordedRows {
 
   /// What is wrong with a row's experts, in words; nil if nothing.
   func problem(_ ids: [Int]) -> String? {
-    let bound = experts > 0 ? experts : Int(Int32.max)
+    let bound = experts > 0 ? experts : Self.mostExperts
     if let id = ids.first(where: { !(0..<bound).contains($0) }) {
       return "topk_ids: expected experts in 0..<\(experts > 0 ? String(experts) : "E"), found \(id)"
     }

@@ -27,6 +27,9 @@ struct RecordedRows {
   /// What a reader should know, in words.
   var warnings: [String] = []
 
+  /// Most experts of a layer: several times what any model has, and little enough for a table of their pairs.
+  static let mostExperts = 2048
+
   /// How many broken lines a message names.
   private static let namedLines = 10
 
@@ -93,8 +96,8 @@ struct RecordedRows {
         let line = try Self.decode(text, decoder)
         if line.type == "meta" {
           guard layers.isEmpty, index == 0 else { throw Problem(text: "expected \"meta\" in the first line only") }
-          if let found = line.experts, found < 1 {
-            throw Problem(text: "num_experts: expected at least 1, found \(found)")
+          if let found = line.experts, !(1...Self.mostExperts).contains(found) {
+            throw Problem(text: "num_experts: expected 1...\(Self.mostExperts), found \(found)")
           }
           recorded = line.experts
           experts = asked ?? line.experts ?? 0
