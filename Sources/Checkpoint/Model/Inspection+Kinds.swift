@@ -72,7 +72,11 @@ extension Inspection {
     add("experts", "\(profile.experts), top \(profile.topK) a token")
     add("layers", profile.layers.map { "\($0.layer)" }.joined(separator: ", "))
     add("recorded sets", profile.layers.map(\.recorded).max() ?? 0)
-    add("similarity", profile.layers.allSatisfy { $0.cosineSimilarity != nil } ? "of router logits" : "none")
+    let similarities = [
+      ("of router logits", profile.layers.allSatisfy { $0.cosineSimilarity != nil }),
+      ("of outputs", profile.layers.allSatisfy { $0.outputSimilarity != nil }),
+    ].filter(\.1).map(\.0)
+    add("similarity", similarities.isEmpty ? "none" : similarities.joined(separator: ", "))
   }
 
   mutating func describe(placement: Placement) {

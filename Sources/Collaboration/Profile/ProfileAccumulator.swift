@@ -40,7 +40,7 @@ public struct ProfileAccumulator: Sendable {
   /// - Parameters:
   ///   - layer: absolute layer number.
   ///   - chosen: chosen experts, `[tokens, k]`, in any order.
-  ///   - weights: their weights, `[tokens, k]`.
+  ///   - weights: their weights, `[tokens, k]`; empty where they are not known, in all calls for a layer alike.
   ///   - logits: router logits, `[tokens, experts]`; `nil` leaves similarity out.
   ///   - documents: `[tokens]`.
   public mutating func add(
@@ -49,7 +49,7 @@ public struct ProfileAccumulator: Sendable {
   ) {
     let tokens = documents.count
     precondition(
-      chosen.count == tokens * topK && weights.count == tokens * topK,
+      chosen.count == tokens * topK && (weights.isEmpty || weights.count == chosen.count),
       "ProfileAccumulator: \(chosen.count) experts and \(weights.count) weights for \(tokens) tokens of top_k \(topK)")
     precondition(
       logits.map { $0.count == tokens * experts } ?? true,
@@ -59,8 +59,8 @@ public struct ProfileAccumulator: Sendable {
       let row = token * topK..<(token + 1) * topK
       state.count(UnsafeBufferPointer(rebasing: chosen[row]))
       state.record(
-        UnsafeBufferPointer(rebasing: chosen[row]), UnsafeBufferPointer(rebasing: weights[row]), documents[token],
-        limit: recordedLimit)
+        UnsafeBufferPointer(rebasing: chosen[row]),
+        weights.isEmpty ? weights : UnsafeBufferPointer(rebasing: weights[row]), documents[token], limit: recordedLimit)
       if let logits {
         state.correlate(UnsafeBufferPointer(rebasing: logits[token * experts..<(token + 1) * experts]))
       }
@@ -73,7 +73,7 @@ public struct ProfileAccumulator: Sendable {
   /// - Parameters:
   ///   - layer: absolute layer number.
   ///   - chosen: chosen experts, `[tokens, k]`.
-  ///   - weights: `[tokens, k]`.
+  ///   - weights: `[tokens, k]`, or empty.
   ///   - logits: `[tokens, experts]` or `nil`.
   ///   - documents: `[tokens]`.
   public mutating func add(
@@ -95,11 +95,14 @@ public struct ProfileAccumulator: Sendable {
   /// - Parameters:
   ///   - modelType: the model's family.
   ///   - data: what the text was.
+  ///   - outputSimilarity: tables of output similarity by layer, which are made elsewhere.
   /// - Returns: the profile.
-  public func profile(modelType: String?, data: String) -> CollaborationProfile {
+  public func profile(
+    modelType: String?, data: String, outputSimilarity: [Int: [Float]] = [:]
+  ) -> CollaborationProfile {
     CollaborationProfile(
       modelType: modelType, experts: experts, topK: topK, data: data,
-      layers: layers.map { $0.value.profile(layer: $0.key) })
+      layers: layers.map { $0.value.profile(layer: $0.key, outputSimilarity: outputSimilarity[$0.key]) })
   }
 
   /// Tokens of a layer whose logits were not finite: they are counted, but would poison a similarity table.
@@ -173,11 +176,11 @@ private struct LayerAccumulator: Sendable {
       var place = slot * topK + filled
       while place > slot * topK && sets[place - 1] > set[filled] {
         sets[place] = sets[place - 1]
-        weights[place] = weights[place - 1]
+        if !setWeights.isEmpty { weights[place] = weights[place - 1] }
         place -= 1
       }
       sets[place] = set[filled]
-      weights[place] = setWeights[filled]
+      if !setWeights.isEmpty { weights[place] = setWeights[filled] }
     }
   }
 
@@ -198,14 +201,16 @@ private struct LayerAccumulator: Sendable {
     }
   }
 
-  func profile(layer: Int) -> LayerProfile {
+  func profile(layer: Int, outputSimilarity: [Float]?) -> LayerProfile {
     let order = arrivals.indices.sorted { arrivals[$0] < arrivals[$1] }
     return LayerProfile(
       layer: layer, experts: experts, topK: topK, tokens: tokens, coactivation: coactivation, load: load,
       sets: order.flatMap { sets[$0 * topK..<($0 + 1) * topK] },
-      weights: order.flatMap { weights[$0 * topK..<($0 + 1) * topK] }, documents: order.map { documents[$0] },
+      weights: weights.isEmpty ? [] : order.flatMap { weights[$0 * topK..<($0 + 1) * topK] },
+      documents: order.map { documents[$0] },
       cosineSimilarity: correlated == 0 ? nil : Similarity.normalised(full, experts),
-      centeredSimilarity: correlated == 0 ? nil : Similarity.normalised(Similarity.centered(full, experts), experts))
+      centeredSimilarity: correlated == 0 ? nil : Similarity.normalised(Similarity.centered(full, experts), experts),
+      outputSimilarity: outputSimilarity)
   }
 
   private var full: [Double] {

@@ -94,3 +94,13 @@ public struct BenchmarkReport: Sendable, Equatable, Encodable {
     (self.shape, steps) = (shape, rates.count)
   }
 }
+
+/// Speed with and without profiling.
+public struct ProfilingCost: Sendable, Equatable, Encodable {
+  /// Passes alone.
+  public let plain: BenchmarkReport
+  /// Passes whose routing is counted.
+  public let profiled: BenchmarkReport
+  /// Time that counting adds, as a share of the passes' time: lowest, middle and highest of the repetitions.
+  public let overhead: BenchmarkReport.Rates
+}
