@@ -104,7 +104,8 @@ extension RoutingSettings {
       layers.append(Placement.Layer(layer: layer, expertDevice: devices))
       let table = PolicyTables(
         similarity: entry["similarity"]?.numbers?.map(Float.init),
-        partners: entry["partners"]?.numbers?.map { Int32($0) }, keptExperts: entry["kept_experts"]?.numbers)
+        partners: entry["partners"]?.numbers?.compactMap { Int32(exactly: $0) },
+        keptExperts: entry["kept_experts"]?.numbers)
       if table != PolicyTables() { tables[layer] = table }
     }
     self.init(
@@ -137,7 +138,10 @@ extension PolicyOptions {
     if section["similarity"] != nil { similarity = try word("similarity", LogitSimilarity.self) }
     if section["similarity_threshold"] != nil { similarityThreshold = try number("similarity_threshold") }
     if section["group_score"] != nil { groupScore = try word("group_score", GroupScore.self) }
-    if section["partners"] != nil { partners = Int(try number("partners")) }
+    if let partners = section["partners"] {
+      guard let count = partners.integer else { throw invalid("partners", "an integer") }
+      self.partners = count
+    }
   }
 }
 

@@ -48,7 +48,7 @@ extension RoutingSettings {
         table.similarity = try file.values(group + "similarity", [e, e], Float.self, .float32)
       }
       if try file.contains(group + "partners") {
-        let width = try file.info(group + "partners").shape.last ?? 0
+        let width = min(try file.info(group + "partners").shape.last ?? 0, e - 1)
         table.partners = try file.values(group + "partners", [e, width], Int32.self, .int32)
       }
       switch try file.attribute("kept_experts", of: "routing/layers/\(layer)") {
