@@ -120,7 +120,10 @@ public struct StudyRunner {
     let documents = data.profileDocuments
     let line = console.progress("profile", documents.reduce(0) { $0 + $1.tokens.count }, "tokens")
     defer { line.finish() }
-    return try ModelProfiler(model, batchTokens: recipe.schedule.batchTokens).profile(
+    return try ModelProfiler(
+      model, batchTokens: recipe.schedule.batchTokens,
+      outputSimilarityTokens: rules.map { RoutingPlan.outputSimilarityTokens($0.recipe) }.max() ?? 0
+    ).profile(
       documents, data: recipe.data.profile.isEmpty ? "training data" : "profile text"
     ) { line.update($0) }
   }

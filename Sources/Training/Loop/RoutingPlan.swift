@@ -67,6 +67,11 @@ public enum RoutingPlan {
     return settings.policy.needsTables ? try settings.tabled(try profile()) : settings
   }
 
+  /// Tokens of a layer on which a profile for this recipe compares the outputs of experts: none unless its policy asks.
+  public static func outputSimilarityTokens(_ recipe: Recipe) -> Int {
+    recipe.routing.policy == .outputSimilarity ? 512 : 0
+  }
+
   /// Whether the policy of a recipe is made from a profile.
   static func needsTables(_ recipe: Recipe) -> Bool {
     RoutingPolicy(rawValue: recipe.routing.policy.rawValue)?.needsTables == true

@@ -114,7 +114,10 @@ public struct RunPreparation {
     var profile: CollaborationProfile?
     func profiled(_ model: LanguageModel) throws -> CollaborationProfile {
       if let profile { return profile }
-      let made = try ModelProfiler(model, batchTokens: recipe.schedule.batchTokens).profile(
+      let made = try ModelProfiler(
+        model, batchTokens: recipe.schedule.batchTokens,
+        outputSimilarityTokens: RoutingPlan.outputSimilarityTokens(recipe)
+      ).profile(
         data.profileDocuments, data: recipe.data.profile.isEmpty ? "training data" : "profile text", progress: progress)
       profile = made
       return made
