@@ -87,6 +87,9 @@ import Testing
     #expect(message(nodes: 3, nodeCost: 1) == "place: nodes: expected a divisor of 8 devices, found 3")
     #expect(message(nodes: 0, nodeCost: 1) == "place: nodes: expected a divisor of 8 devices, found 0")
     #expect(message(nodes: 2, nodeCost: -1) == "node_cost: expected a number in 0...1000000, found -1.0")
+    #expect(throws: PlacementError.loadCap(0.9)) {
+      _ = try PlacementMethod.refined.place(layer, nodes: 2, devices: 16, options: .init(loadCap: 0.9))
+    }
     #expect(message(nodes: 2, nodeCost: .nan) == "node_cost: expected a number in 0...1000000, found nan")
   }
 
