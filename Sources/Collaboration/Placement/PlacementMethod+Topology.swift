@@ -13,7 +13,7 @@ extension PlacementMethod {
   ///   - nodes: N, a divisor of D; node n has devices n·D/N ..< (n + 1)·D/N.
   ///   - devices: D of all nodes together, a divisor of E.
   ///   - nodeCost: of a copy to a node, beside 1 for a copy to a device.
-  ///   - options: seed, load cap, effort; a tenth of `proposals` goes to swaps on two levels.
+  ///   - options: seed, load cap, effort; a tenth of `proposals`, or 20,000, goes to swaps on two levels.
   /// - Returns: π, expert → device.
   /// - Throws: `PlacementError` for impossible devices, nodes, cost or cap, or missing recorded sets.
   public func place(
@@ -45,7 +45,8 @@ extension PlacementMethod {
       profile, placement: flat, devices: devices, nodes: nodes, weights: (1000, Int((nodeCost * 1000).rounded())),
       caps: (cap(devices), cap(nodes)))
     var generator = SplitMix64(seed: options.seed, item: profile.layer)
-    let budget = options.proposals / 10
+    let asked: Int? = options.proposals
+    let budget = asked.map { $0 / 10 } ?? Self.twoLevelProposals
     // A copy in 20 of a mean expert's tokens, on both levels.
     let threshold = (search.deviceWeight + search.nodeWeight) * search.tokens * profile.topK / profile.experts / 20
     var candidates = [flat]
@@ -71,6 +72,9 @@ extension PlacementMethod {
     let best = judged.indices.min { (judged[$0].excess, judged[$0].cost) < (judged[$1].excess, judged[$1].cost) }
     return candidates[best ?? 0]
   }
+
+  /// Swaps proposed on two levels where nothing is asked for.
+  private static let twoLevelProposals = 20_000
 
   /// What a copy to a node costs beside one to a device, unless said otherwise: about NVLink against a network card per device.
   public static let defaultNodeCost = 4.0
