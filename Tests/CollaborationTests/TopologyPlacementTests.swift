@@ -16,15 +16,19 @@ import Testing
     let layer = clusteredProfile(tokens: 150, experts: 16, topK: 4, groups: 4, seed: 6)
     var search = TopologySearch(
       layer, placement: PlacementMethod.contiguous(experts: 16, devices: 8), devices: 8, nodes: 2, weights: (10, 35),
-      cap: .max / 4)
+      caps: (.max / 4, 150 * 4 / 2))
     var generator = SplitMix64(seed: 1)
     for _ in 0..<80 {
       let (a, b) = (generator.below(16), generator.below(16))
       if search.placement[a] == search.placement[b] { continue }
+      let (excess, relief) = (search.excess, search.excessChange(a, b))
       search.swap(a, b, change: search.change(a, b))
+      #expect(search.excess == excess + relief)
       let counted = try Self.cost(layer, search.placement, devices: 8, nodes: 2, nodeCost: 3.5) * 10 * 150
       #expect(abs(Double(search.cost) - counted) <= 1e-6)
       #expect(search.loads == Prediction.loads(layer.load, placement: search.placement, devices: 8))
+      let byNode = Prediction.loads(layer.load, placement: search.placement.map { $0 / 4 }, devices: 2)
+      #expect(search.nodeLoads == byNode && search.excess == max(0, (byNode.max() ?? 0) - 300))
     }
   }
 
@@ -63,6 +67,16 @@ import Testing
     #expect(try NodePrediction(layer, placement: alone, devices: 32, nodes: 2).nodesPerToken == 1)
   }
 
+  /// One hot expert sets the cap of devices; nodes are still filled evenly.
+  @Test func hotExpertsDoNotGatherOnANode() throws {
+    let layer = clusteredProfile(tokens: 400, experts: 16, topK: 4, groups: 4, seed: 11)
+    for devices in [8, 16] {
+      let placed = try PlacementMethod.refined.place(
+        layer, nodes: 2, devices: devices, nodeCost: 50, options: .init(proposals: 40_000))
+      #expect(try NodePrediction(layer, placement: placed, devices: devices, nodes: 2).imbalance <= 1.10)
+    }
+  }
+
   @Test func nodesAndCostsThatCannotBeAreRefused() throws {
     let layer = clusteredProfile(tokens: 20, experts: 16, topK: 4, groups: 4, seed: 1)
     func message(nodes: Int, nodeCost: Double) -> String? {
@@ -73,6 +87,9 @@ import Testing
     #expect(message(nodes: 3, nodeCost: 1) == "place: nodes: expected a divisor of 8 devices, found 3")
     #expect(message(nodes: 0, nodeCost: 1) == "place: nodes: expected a divisor of 8 devices, found 0")
     #expect(message(nodes: 2, nodeCost: -1) == "node_cost: expected a number in 0...1000000, found -1.0")
+    #expect(throws: PlacementError.loadCap(0.9)) {
+      _ = try PlacementMethod.refined.place(layer, nodes: 2, devices: 16, options: .init(loadCap: 0.9))
+    }
     #expect(message(nodes: 2, nodeCost: .nan) == "node_cost: expected a number in 0...1000000, found nan")
   }
 

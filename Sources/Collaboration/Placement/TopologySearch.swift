@@ -14,11 +14,12 @@ struct TopologySearch {
   let nodes: Int
   let deviceWeight: Int
   let nodeWeight: Int
-  /// Most load a device may carry.
-  let cap: Int64
+  /// Most load a device may carry, and a node.
+  let caps: (device: Int64, node: Int64)
 
   private(set) var placement: [Int]
   private(set) var loads: [Int64]
+  private(set) var nodeLoads: [Int64]
   private(set) var cost: Int
 
   private let topK: Int
@@ -37,13 +38,14 @@ struct TopologySearch {
 
   /// Starts from a placement.
   init(
-    _ profile: LayerProfile, placement: [Int], devices: Int, nodes: Int, weights: (device: Int, node: Int), cap: Int64
+    _ profile: LayerProfile, placement: [Int], devices: Int, nodes: Int, weights: (device: Int, node: Int),
+    caps: (device: Int64, node: Int64)
   ) {
     experts = profile.experts
     self.devices = devices
     self.nodes = nodes
     (deviceWeight, nodeWeight) = weights
-    self.cap = cap
+    self.caps = caps
     topK = profile.topK
     let stride = (profile.recorded + Self.mostTokens - 1) / Self.mostTokens
     sets =
@@ -67,6 +69,7 @@ struct TopologySearch {
     starts = lists.reduce(into: [0]) { $0.append(($0.last ?? 0) + $1.count) }
     self.placement = placement
     loads = []
+    nodeLoads = []
     cost = 0
     onDevice = []
     onNode = []
@@ -80,6 +83,7 @@ struct TopologySearch {
   mutating func restart(from placement: [Int]) {
     self.placement = placement
     loads = Prediction.loads(load, placement: placement, devices: devices)
+    nodeLoads = Prediction.loads(load, placement: placement.map { $0 / perNode }, devices: nodes)
     onDevice = [UInt16](repeating: 0, count: sets.count / topK * devices)
     onNode = [UInt16](repeating: 0, count: sets.count / topK * nodes)
     for (slot, expert) in sets.enumerated() {
@@ -128,18 +132,26 @@ struct TopologySearch {
     placement[b] = x
     loads[x] += load[b] - load[a]
     loads[y] += load[a] - load[b]
+    nodeLoads[x / perNode] += load[b] - load[a]
+    nodeLoads[y / perNode] += load[a] - load[b]
     cost += change
   }
 
-  /// Load above the cap, summed over devices.
-  var excess: Int64 { loads.reduce(0) { $0 + max(0, $1 - cap) } }
+  /// Load above the caps, summed over devices and nodes.
+  var excess: Int64 {
+    loads.reduce(0) { $0 + max(0, $1 - caps.device) } + nodeLoads.reduce(0) { $0 + max(0, $1 - caps.node) }
+  }
 
   /// Excess after swapping a and b, minus excess before.
   func excessChange(_ a: Int, _ b: Int) -> Int64 {
     let (x, y) = (placement[a], placement[b])
     let shift = load[a] - load[b]
-    return max(0, loads[x] - shift - cap) + max(0, loads[y] + shift - cap)
-      - max(0, loads[x] - cap) - max(0, loads[y] - cap)
+    func change(_ from: Int64, _ to: Int64, _ cap: Int64) -> Int64 {
+      max(0, from - shift - cap) + max(0, to + shift - cap) - max(0, from - cap) - max(0, to - cap)
+    }
+    let onDevices = change(loads[x], loads[y], caps.device)
+    let (from, to) = (x / perNode, y / perNode)
+    return from == to ? onDevices : onDevices + change(nodeLoads[from], nodeLoads[to], caps.node)
   }
 
   /// Threshold accepting: random swaps that add at most a threshold, which falls to nothing; a swap that takes excess load
