@@ -101,8 +101,8 @@ struct Bench: ParsableCommand {
       let overhead = [cost.overhead.median, cost.overhead.min, cost.overhead.max].map { fixed($0 * 100, 1) }
       print(
         "profile: \(fixed(cost.profiled.tokensPerSecond.median, 0)) tokens/s, passes alone "
-          + "\(fixed(cost.plain.tokensPerSecond.median, 0)); counting adds \(overhead[0]) % (\(overhead[1]) to \(overhead[2]))"
-      )
+          + "\(fixed(cost.plain.tokensPerSecond.median, 0)); counting adds \(overhead[0]) % (\(overhead[1]) to \(overhead[2])), "
+          + "\(fixed(cost.processorOverhead.median * 100, 1)) % of processor time")
     }
   }
 

@@ -105,21 +105,24 @@ public struct Benchmark: Sendable {
     let documents = batches.flatMap { $0 }.enumerated().map { (id: $0.offset, tokens: $0.element) }
     let tokens = Double(documents.count * shape.sequence)
     let profiler = ModelProfiler(model, batchTokens: shape.batch * shape.sequence)
-    var plain: [Double] = []
+    var (plain, processor): ([Double], [Double]) = ([], [])
     let rates = try measure(progress) {
-      let begun = Clock.monotonic()
+      let (begun, busy) = (Clock.monotonic(), Clock.processor())
       for batch in batches { _ = model(TokenBatch(sequences: batch)) }
-      let between = Clock.monotonic()
+      let (between, busyBetween) = (Clock.monotonic(), Clock.processor())
       _ = try profiler.profile(documents, data: "random")
-      let ended = Clock.monotonic()
+      let (ended, busyEnd) = (Clock.monotonic(), Clock.processor())
       plain.append(tokens / (between - begun))
+      processor.append((busyEnd - busyBetween) / (busyBetween - busy) - 1)
       return tokens / (ended - between)
     }
     plain.removeFirst(warmup)
+    processor.removeFirst(warmup)
     return ProfilingCost(
       plain: BenchmarkReport("forward", shape, model, rates: plain),
       profiled: BenchmarkReport("profile", shape, model, rates: rates),
-      overhead: BenchmarkReport.Rates(zip(plain, rates).map { $0 / $1 - 1 }))
+      overhead: BenchmarkReport.Rates(zip(plain, rates).map { $0 / $1 - 1 }),
+      processorOverhead: BenchmarkReport.Rates(processor))
   }
 
   private func measure(_ progress: (Int) -> Void, _ step: () throws -> Double) throws -> [Double] {

@@ -89,11 +89,16 @@ public struct ModelProfiler {
         ? model(TokenBatch(sequences: batch.map(\.tokens)))
         : model(TokenBatch(sequences: batch.map(\.tokens))) { layer, x in outputs.add(layer, x.gatherRows(rows)) }
       for routing in pass.routing {
-        let logits = routing.logits.elements
-        guard logits.allSatisfy(\.isFinite) else { throw .notFinite(layer: routing.layer) }
-        accumulator.add(
-          layer: routing.layer, topK: routing.chosen, weights: routing.chosenWeights.elements, logits: logits,
-          documents: ids)
+        routing.chosen.withUnsafeBufferPointer { chosen in
+          routing.chosenWeights.withElements { weights in
+            routing.logits.withElements { logits in
+              ids.withUnsafeBufferPointer { ids in
+                accumulator.add(layer: routing.layer, topK: chosen, weights: weights, logits: logits, documents: ids)
+              }
+            }
+          }
+        }
+        if accumulator.nonFiniteTokens(layer: routing.layer) > 0 { throw .notFinite(layer: routing.layer) }
       }
       done += tokens
       progress(done)
