@@ -21,17 +21,17 @@ struct Place: ParsableCommand {
   @Option(help: "Number of devices, a divisor of the number of experts.")
   var devices: Int
 
-  @Option(help: "refined, occult (the paper's greedy), load, contiguous or random.")
+  @Option(help: "refined, occult (the paper's greedy), spectral, load, contiguous or random.")
   var method = PlacementMethod.refined
 
   @Option(help: "refined: heaviest device at most so many times the mean, or 'none'.")
   var loadCap = LoadCap(value: 1.10)
 
-  @Option(help: "Seed of random, and of the order in which refined tries swaps.")
+  @Option(help: "Seed of random and spectral, and of the swaps that refined tries.")
   var seed: UInt64 = 0
 
-  @Option(help: "refined: most swaps looked at in a layer.")
-  var proposals = 200_000
+  @Option(help: "refined: swaps proposed in a layer (default: eight rounds of fifty looks at each pair of experts).")
+  var proposals: Int?
 
   @Option(help: "The placement to write (.json); it is replaced if it exists.", completion: .file())
   var output: String
@@ -39,7 +39,7 @@ struct Place: ParsableCommand {
   @OptionGroup var options: OutputOptions
 
   func validate() throws {
-    if proposals < 0 { throw ValidationError("--proposals: expected at least 0, found \(proposals)") }
+    if let proposals, proposals < 0 { throw ValidationError("--proposals: expected at least 0, found \(proposals)") }
   }
 
   func run() throws {

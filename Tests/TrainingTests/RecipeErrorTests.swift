@@ -140,9 +140,9 @@ func messages(_ text: String, _ overrides: [String] = [], purpose: Recipe.Purpos
         + "adaptive, drop or random_devices"
     ),
     (
-      "routing: {placement: spectral}",
-      "r.yaml:5:22: routing.placement: spectral: not supported yet by this version; use contiguous, random, occult, "
-        + "load, refined or a placement file (.json)"
+      "routing: {placement: kernighan_lin}",
+      "r.yaml:5:22: routing.placement: expected contiguous, random, occult, spectral, load, refined or "
+        + "a placement file (.json), found 'kernighan_lin'"
     ),
     (
       "loss: {collaboration: 0.1}",

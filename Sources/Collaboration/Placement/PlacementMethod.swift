@@ -8,9 +8,11 @@ public enum PlacementMethod: String, CaseIterable, Codable, Sendable {
   case random
   /// The paper's greedy on the collaboration graph; raises imbalance, see `greedy`.
   case occult
+  /// Spectral clustering of the collaboration graph into equal groups.
+  case spectral
   /// Even load only: heaviest expert first into the least loaded device with room.
   case load
-  /// The best of the others, improved by swaps on the true E[C_T] under a load cap.
+  /// Annealed swaps from the others on the true E[C_T], under a load cap.
   case refined
 
   /// Places one layer's experts.
@@ -32,6 +34,8 @@ public enum PlacementMethod: String, CaseIterable, Codable, Sendable {
     case .contiguous: return Self.contiguous(experts: experts, devices: devices)
     case .random: return Self.random(experts: experts, devices: devices, seed: options.seed, layer: profile.layer)
     case .occult: return Self.greedy(profile.coactivation, experts: experts, devices: devices)
+    case .spectral:
+      return Self.spectral(profile.coactivation, experts: experts, devices: devices, seed: options.seed)
     case .load: return Self.balanced(profile.load, devices: devices)
     case .refined: return try Refinement.place(profile, devices: devices, options: options).placement
     }
@@ -87,22 +91,30 @@ public enum PlacementMethod: String, CaseIterable, Codable, Sendable {
 
 /// What placement methods may be told.
 public struct PlacementOptions: Sendable, Equatable {
-  /// Of `random`, and of the order in which `refined` tries swaps.
+  /// Of `random`, `spectral`, and of the swaps that `refined` tries.
   public var seed: UInt64
   /// `refined`: most max/mean load of a device; `nil` lifts the cap.
   public var loadCap: Double?
-  /// `refined`: most swaps looked at per layer, which bounds its time.
-  public var proposals: Int
+  /// `refined`: swaps proposed per layer while annealing, which bounds its time; `nil` for `rounds` rounds of fifty looks
+  /// at each pair of experts.
+  public var proposals: Int?
+  /// `refined`: how many experts a device may hold more or fewer than E/D.
+  public var slack: Int
+
+  /// Rounds of annealing where `proposals` is nil.
+  static let rounds = 8
 
   /// The defaults of the commands.
   ///
   /// - Parameters:
   ///   - seed: of everything random.
   ///   - loadCap: most max/mean load.
-  ///   - proposals: most swaps looked at per layer.
-  public init(seed: UInt64 = 0, loadCap: Double? = 1.10, proposals: Int = 200_000) {
+  ///   - proposals: swaps proposed per layer.
+  ///   - slack: experts more or fewer than E/D.
+  public init(seed: UInt64 = 0, loadCap: Double? = 1.10, proposals: Int? = nil, slack: Int = 0) {
     self.seed = seed
     self.loadCap = loadCap
     self.proposals = proposals
+    self.slack = slack
   }
 }
