@@ -6,13 +6,13 @@ import Training
 /// `occult bench`.
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure speed and memory of training, prefill and decoding of a random model.",
+    abstract: "Measure training, prefill and decoding of a random model, and placement methods on recorded routing.",
     discussion: """
       Examples:
         occult bench train --layers 6 --hidden 256 --experts 16 --steps 10
         occult bench decode --batch 8 --prompt 64 --new 64 --json
       """,
-    subcommands: [Train.self, Prefill.self, Decode.self, KernelTimes.self])
+    subcommands: [Train.self, Prefill.self, Decode.self, KernelTimes.self, PlacementTimes.self])
 
   /// Full training steps.
   struct Train: ParsableCommand {

@@ -9,10 +9,12 @@ struct Place: ParsableCommand {
     abstract: "Choose which device holds which expert, from a profile.",
     discussion: """
       Prints, for every layer and beside contiguous groups: devices_per_token (C_T), imbalance (heaviest device / mean), \
-      remote_copies (expected, over homes) and intra_share (collaboration within a device).
+      remote_copies (expected, over homes) and intra_share (collaboration within a device). lower_bound is a certificate: \
+      no placement with the same group sizes and load cap uses fewer devices per token on the profile's sets.
 
-      Example:
+      Examples:
         occult place profile.h5 --devices 4 --method refined --output placement.json
+        occult place profile.h5 --devices 8 --pareto --output placement.json
       """)
 
   @Argument(help: "A profile written by 'occult profile' (.h5).", completion: .file())
@@ -33,6 +35,15 @@ struct Place: ParsableCommand {
   @Option(help: "refined: swaps proposed in a layer (default: eight rounds of fifty looks at each pair of experts).")
   var proposals: Int?
 
+  @Option(help: "refined: anneal for about so many seconds, over all layers; prints the --proposals that repeat it.")
+  var seconds: Double?
+
+  @Option(help: "refined: experts that a device may hold more or fewer than its equal share.")
+  var slack = 0
+
+  @Flag(help: "Also print what refined reaches under load caps from 1.02 to none.")
+  var pareto = false
+
   @Option(help: "The placement to write (.json); it is replaced if it exists.", completion: .file())
   var output: String
 
@@ -40,19 +51,34 @@ struct Place: ParsableCommand {
 
   func validate() throws {
     if let proposals, proposals < 0 { throw ValidationError("--proposals: expected at least 0, found \(proposals)") }
+    if slack < 0 { throw ValidationError("--slack: expected at least 0, found \(slack)") }
+    if let seconds {
+      if !(seconds > 0) { throw ValidationError("--seconds: expected more than 0, found \(seconds)") }
+      if proposals != nil { throw ValidationError("--seconds: expected no --proposals beside it, found both") }
+    }
+    for (name, given) in [("--seconds", seconds != nil), ("--slack", slack > 0)] where given && method != .refined {
+      throw ValidationError("\(name): expected --method refined, found \(method.rawValue)")
+    }
   }
 
   func run() throws {
     let profile = try ProfileFile.read(profile)
-    let placement = try Placement(
-      profile, devices: devices, method: method,
-      options: PlacementOptions(seed: seed, loadCap: loadCap.value, proposals: proposals))
-    let summary = try PlacementSummary(placement, method: method, profile: profile)
+    var placing = PlacementOptions(seed: seed, loadCap: loadCap.value, proposals: proposals, slack: slack)
+    placing.certify = true
+    if let seconds, let first = profile.layers.first {
+      let end = ContinuousClock.now + .seconds(seconds / Double(profile.layers.count))
+      placing.proposals = try PlacementMethod.proposals(first, devices: devices, options: placing) {
+        ContinuousClock.now >= end
+      }
+    }
+    let placement = try Placement(profile, devices: devices, method: method, options: placing)
+    let summary = try PlacementSummary(placement, method: method, profile: profile, proposals: placing.proposals)
+    let frontier = pareto ? try PlacementFrontier(profile, devices: devices, options: placing) : nil
     try TextFile.write(placement.json, to: output)
-    if options.json { return try OutputOptions.print(summary) }
+    if options.json { return try OutputOptions.print(Output(summary: summary, frontier: frontier)) }
     var table = TextTable(heads: [
       "layer", ">devices_per_token", ">contiguous", ">imbalance", ">contiguous", ">remote_copies", ">contiguous",
-      ">intra_share", ">contiguous",
+      ">intra_share", ">contiguous", ">lower_bound", ">gap",
     ])
     for row in summary.layers + [summary.mean] {
       let (new, old) = (row.predicted, row.contiguous)
@@ -60,12 +86,44 @@ struct Place: ParsableCommand {
         (new.devicesPerToken, old.devicesPerToken), (new.imbalance, old.imbalance),
         (new.remoteCopies, old.remoteCopies), (new.intraShare, old.intraShare),
       ]
-      table.rows.append([row.layer.map { "\($0)" } ?? "mean"] + pairs.flatMap { [fixed($0.0), fixed($0.1)] })
+      var cells = [row.layer.map { "\($0)" } ?? "mean"]
+      for (figure, beside) in pairs { cells += [fixed(figure), fixed(beside)] }
+      cells.append(row.certificate.map { fixed($0.lowerBound) } ?? "")
+      cells.append(row.certificate.map { fixed($0.gap) } ?? "")
+      table.rows.append(cells)
     }
     print(table.text)
     print(
       "\n\(output): \(method.rawValue) on \(devices) devices; predicted on the profile's text, remote_copies expected "
         + "over homes; a random choice of experts would use \(fixed(summary.randomChoice)) devices per token")
+    if let proposals = summary.proposals { print("repeat with --proposals \(proposals) --seed \(seed)") }
+    if let frontier { print("\n" + Self.table(frontier)) }
+  }
+
+  private static func table(_ frontier: PlacementFrontier) -> String {
+    let rows = frontier.points.map { point in
+      let mean = point.predicted
+      return [LoadCap(value: point.loadCap).description]
+        + [mean.devicesPerToken, mean.remoteCopies, mean.imbalance, point.worstImbalance].map { fixed($0) }
+    }
+    return TextTable(
+      heads: ["load_cap", ">devices_per_token", ">remote_copies", ">imbalance", ">worst layer"], rows: rows
+    ).text
+  }
+
+  /// The summary, and the frontier beside it where it was asked for.
+  private struct Output: Encodable {
+    let summary: PlacementSummary
+    let frontier: PlacementFrontier?
+
+    enum CodingKeys: String, CodingKey { case frontier }
+
+    func encode(to encoder: any Encoder) throws {
+      try summary.encode(to: encoder)
+      guard let frontier else { return }
+      var container = encoder.container(keyedBy: CodingKeys.self)
+      try container.encode(frontier.points, forKey: .frontier)
+    }
   }
 }
 

@@ -15,6 +15,8 @@ public struct Placement: Sendable, Equatable {
     public let expertDevice: [Int]
     /// What the profile promises; `nil` where none was at hand.
     public let predicted: Prediction?
+    /// How far it can be from the best; `nil` where nobody asked.
+    public let certificate: Certificate?
 
     /// One layer's placement.
     ///
@@ -22,14 +24,16 @@ public struct Placement: Sendable, Equatable {
     ///   - layer: absolute layer number.
     ///   - expertDevice: `[E]`, expert → device.
     ///   - predicted: what the profile promises.
-    public init(layer: Int, expertDevice: [Int], predicted: Prediction? = nil) {
+    ///   - certificate: how far it can be from the best.
+    public init(layer: Int, expertDevice: [Int], predicted: Prediction? = nil, certificate: Certificate? = nil) {
       self.layer = layer
       self.expertDevice = expertDevice
       self.predicted = predicted
+      self.certificate = certificate
     }
 
     enum CodingKeys: String, CodingKey {
-      case layer, predicted
+      case layer, predicted, certificate
       case expertDevice = "expert_device"
     }
   }
@@ -97,14 +101,21 @@ public struct Placement: Sendable, Equatable {
     _ profile: CollaborationProfile, devices: Int, method: PlacementMethod, options: PlacementOptions = .init()
   ) throws(PlacementError) {
     var layers: [Layer] = []
+    // A cap holds for `refined` alone: what it promises is compared with what keeps the cap, the others with anything.
+    var constraints = options
+    if method != .refined { (constraints.loadCap, constraints.slack) = (nil, 0) }
     for layer in profile.layers {
       let expertDevice = try method.place(layer, devices: devices, options: options)
       layers.append(
         Layer(
           layer: layer.layer, expertDevice: expertDevice,
-          predicted: try Prediction(layer, placement: expertDevice, devices: devices)))
+          predicted: try Prediction(layer, placement: expertDevice, devices: devices),
+          certificate: options.certify
+            ? Certificate(layer, placement: expertDevice, devices: devices, options: constraints) : nil))
     }
-    try self.init(modelType: profile.modelType, experts: profile.experts, devices: devices, layers: layers)
+    try self.init(
+      modelType: profile.modelType, experts: profile.experts, devices: devices, layers: layers,
+      slack: constraints.slack > 0)
   }
 
   /// π of a layer of a model.

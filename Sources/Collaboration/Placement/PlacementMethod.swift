@@ -41,6 +41,28 @@ public enum PlacementMethod: String, CaseIterable, Codable, Sendable {
     }
   }
 
+  /// How many proposals `refined` makes on a layer until it is told to stop: the count repeats the search exactly.
+  ///
+  /// - Parameters:
+  ///   - profile: the layer.
+  ///   - devices: D, a divisor of E.
+  ///   - options: seed, load cap, slack; its proposals are not used.
+  ///   - enough: asked after every round of annealing but the first.
+  /// - Returns: proposals, for `PlacementOptions.proposals`.
+  /// - Throws: `PlacementError`.
+  public static func proposals(
+    _ profile: LayerProfile, devices: Int, options: PlacementOptions, until enough: () -> Bool
+  ) throws(PlacementError) -> Int {
+    guard (1...profile.experts).contains(devices), profile.experts % devices == 0 else {
+      throw .devices(file: "place", experts: profile.experts, found: devices)
+    }
+    var options = options
+    options.proposals = nil
+    return try withoutActuallyEscaping(enough) { enough throws(PlacementError) in
+      try Refinement.place(profile, devices: devices, options: options, enough: enough).proposals
+    }
+  }
+
   /// Experts in their own order.
   ///
   /// - Parameters:
@@ -100,6 +122,8 @@ public struct PlacementOptions: Sendable, Equatable {
   public var proposals: Int?
   /// `refined`: how many experts a device may hold more or fewer than E/D.
   public var slack: Int
+  /// Whether `Placement` carries a certificate, which costs about as much time as `refined`.
+  public var certify = false
 
   /// Rounds of annealing where `proposals` is nil.
   static let rounds = 8

@@ -25,6 +25,9 @@ enum Refinement {
   /// Distinct sets that annealing works on; the descent afterwards uses all.
   static let annealedSets = 12_000
 
+  /// Rounds spent on each half while judging.
+  static let judgedRounds = 2
+
   /// Proposals of one annealed round: fifty looks at each pair.
   static func round(experts: Int) -> Int { max(1, 25 * experts * (experts - 1)) }
 
@@ -61,6 +64,16 @@ enum Refinement {
       placement: found.placement, deviceRows: found.deviceRows, proposals: found.proposals, effort: effort)
   }
 
+  /// The most load a device may carry: the cap's share, or the heaviest device of `load` where that is more.
+  static func cap(load: [Int64], devices: Int, options: PlacementOptions) -> Int64 {
+    // No cap is a cap far above any load, and far from overflow.
+    guard let factor = options.loadCap else { return .max / 4 }
+    let even = PlacementMethod.balanced(load, devices: devices)
+    let evenest = Prediction.loads(load, placement: even, devices: devices).max() ?? 0
+    let mean = Double(load.reduce(0, +)) / Double(devices)
+    return max(evenest, Int64(exactly: (factor * mean).rounded(.down)) ?? .max / 4)
+  }
+
   /// The effort that does best on sets it has not seen.
   static func judge(_ profile: LayerProfile, devices: Int, options: PlacementOptions) -> Effort {
     let halves = halves(profile.documents)
@@ -70,7 +83,7 @@ enum Refinement {
     // [half][effort]: Σ C_T of the other half.
     var rows: [[Int]] = []
     var options = options
-    options.proposals = min(options.proposals ?? .max, 2 * round(experts: profile.experts))
+    options.proposals = min(options.proposals ?? .max, judgedRounds * round(experts: profile.experts))
     for (fitted, held) in [(first, second), (second, first)] {
       let (load, coactivation) = counts(profile, tokens: fitted)
       let search = RefinementSearch(

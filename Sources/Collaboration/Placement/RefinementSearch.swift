@@ -34,16 +34,12 @@ struct RefinementSearch {
     } else {
       sample = all
     }
-    let even = PlacementMethod.balanced(load, devices: devices)
     starts = [
       PlacementMethod.greedy(coactivation, experts: experts, devices: devices),
       PlacementMethod.spectral(coactivation, experts: experts, devices: devices, seed: options.seed),
-      even, PlacementMethod.contiguous(experts: experts, devices: devices),
+      PlacementMethod.balanced(load, devices: devices), PlacementMethod.contiguous(experts: experts, devices: devices),
     ]
-    let evenest = Prediction.loads(load, placement: even, devices: devices).max() ?? 0
-    let mean = Double(load.reduce(0, +)) / Double(devices)
-    // No cap is a cap far above any load, and far from overflow.
-    cap = options.loadCap.map { max(evenest, Int64(exactly: ($0 * mean).rounded(.down)) ?? .max / 4) } ?? .max / 4
+    cap = Refinement.cap(load: load, devices: devices, options: options)
   }
 
   /// A placement and its Σ C_T over all sets.
@@ -114,7 +110,8 @@ struct RefinementSearch {
       }
       used += length
       number += 1
-      if enough?() ?? false { break }
+      // At least as many as `Refinement.judge` spends on a half, so that the count alone repeats the search.
+      if number >= Refinement.judgedRounds, enough?() ?? false { break }
     }
     return used
   }
