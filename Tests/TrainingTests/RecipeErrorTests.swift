@@ -153,9 +153,9 @@ func messages(_ text: String, _ overrides: [String] = [], purpose: Recipe.Purpos
     ),
     ("routing: {partners: 0}", "r.yaml:5:21: routing.partners: expected an integer of at least 1 or auto, found '0'"),
     (
-      "routing: {placement: spectral}",
-      "r.yaml:5:22: routing.placement: spectral: not supported yet by this version; use contiguous, random, occult, "
-        + "load, refined or a placement file (.json)"
+      "routing: {placement: kernighan_lin}",
+      "r.yaml:5:22: routing.placement: expected contiguous, random, occult, spectral, load, refined or "
+        + "a placement file (.json), found 'kernighan_lin'"
     ),
     ("parallel: {nodes: 2}", "r.yaml:5:19: parallel.nodes: 2 nodes: not supported yet by this version; use 1"),
     // Soft pruning.

@@ -21,6 +21,8 @@ public struct Placement: Sendable, Equatable {
     public let replicas: [Replica]?
     /// What the profile promised without the replicas; `nil` without any.
     public let predictedWithoutReplicas: Prediction?
+    /// How far it can be from the best; `nil` where nobody asked.
+    public let certificate: Certificate?
 
     /// One layer's placement.
     ///
@@ -31,9 +33,10 @@ public struct Placement: Sendable, Equatable {
     ///   - predictedNodes: the same between nodes.
     ///   - replicas: further copies of experts.
     ///   - predictedWithoutReplicas: what the profile promised before.
+    ///   - certificate: how far it can be from the best.
     public init(
       layer: Int, expertDevice: [Int], predicted: Prediction? = nil, predictedNodes: NodePrediction? = nil,
-      replicas: [Replica]? = nil, predictedWithoutReplicas: Prediction? = nil
+      replicas: [Replica]? = nil, predictedWithoutReplicas: Prediction? = nil, certificate: Certificate? = nil
     ) {
       self.layer = layer
       self.expertDevice = expertDevice
@@ -41,10 +44,11 @@ public struct Placement: Sendable, Equatable {
       self.predictedNodes = predictedNodes
       self.replicas = replicas
       self.predictedWithoutReplicas = predictedWithoutReplicas
+      self.certificate = certificate
     }
 
     enum CodingKeys: String, CodingKey {
-      case layer, predicted, replicas
+      case layer, predicted, replicas, certificate
       case expertDevice = "expert_device"
       case predictedNodes = "predicted_nodes"
       case predictedWithoutReplicas = "predicted_without_replicas"
@@ -124,14 +128,21 @@ public struct Placement: Sendable, Equatable {
     _ profile: CollaborationProfile, devices: Int, method: PlacementMethod, options: PlacementOptions = .init()
   ) throws(PlacementError) {
     var layers: [Layer] = []
+    // A cap holds for `refined` alone: what it promises is compared with what keeps the cap, the others with anything.
+    var constraints = options
+    if method != .refined { (constraints.loadCap, constraints.slack) = (nil, 0) }
     for layer in profile.layers {
       let expertDevice = try method.place(layer, devices: devices, options: options)
       layers.append(
         Layer(
           layer: layer.layer, expertDevice: expertDevice,
-          predicted: try Prediction(layer, placement: expertDevice, devices: devices)))
+          predicted: try Prediction(layer, placement: expertDevice, devices: devices),
+          certificate: options.certify
+            ? Certificate(layer, placement: expertDevice, devices: devices, options: constraints) : nil))
     }
-    try self.init(modelType: profile.modelType, experts: profile.experts, devices: devices, layers: layers)
+    try self.init(
+      modelType: profile.modelType, experts: profile.experts, devices: devices, layers: layers,
+      slack: constraints.slack > 0)
   }
 
   /// π of a layer of a model.

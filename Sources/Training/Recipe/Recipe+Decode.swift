@@ -98,7 +98,7 @@ extension Recipe {
     }
     if let method = node.string.flatMap(PlacementMethod.init(rawValue:)) { return .method(method) }
     let words = PlacementMethod.allCases.map(\.rawValue) + ["a placement file (.json)"]
-    section.reportChoice("placement", found: node, among: words, planned: ["spectral"])
+    section.reportChoice("placement", found: node, among: words)
     return fallback
   }
 

@@ -63,8 +63,8 @@ extension Recipe {
 
   /// Placement methods.
   public enum PlacementMethod: String, Sendable, CaseIterable {
-    /// The file's order, cut into D blocks; random; the paper's greedy; balanced load; best start, then swaps.
-    case contiguous, random, occult, load, refined
+    /// The file's order, cut into D blocks; random; the paper's greedy; balanced load; spectral clusters; annealed swaps.
+    case contiguous, random, occult, spectral, load, refined
   }
 
   /// Pruning rules.
