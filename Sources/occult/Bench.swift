@@ -6,14 +6,16 @@ import Training
 /// `occult bench`.
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure training, prefill, decoding and profiling of a random model, and placement and routing by themselves.",
+    abstract:
+      "Measure training, prefill, decoding and profiling of a random model, and placement and routing by themselves.",
     discussion: """
       Examples:
         occult bench train --layers 6 --hidden 256 --experts 16 --steps 10
         occult bench decode --batch 8 --prompt 64 --new 64 --json
       """,
     subcommands: [
-      Train.self, Prefill.self, Decode.self, ProfileTimes.self, KernelTimes.self, RoutingTimes.self, PlacementTimes.self,
+      Train.self, Prefill.self, Decode.self, ProfileTimes.self, KernelTimes.self, RoutingTimes.self,
+      PlacementTimes.self,
     ])
 
   /// Full training steps.

@@ -194,7 +194,9 @@ import Testing
     #expect(other.error == "experts: expected 64 as in the first profile, found 11; try profiles of one model\n")
   }
 
-  @Test(arguments: ["convert", "inspect", "trace", "profile", "analyze", "place", "plan", "generate", "doctor", "bench"])
+  @Test(arguments: [
+    "convert", "inspect", "trace", "profile", "analyze", "place", "plan", "generate", "doctor", "bench",
+  ])
   func helpHasAnExample(command: String) throws {
     let result = try Self.run([command, "--help"])
     #expect(result.status == 0 && result.out.contains("occult \(command)") && result.out.contains("Example"))
