@@ -16,12 +16,16 @@ public struct DecoderLayer: Module {
   ///   - batch: Segments and positions of the tokens.
   ///   - rotary: Angles by position.
   ///   - cache: Keys and values of earlier tokens; nil for whole sequences.
+  ///   - onExperts: Told a sparse block's experts and what they read, `[tokens, hidden]`.
   /// - Returns: The next block's input, `[tokens, hidden]`, and the routing; nil in a dense block.
   public func callAsFunction(
-    _ hidden: Tensor, batch: TokenBatch, rotary: RotaryTable, cache: AttentionCache? = nil
+    _ hidden: Tensor, batch: TokenBatch, rotary: RotaryTable, cache: AttentionCache? = nil,
+    onExperts: ((MoELayer, Tensor) -> Void)? = nil
   ) -> (hidden: Tensor, routing: LayerRouting?) {
     let attended = hidden + attention(inputNorm(hidden), batch: batch, rotary: rotary, cache: cache)
-    let (y, routing) = mlp(postAttentionNorm(attended))
+    let x = postAttentionNorm(attended)
+    if let onExperts, let moe { onExperts(moe, x) }
+    let (y, routing) = mlp(x)
     return (attended + y, routing)
   }
 
@@ -102,18 +106,20 @@ public struct LanguageModel: Module {
   ///   - batch: Tokens with their segments.
   ///   - cache: Keys and values of earlier tokens, one per layer; nil for whole sequences.
   ///   - keepingHidden: Whether every layer's output is kept.
+  ///   - onExperts: Told every sparse block's experts and what they read.
   /// - Returns: The final hidden states and every layer's routing.
   public func callAsFunction(
-    _ batch: TokenBatch, cache: [AttentionCache]? = nil, keepingHidden: Bool = false
+    _ batch: TokenBatch, cache: [AttentionCache]? = nil, keepingHidden: Bool = false,
+    onExperts: ((MoELayer, Tensor) -> Void)? = nil
   ) -> ForwardPass {
     var hidden = embedding.gatherRows(batch.tokens)
     var states = keepingHidden ? [hidden] : []
     var routing: [LayerRouting] = []
     for (index, layer) in layers.enumerated() {
       let output =
-        recomputesActivations && cache == nil
+        recomputesActivations && cache == nil && onExperts == nil
         ? layer.recomputed(hidden, batch: batch, rotary: rotary)
-        : layer(hidden, batch: batch, rotary: rotary, cache: cache?[index])
+        : layer(hidden, batch: batch, rotary: rotary, cache: cache?[index], onExperts: onExperts)
       hidden = output.hidden
       if let layerRouting = output.routing { routing.append(layerRouting) }
       if keepingHidden { states.append(hidden) }

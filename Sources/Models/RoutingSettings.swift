@@ -6,15 +6,21 @@ public struct RoutingSettings: Sendable, Equatable {
   public var placement: Placement
   /// How tokens are brought within the limit.
   public var policy: RoutingPolicy
-  /// L; nil lifts the limit.
-  public var deviceLimit: Int?
+  /// L, in every layer; nil lifts the limit. Where layers differ, the largest.
+  public var deviceLimit: Int? {
+    didSet { layerLimits = nil }
+  }
+  /// L of each MoE layer in turn, where they differ; a new ``deviceLimit`` replaces them.
+  public private(set) var layerLimits: [Int]?
   /// Whose probability weighs a substitute.
   public var weightSource: WeightSource
   /// Scale of the weights.
   public var renormalization: Renormalization
-  /// ε of the adaptive policy: the share of top-k mass that a token may lose.
-  public var epsilon: Double
-  /// Seed of random policies.
+  /// Settings of single policies.
+  public var options: PolicyOptions
+  /// What the policy knows of each layer, by absolute number; none where it needs nothing.
+  public var tables: [Int: PolicyTables]
+  /// Seed of policies that draw.
   public var seed: UInt64
 
   /// Settings for all layers of a model.
@@ -25,19 +31,60 @@ public struct RoutingSettings: Sendable, Equatable {
   ///   - deviceLimit: L; nil for no limit.
   ///   - weightSource: Whose probability weighs a substitute.
   ///   - renormalization: Scale of the weights.
-  ///   - epsilon: ε of the adaptive policy.
-  ///   - seed: Seed of random policies.
+  ///   - options: Settings of single policies.
+  ///   - tables: What the policy knows of each layer, by absolute number.
+  ///   - seed: Seed of policies that draw.
   public init(
     placement: Placement, policy: RoutingPolicy = .none, deviceLimit: Int? = nil, weightSource: WeightSource = .own,
-    renormalization: Renormalization = .model, epsilon: Double = 0.05, seed: UInt64 = 0
+    renormalization: Renormalization = .model, options: PolicyOptions = PolicyOptions(),
+    tables: [Int: PolicyTables] = [:], seed: UInt64 = 0
   ) {
     (self.placement, self.policy, self.deviceLimit) = (placement, policy, deviceLimit)
     (self.weightSource, self.renormalization) = (weightSource, renormalization)
-    (self.epsilon, self.seed) = (epsilon, seed)
+    (self.options, self.tables, self.seed) = (options, tables, seed)
   }
 
-  /// The same placement without any rule: tokens use the experts that the router chose.
+  /// The same placement with the rule off: every token uses the model's own choice.
   public var unlimited: RoutingSettings { RoutingSettings(placement: placement, seed: seed) }
+
+  /// The same settings under another limit.
+  public func limited(to limit: Int?) -> RoutingSettings {
+    var copy = self
+    copy.deviceLimit = limit
+    return copy
+  }
+
+  /// The same settings under a limit for each MoE layer in turn.
+  ///
+  /// - Parameter limits: One for each layer of the placement.
+  /// - Returns: A copy.
+  /// - Throws: ``RoutingError`` when their number is another.
+  public func limited(toLayers limits: [Int]) throws(RoutingError) -> RoutingSettings {
+    guard limits.count == placement.layers.count else {
+      throw .layerLimits(expected: placement.layers.count, found: limits.count)
+    }
+    var copy = limited(to: limits.max())
+    if Set(limits).count > 1 { copy.layerLimits = limits }
+    return copy
+  }
+
+  /// The same settings with the tables that the policy needs, made from a profile of the model.
+  ///
+  /// - Parameter profile: Of the same model.
+  /// - Returns: A copy.
+  /// - Throws: ``RoutingError`` when the profile lacks a layer or what a table is made from.
+  public func tabled(_ profile: CollaborationProfile) throws(RoutingError) -> RoutingSettings {
+    var copy = self
+    copy.tables = [:]
+    guard policy.needsTables else { return copy }
+    for layer in placement.layers {
+      guard let found = profile.layers.first(where: { $0.layer == layer.layer }), profile.experts == placement.experts
+      else { throw .foreignProfile(layer: layer.layer, experts: placement.experts, found: profile.experts) }
+      copy.tables[layer.layer] = try PolicyTables(
+        found, policy: policy, options: options, placement: layer.expertDevice, devices: placement.devices)
+    }
+    return copy
+  }
 }
 
 extension LanguageModel {
@@ -46,12 +93,13 @@ extension LanguageModel {
   /// - Parameter settings: Placement, policy and limit.
   /// - Throws: ``RoutingError`` when the limit leaves too few experts; ``PlacementError`` when a layer has no placement.
   public mutating func apply(_ settings: RoutingSettings) throws {
-    for index in configuration.sparseLayers {
+    for (place, index) in configuration.sparseLayers.enumerated() {
       layers[index].moe?.rule = try RoutingRule(
         experts: configuration.experts, topK: configuration.topK,
         placement: try settings.placement.expertDevice(layer: index), devices: settings.placement.devices,
-        policy: settings.policy, deviceLimit: settings.deviceLimit, weightSource: settings.weightSource,
-        epsilon: settings.epsilon, seed: settings.seed &+ UInt64(index), selection: configuration.selection)
+        policy: settings.policy, deviceLimit: settings.layerLimits?[place] ?? settings.deviceLimit,
+        tables: settings.tables[index] ?? PolicyTables(), weightSource: settings.weightSource,
+        options: settings.options, seed: settings.seed &+ UInt64(index), selection: configuration.selection)
       layers[index].moe?.renormalization = settings.renormalization
     }
   }

@@ -6,13 +6,17 @@ import Training
 /// `occult bench`.
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure speed and memory of training, prefill and decoding of a random model.",
+    abstract:
+      "Measure training, prefill, decoding and profiling of a random model, and placement and routing by themselves.",
     discussion: """
       Examples:
         occult bench train --layers 6 --hidden 256 --experts 16 --steps 10
         occult bench decode --batch 8 --prompt 64 --new 64 --json
       """,
-    subcommands: [Train.self, Prefill.self, Decode.self, KernelTimes.self])
+    subcommands: [
+      Train.self, Prefill.self, Decode.self, ProfileTimes.self, KernelTimes.self, RoutingTimes.self,
+      PlacementTimes.self,
+    ])
 
   /// Full training steps.
   struct Train: ParsableCommand {
@@ -76,6 +80,31 @@ struct Bench: ParsableCommand {
       var shape = model.shape
       (shape.batch, shape.prompt, shape.new, shape.sequence) = (batch, prompt, new, 1)
       try show("decode", repetitions, output) { [shape] in try repetitions.benchmark(shape).decode(progress: $0) }
+    }
+  }
+
+  /// Passes whose routing is counted.
+  struct ProfileTimes: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "profile", abstract: "What counting collaboration adds to the passes of 'occult profile'.",
+      discussion: "Example:\n  occult bench profile --experts 64 --top-k 8 --intermediate 32 --steps 10 --json")
+
+    @OptionGroup var model: ShapeOptions
+    @OptionGroup var sequences: SequenceOptions
+    @OptionGroup var repetitions: RepetitionOptions
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+      let line = ProgressLine(
+        label: "profile", total: repetitions.steps + repetitions.warmup, unit: "repetitions")
+      let cost = try repetitions.benchmark(sequences.shape(model.shape)).profile { line.update($0) }
+      line.finish()
+      if output.json { return try OutputOptions.print(cost) }
+      let overhead = [cost.overhead.median, cost.overhead.min, cost.overhead.max].map { fixed($0 * 100, 1) }
+      print(
+        "profile: \(fixed(cost.profiled.tokensPerSecond.median, 0)) tokens/s, passes alone "
+          + "\(fixed(cost.plain.tokensPerSecond.median, 0)); counting adds \(overhead[0]) % (\(overhead[1]) to \(overhead[2])), "
+          + "\(fixed(cost.processorOverhead.median * 100, 1)) % of processor time")
     }
   }
 
@@ -161,7 +190,7 @@ struct RepetitionOptions: ParsableArguments {
   }
 }
 
-private func expectPositive(_ values: [(String, Int)]) throws {
+func expectPositive(_ values: [(String, Int)]) throws {
   for (name, value) in values where value < 1 {
     throw ValidationError("\(name): expected at least 1, found \(value)")
   }

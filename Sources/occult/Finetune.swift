@@ -65,6 +65,7 @@ struct Finetune: ParsableCommand {
     let plan = try run.plan { line?.update($0) }
     line?.finish()
     let tuning = run.tuning(plan, program: Program.name)
+    if !output.json, let limits = plan.limits { print("\n" + report.limits(limits)) }
     if !output.json { print("\n" + report.placement(plan.routing) + "\n\n" + report.schedule(tuning) + "\n") }
 
     let stop = StopSignal.install()

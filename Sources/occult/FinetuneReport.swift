@@ -49,13 +49,39 @@ struct FinetuneReport {
     return (lines + [limit]).joined(separator: "\n")
   }
 
+  /// What a budget of devices was spent on.
+  func limits(_ result: LimitSearch.Result) -> String {
+    var table = TextTable(heads: ["layer", ">device_limit", ">devices_per_token", ">loss alone"])
+    for (curve, limit) in zip(result.curves, result.allocation.limits) {
+      guard let point = curve.points.first(where: { $0.limit == limit }), let free = curve.points.last else { continue }
+      table.rows.append(["\(curve.layer)", "\(limit)", fixed(point.devices), signed(point.loss - free.loss)])
+    }
+    table.rows.append(["mean, sum", "", fixed(result.allocation.devices), signed(result.allocation.increase)])
+    return "limits chosen on profile text:\n" + table.text
+  }
+
+  private func signed(_ value: Double) -> String { (value < 0 ? "" : "+") + fixed(value, 4) }
+
   private var limit: String {
     let routing = run.recipe.routing
+    if let budget = routing.limitBudget {
+      return "device_limit auto, \(budget) of \(routing.devices) on average, policy \(routing.policy.rawValue)"
+    }
+    if let limits = routing.layerLimits {
+      return "device_limit \(limits.map(String.init).joined(separator: ", ")) of \(routing.devices), policy "
+        + routing.policy.rawValue
+    }
     guard let limit = routing.deviceLimit, !run.rule.isUnpruned else {
       return "device_limit \(routing.deviceLimit.map { "\($0)" } ?? "none") of \(routing.devices): unpruned"
     }
     return "device_limit \(limit) of \(routing.devices), policy \(routing.policy.rawValue), choice_ratio "
-      + fixed(run.rule.choiceRatio, 2) + (run.rule.isDegenerate ? ": degenerate" : "")
+      + fixed(run.rule.choiceRatio, 2) + (run.rule.isDegenerate ? ": degenerate" : "") + stages
+  }
+
+  private var stages: String {
+    guard run.recipe.routing.deviceLimitSchedule != nil else { return "" }
+    return "\ndevice_limit_schedule: "
+      + run.recipe.routing.limitStages.map { "\($0.limit) from step \($0.step + 1)" }.joined(separator: ", ")
   }
 
   /// How many steps, in which order, to where.
@@ -66,8 +92,11 @@ struct FinetuneReport {
   /// What came of it.
   func result(_ summary: RunSummary) -> String {
     let loss = summary.validationLoss.map { ", validation loss \(fixed($0, 4))" } ?? ""
+    let devices = summary.devicesPerToken.map { "\ndevices_per_token \(fixed($0)) under the rule" } ?? ""
+    let off = summary.devicesPerTokenUnlimited.map { ", \(fixed($0)) with the rule off" } ?? ""
     return "\(run.folder.final): \(summary.steps) steps, \(summary.tokens) tokens\(loss), "
       + "\(ProgressLine.duration(summary.seconds)), peak memory \(ByteSize.words(summary.peakMemory))"
+      + devices + off
   }
 }
 

@@ -9,50 +9,92 @@ struct Place: ParsableCommand {
     abstract: "Choose which device holds which expert, from a profile.",
     discussion: """
       Prints, for every layer and beside contiguous groups: devices_per_token (C_T), imbalance (heaviest device / mean), \
-      remote_copies (expected, over homes) and intra_share (collaboration within a device).
+      remote_copies (expected, over homes) and intra_share (collaboration within a device). lower_bound is a certificate: \
+      no placement with the same group sizes and load cap uses fewer devices per token on the profile's sets.
 
-      Example:
+      Examples:
         occult place profile.h5 --devices 4 --method refined --output placement.json
+        occult place profile.h5 --devices 16 --nodes 2 --replicas 1 --output placement.json --export sglang map.json
+        occult place placement.json --export eplb map.json
+        occult place profile.h5 --devices 8 --pareto --output placement.json
       """)
 
-  @Argument(help: "A profile written by 'occult profile' (.h5).", completion: .file())
+  @Argument(help: "A profile written by 'occult profile' (.h5), or a placement (.json) to export.", completion: .file())
   var profile: String
 
   @Option(help: "Number of devices, a divisor of the number of experts.")
-  var devices: Int
+  var devices: Int?
 
-  @Option(help: "refined, occult (the paper's greedy), load, contiguous or random.")
+  @Option(help: "refined, occult (the paper's greedy), spectral, load, contiguous or random.")
   var method = PlacementMethod.refined
 
   @Option(help: "refined: heaviest device at most so many times the mean, or 'none'.")
   var loadCap = LoadCap(value: 1.10)
 
-  @Option(help: "Seed of random, and of the order in which refined tries swaps.")
+  @Option(help: "Seed of random and spectral, and of the swaps that refined tries.")
   var seed: UInt64 = 0
 
-  @Option(help: "refined: most swaps looked at in a layer.")
-  var proposals = 200_000
+  @Option(help: "refined: swaps proposed in a layer (default: eight rounds of fifty looks at each pair of experts).")
+  var proposals: Int?
+
+  @Option(help: "refined: anneal for about so many seconds, over all layers; prints the --proposals that repeat it.")
+  var seconds: Double?
+
+  @Option(help: "refined: experts that a device may hold more or fewer than its equal share.")
+  var slack = 0
+
+  @Flag(help: "Also print what refined reaches under load caps from 1.02 to none.")
+  var pareto = false
 
   @Option(help: "The placement to write (.json); it is replaced if it exists.", completion: .file())
-  var output: String
+  var output: String?
+
+  @OptionGroup var topology: PlacementTopologyOptions
 
   @OptionGroup var options: OutputOptions
 
   func validate() throws {
-    if proposals < 0 { throw ValidationError("--proposals: expected at least 0, found \(proposals)") }
+    if !exportsPlacement, devices == nil || output == nil {
+      throw ValidationError(
+        "place: expected --devices and --output, found \(devices == nil ? "no --devices" : "no --output")")
+    }
+    if let proposals, proposals < 0 { throw ValidationError("--proposals: expected at least 0, found \(proposals)") }
+    if slack > 0, topology.options.nodes > 1 || topology.options.replicas > 0 {
+      throw ValidationError("--slack: expected one node and no replicas beside it, found \(slack)")
+    }
+    if slack < 0 { throw ValidationError("--slack: expected at least 0, found \(slack)") }
+    if let seconds {
+      if !(seconds > 0) { throw ValidationError("--seconds: expected more than 0, found \(seconds)") }
+      if proposals != nil { throw ValidationError("--seconds: expected no --proposals beside it, found both") }
+    }
+    for (name, given) in [("--seconds", seconds != nil), ("--slack", slack > 0)] where given && method != .refined {
+      throw ValidationError("\(name): expected --method refined, found \(method.rawValue)")
+    }
   }
 
   func run() throws {
+    guard let devices, let output else {
+      return try topology.writeExport(try Placement(path: profile, replicas: true))
+    }
     let profile = try ProfileFile.read(profile)
+    var placing = PlacementOptions(seed: seed, loadCap: loadCap.value, proposals: proposals, slack: slack)
+    placing.certify = true
+    if let seconds, let first = profile.layers.first {
+      let end = ContinuousClock.now + .seconds(seconds / Double(profile.layers.count))
+      placing.proposals = try PlacementMethod.proposals(first, devices: devices, options: placing) {
+        ContinuousClock.now >= end
+      }
+    }
     let placement = try Placement(
-      profile, devices: devices, method: method,
-      options: PlacementOptions(seed: seed, loadCap: loadCap.value, proposals: proposals))
-    let summary = try PlacementSummary(placement, method: method, profile: profile)
+      profile, devices: devices, method: method, options: placing, topology: topology.options)
+    let summary = try PlacementSummary(placement, method: method, profile: profile, proposals: placing.proposals)
+    let frontier = pareto ? try PlacementFrontier(profile, devices: devices, options: placing) : nil
     try TextFile.write(placement.json, to: output)
-    if options.json { return try OutputOptions.print(summary) }
+    try topology.writeExport(placement)
+    if options.json { return try OutputOptions.print(Output(summary: summary, frontier: frontier)) }
     var table = TextTable(heads: [
       "layer", ">devices_per_token", ">contiguous", ">imbalance", ">contiguous", ">remote_copies", ">contiguous",
-      ">intra_share", ">contiguous",
+      ">intra_share", ">contiguous", ">lower_bound", ">gap",
     ])
     for row in summary.layers + [summary.mean] {
       let (new, old) = (row.predicted, row.contiguous)
@@ -60,13 +102,49 @@ struct Place: ParsableCommand {
         (new.devicesPerToken, old.devicesPerToken), (new.imbalance, old.imbalance),
         (new.remoteCopies, old.remoteCopies), (new.intraShare, old.intraShare),
       ]
-      table.rows.append([row.layer.map { "\($0)" } ?? "mean"] + pairs.flatMap { [fixed($0.0), fixed($0.1)] })
+      var cells = [row.layer.map { "\($0)" } ?? "mean"]
+      for (figure, beside) in pairs { cells += [fixed(figure), fixed(beside)] }
+      cells.append(row.certificate.map { fixed($0.lowerBound) } ?? "")
+      cells.append(row.certificate.map { fixed($0.gap) } ?? "")
+      table.rows.append(cells)
     }
     print(table.text)
     print(
       "\n\(output): \(method.rawValue) on \(devices) devices; predicted on the profile's text, remote_copies expected "
         + "over homes; a random choice of experts would use \(fixed(summary.randomChoice)) devices per token")
+    for line in topology.lines(placement) { print(line) }
+    if let proposals = summary.proposals { print("repeat with --proposals \(proposals) --seed \(seed)") }
+    if let frontier { print("\n" + Self.table(frontier)) }
   }
+
+  private static func table(_ frontier: PlacementFrontier) -> String {
+    let rows = frontier.points.map { point in
+      let mean = point.predicted
+      return [LoadCap(value: point.loadCap).description]
+        + [mean.devicesPerToken, mean.remoteCopies, mean.imbalance, point.worstImbalance].map { fixed($0) }
+    }
+    return TextTable(
+      heads: ["load_cap", ">devices_per_token", ">remote_copies", ">imbalance", ">worst layer"], rows: rows
+    ).text
+  }
+
+  /// The summary, and the frontier beside it where it was asked for.
+  private struct Output: Encodable {
+    let summary: PlacementSummary
+    let frontier: PlacementFrontier?
+
+    enum CodingKeys: String, CodingKey { case frontier }
+
+    func encode(to encoder: any Encoder) throws {
+      try summary.encode(to: encoder)
+      guard let frontier else { return }
+      var container = encoder.container(keyedBy: CodingKeys.self)
+      try container.encode(frontier.points, forKey: .frontier)
+    }
+  }
+
+  /// Whether a placement that exists is written for an engine, and nothing else.
+  private var exportsPlacement: Bool { devices == nil && output == nil && !topology.export.isEmpty }
 }
 
 /// `none` or a factor.

@@ -11,11 +11,14 @@ struct Profile: ParsableCommand {
     abstract: "Count which experts work together, from a model on text or from recorded routing.",
     discussion: """
       Use training text, never the text that is evaluated on. Recorded routing is JSONL with layer, topk_ids and \
-      topk_weights in each line.
+      topk_weights in each line, routed_experts arrays [tokens, layers, k] of vLLM or SGLang (.npy), or profiles; several \
+      files are several documents of one model. --loads takes counts of experts without sets.
 
       Examples:
         occult profile checkpoints/base.h5 --text recipes/data/base-profile.txt --output profile.h5
         occult profile --routing routing.jsonl --experts 64 --output profile.h5
+        occult profile --routing request-*.npy --experts 128 --output profile.h5
+        occult profile --loads counts.json --layers 0,7,15 --top-k 8 --output loads.h5
       """)
 
   @Argument(help: "A checkpoint (.h5) or a Hugging Face folder.", completion: .file())
@@ -26,11 +29,25 @@ struct Profile: ParsableCommand {
   @Option(parsing: .upToNextOption, help: "Text files or patterns to run the model on.", completion: .file())
   var text: [String] = []
 
-  @Option(help: "Recorded routing (JSONL), instead of a model.", completion: .file())
-  var routing: String?
+  @Option(
+    parsing: .upToNextOption, help: "Recorded routing (.jsonl, .npy or profiles), instead of a model.",
+    completion: .file())
+  var routing: [String] = []
+
+  @Option(help: "Counts or shares of experts (.json or .npy), instead of a model: a profile without sets.")
+  var loads: String?
 
   @Option(help: "Number of experts, where recorded routing does not say.")
   var experts: Int?
+
+  @Option(help: "Number of the first layer of .npy arrays, where dense layers below it are left out of them.")
+  var firstLayer = 0
+
+  @Option(help: "Numbers of the layers of --loads, with commas (default: 0,1,2,…).")
+  var layers: LayerNumbers?
+
+  @Option(help: "Experts a token, with --loads.")
+  var topK: Int?
 
   @Option(help: "The profile to write (.h5); it is replaced if it exists.", completion: .file())
   var output: String
@@ -44,27 +61,47 @@ struct Profile: ParsableCommand {
   @Option(help: "Most tokens of a layer whose choices are recorded one by one; all are counted.")
   var recorded = 100_000
 
+  @Option(help: "Tokens of a layer that all experts run on, to compare their outputs; 0 for none.")
+  var outputSimilarityTokens = 512
+
   func validate() throws {
     if recorded < 1 { throw ValidationError("--recorded: expected at least 1, found \(recorded)") }
-    if (model == nil) == (routing == nil) {
-      throw ValidationError("profile: expected either a model or --routing, found \(model == nil ? "neither" : "both")")
+    let sources = [model != nil, !routing.isEmpty, loads != nil].filter { $0 }.count
+    if sources != 1 {
+      throw ValidationError(
+        "profile: expected either a model or --routing, found \(sources == 0 ? "neither" : "both")")
     }
     if model != nil, text.isEmpty { throw ValidationError("--text: expected at least one file, found none") }
-    if routing != nil, !text.isEmpty {
-      throw ValidationError("--text: expected a model to run on it, found --routing")
+    if model == nil, !text.isEmpty {
+      throw ValidationError("--text: expected a model to run on it, found --\(loads == nil ? "routing" : "loads")")
     }
-    if experts != nil, routing == nil {
+    if loads != nil, topK == nil { throw ValidationError("--top-k: expected experts a token with --loads, found none") }
+    if loads == nil, topK != nil || layers != nil {
+      throw ValidationError("--\(topK != nil ? "top-k" : "layers"): expected --loads, found none")
+    }
+    if let topK, topK < 1 { throw ValidationError("--top-k: expected at least 1, found \(topK)") }
+    if firstLayer < 0 { throw ValidationError("--first-layer: expected at least 0, found \(firstLayer)") }
+    if outputSimilarityTokens < 0 {
+      throw ValidationError("--output-similarity-tokens: expected at least 0, found \(outputSimilarityTokens)")
+    }
+    if experts != nil, model != nil {
       throw ValidationError("--experts: expected recorded routing (--routing), found a model, which says so itself")
     }
-    if let experts, experts < 1 { throw ValidationError("--experts: expected at least 1, found \(experts)") }
+    if let experts, !(1...2048).contains(experts) {
+      throw ValidationError("--experts: expected 1...2048, found \(experts)")
+    }
     if sequence < 2 { throw ValidationError("--sequence: expected at least 2, found \(sequence)") }
     if let maxTokens, maxTokens < 1 { throw ValidationError("--max-tokens: expected at least 1, found \(maxTokens)") }
   }
 
   func run() throws {
     let profile: CollaborationProfile
-    if let routing {
-      let recording = try RecordedRouting(path: routing, experts: experts, recordedLimit: recorded)
+    if let loads {
+      profile = try RecordedLoads.profile(path: loads, topK: topK ?? 1, experts: experts, layers: layers?.numbers)
+    } else if !routing.isEmpty {
+      let recording = try RecordedRouting(
+        try routing.map { try RecordedSource(opening: $0) }, experts: experts, firstLayer: firstLayer,
+        recordedLimit: recorded)
       for line in recording.warnings + recording.dropped.map(\.description) { note("warning: \(line)") }
       profile = recording.profile
     } else {
@@ -88,11 +125,28 @@ struct Profile: ParsableCommand {
     let tokens = documents.reduce(0) { $0 + $1.tokens.count }
     let line = ProgressLine(label: "profile", total: tokens, unit: "tokens")
     let profiler = ModelProfiler(
-      try files.model(overriding: routingOptions.overrides).model, recordedLimit: recorded)
-    let profile = try profiler.profile(documents.map { ($0.id, $0.tokens) }, data: text.joined(separator: ", ")) {
+      try files.model(overriding: routingOptions.overrides).model, recordedLimit: recorded,
+      outputSimilarityTokens: outputSimilarityTokens)
+    let result = try profiler.run(documents.map { ($0.id, $0.tokens) }, data: text.joined(separator: ", ")) {
       line.update($0)
     }
     line.finish()
-    return profile
+    if outputSimilarityTokens > 0 {
+      note(
+        "output similarity: \(fixed(result.outputSimilaritySeconds, 1)) s for \(min(outputSimilarityTokens, tokens)) "
+          + "tokens of each layer, the rest \(fixed(result.seconds, 1)) s")
+    }
+    return result.profile
+  }
+}
+
+/// Layers with commas between them.
+struct LayerNumbers: ExpressibleByArgument {
+  let numbers: [Int]
+
+  init?(argument: String) {
+    let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
+    guard parts.allSatisfy({ $0 ?? -1 >= 0 }) else { return nil }
+    numbers = parts.compactMap { $0 }
   }
 }

@@ -43,7 +43,7 @@ import Testing
   }
 
   /// Checkpoint → folder with code → checkpoint loses nothing, and the configuration comes back word for word.
-  @Test(arguments: RoutingPolicy.allCases.filter { $0 != .similarity && $0 != .none })
+  @Test(arguments: ModelCode.policies)
   func routingComesBack(policy: RoutingPolicy) throws {
     let scratch = try Scratch()
     let checkpoint = try limited("olmoe-odd", routing(policy: policy), in: scratch)
@@ -96,8 +96,8 @@ import Testing
       ),
       (
         similar, false,
-        "expected a policy that needs no table for --with-code, found similarity; try --allow-unlimited for the weights "
-          + "alone"
+        "expected one of router, mass, best_mass, adaptive, drop, random_devices for --with-code, found similarity, which "
+          + "the code does not know; try --allow-unlimited for the weights alone"
       ),
       (
         own, false,
@@ -142,8 +142,8 @@ import Testing
       ("\"devices\": 2,", "", "occult.devices: expected an integer, found nothing\(again)"),
       (
         "\"router\"", "\"rooter\"",
-        "occult.policy: expected one of none, router, similarity, mass, best_mass, adaptive, drop, random_devices, found "
-          + "'rooter'\(again)"
+        "occult.policy: expected one of none, router, similarity, output_similarity, mass, best_mass, adaptive, "
+          + "group_limited, c2r, drop, fewer_experts, random_devices, found 'rooter'\(again)"
       ),
       ("\"device_limit\": 1", "\"device_limit\": true", "occult.device_limit: expected an integer, found true\(again)"),
       ("\"epsilon\": 0.2", "\"epsilon\": []", "occult.epsilon: expected a number, found a list\(again)"),
@@ -180,7 +180,7 @@ import Testing
       return placement.map {
         RoutingSettings(
           placement: $0, policy: policy, deviceLimit: 1, weightSource: .inherited, renormalization: .originalMass,
-          epsilon: 0.2, seed: 3)
+          options: PolicyOptions(epsilon: 0.2), seed: 3)
       }
     }
   }

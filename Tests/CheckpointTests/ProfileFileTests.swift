@@ -12,7 +12,9 @@ import Testing
         layer: layer, topK: [0, 5, 4, 2, 2, 3], weights: [0.5, 0.25, 0.75, 0.125, 0.5, 0.5],
         logits: layer == 1 ? (0..<18).map { Float($0 % 7) } : nil, documents: [0, 0, 4])
     }
-    return accumulator.profile(modelType: "olmoe", data: "a.txt, b.txt")
+    return accumulator.profile(
+      modelType: "olmoe", data: "a.txt, b.txt",
+      outputSimilarity: [1: (0..<36).map { $0 % 7 == 0 ? 1 : Float($0) / 64 }])
   }
 
   @Test func comesBackAsItWas() throws {
@@ -24,7 +26,8 @@ import Testing
     #expect(
       try file.datasets().filter { $0.hasPrefix("/layers/1/") }
         == [
-          "coactivation", "documents", "load", "logit_similarity", "logit_similarity_centered", "sets", "weights",
+          "coactivation", "documents", "load", "logit_similarity", "logit_similarity_centered", "output_similarity",
+          "sets", "weights",
         ].map { "/layers/1/" + $0 })
     #expect(try file.info("layers/1/coactivation").type == .element(.int64))
     #expect(try file.info("layers/1/sets").type == .element(.int32))
@@ -35,12 +38,15 @@ import Testing
   @Test func saysWhatIsWrong() throws {
     let scratch = try Scratch()
     let path = scratch.path("profile.h5")
-    func write(_ sets: [Int32], load: [Int64] = [1, 1, 0], version: Int = 1, format: String = "occult-profile") throws {
+    func write(
+      _ sets: [Int32], load: [Int64] = [1, 1, 0], weight: Float = 0.5, version: Int = 1,
+      format: String = "occult-profile"
+    ) throws {
       let file = try HDF5Writer(creating: path)
       try file.write("layers/0/coactivation", [3, 3], .int64, [Int64](repeating: 0, count: 9))
       try file.write("layers/0/load", [load.count], .int64, load)
       try file.write("layers/0/sets", [1, 2], .int32, sets)
-      try file.write("layers/0/weights", [1, 2], .float32, [Float](repeating: 0.5, count: 2))
+      try file.write("layers/0/weights", [1, 2], .float32, [Float](repeating: weight, count: 2))
       try file.write("layers/0/documents", [1], .int32, [Int32(0)])
       try file.setAttribute("tokens", .integer(1), of: "layers/0")
       for (name, value) in [("version", version), ("experts", 3), ("top_k", 2), ("tokens", 1)] {
@@ -72,6 +78,16 @@ import Testing
         { try write([0, 1], load: [1, -1, 0]) },
         "\(path) /layers/0/load: expected counts of 0 or more, "
           + "found -1 at element 1; try writing or fetching the file again"
+      ),
+      (
+        { try write([0, 1], load: [1, 2, 0]) },
+        "\(path) /layers/0/load: expected at most the layer's 1 tokens an expert, found 2 for expert 1; "
+          + "try writing or fetching the file again"
+      ),
+      (
+        { try write([0, 1], weight: .nan) },
+        "\(path) /layers/0/weights: expected finite numbers, found nan at element 0; "
+          + "try writing or fetching the file again"
       ),
       (
         { try write([0, 1], version: 2) },

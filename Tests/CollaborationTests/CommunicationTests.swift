@@ -14,6 +14,7 @@ import Testing
     let found = counter.statistics(layer: 0)
     #expect(found.tokens == 2)
     #expect(found.devicesPerToken == 1.5)  // {0, 1}, {1}
+    #expect(found.chosenDevicesPerToken == 2.5)  // {0, 1, 2}, {1, 2}
     #expect(found.remoteCopies == 1)  // {1}, {1}
     #expect(found.naiveCopies == 3)
     #expect(found.naiveRemoteCopies == 2)  // 2 and 4; 2 and 3

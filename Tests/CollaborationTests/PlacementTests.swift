@@ -35,7 +35,7 @@ import Testing
   }
 
   @Test func furtherKeysAreAccepted() throws {
-    let text = Self.file.replacingOccurrences(of: "\"devices\": 2,", with: "\"devices\": 2, \"nodes\": [0, 0],")
+    let text = Self.file.replacingOccurrences(of: "\"devices\": 2,", with: "\"devices\": 2, \"racks\": [0, 0],")
     #expect(try Self.read(text) == Self.read(Self.file))
   }
 

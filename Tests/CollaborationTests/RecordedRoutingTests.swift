@@ -69,6 +69,12 @@ import Testing
     #expect(try Self.read(Self.lines(1)).dropped.isEmpty)  // once is no dummy
   }
 
+  /// Where few experts can be chosen, real sets are as frequent as dummies, but do not come one after the other.
+  @Test func frequentSetsThatAreMixedWithOthersStay() throws {
+    let mixed = zip(Self.lines(0, dummies: 30), Self.lines(30)).flatMap { [$0, $1] }
+    #expect(try Self.read(mixed).dropped.isEmpty)
+  }
+
   @Test func blankLinesAndCarriageReturnsAreNothing() throws {
     #expect(try Self.read(Self.lines(35).map { $0 + "\r" } + ["", " "]).profile.tokens == 35)
   }
@@ -94,6 +100,10 @@ import Testing
     (
       "{\"layer\":\"a\",\"topk_ids\":[1,2],\"topk_weights\":[1,0]}",
       "layer: found a value of another type than expected"
+    ),
+    (
+      "{\"layer\":1,\"topk_ids\":[1,2],\"topk_weights\":[NaN,0]}",
+      "topk_weights: expected finite weights, found NaN or infinity"
     ),
     ("{\"type\":\"note\",\"layer\":1}", "type: expected \"route\", found \"note\""),
     ("{\"type\":\"meta\",\"num_experts\":16}", "expected \"meta\" in the first line only"),
@@ -127,6 +137,6 @@ import Testing
     do throws(RecordedRoutingError) {
       _ = try RecordedRouting(path: "/nowhere.jsonl")
       Issue.record("no error")
-    } catch { #expect(error.description == "/nowhere.jsonl: expected a readable JSONL file, found none") }
+    } catch { #expect(error.description == "/nowhere.jsonl: expected a readable JSONL file or .npy array, found none") }
   }
 }

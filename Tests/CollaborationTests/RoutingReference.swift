@@ -14,8 +14,19 @@ struct RoutingReference {
 
   func route() -> Choice {
     let chosen = choice()
-    let kept = keptDevices(chosen)
     var source: [Int: Int] = [:]
+    if rule.isUnpruned { return Choice(chosen: chosen, used: chosen, sources: chosen) }
+    switch rule.policy {
+    case .fewerExperts:
+      var generator = SplitMix64(seed: rule.seed, item: number)
+      let kept = (rule.tables.keptExperts ?? [])[rule.limit - 1]
+      let count = Int(kept) + (generator.uniform() < kept - Double(Int(kept)) ? 1 : 0)
+      let used = Array(chosen.prefix(count)) + [Int](repeating: -1, count: max(0, rule.topK - count))
+      return Choice(chosen: chosen, used: used, sources: used)
+    case .collaborationConstrained: return collaborating(chosen)
+    default: break
+    }
+    let kept = keptDevices(chosen)
     if kept.isSuperset(of: chosen.map { rule.placement[$0] }) {
       for expert in chosen { source[expert] = expert }
       return Choice(chosen: chosen, used: chosen, sources: chosen)
@@ -26,13 +37,16 @@ struct RoutingReference {
     for expert in staying { source[expert] = expert }
     switch rule.policy {
     case .drop: break
-    case .similarity:
+    case .similarity, .outputSimilarity:
       for expert in lost {
         let free = available.filter { source[$0] == nil }
         let best = free.sorted {
           let (left, right) = (table(expert, $0), table(expert, $1))
           return left != right ? left > right : $0 < $1
         }[0]
+        if rule.policy == .outputSimilarity {
+          guard Double(table(expert, best)) >= rule.options.similarityThreshold else { continue }
+        }
         source[best] = rule.weightSource == .own ? best : expert
       }
     default:
@@ -40,6 +54,32 @@ struct RoutingReference {
         source[new] = rule.weightSource == .own ? new : old
       }
     }
+    return summed(chosen, source)
+  }
+
+  /// The best expert and its partners, within the limit where there is one.
+  private func collaborating(_ chosen: [Int]) -> Choice {
+    let (experts, partners) = (rule.experts, rule.tables.partners ?? [])
+    let width = partners.count / experts
+    let row = partners[chosen[0] * width..<(chosen[0] + 1) * width].map(Int.init)
+    let constrained = [chosen[0]] + ranked(row).prefix(rule.topK - 1)
+    var kept: Set<Int> = []
+    for expert in constrained where kept.count < rule.limit { kept.insert(rule.placement[expert]) }
+    let staying = constrained.filter { kept.contains(rule.placement[$0]) }
+    let others = (0..<experts).filter { kept.contains(rule.placement[$0]) && !constrained.contains($0) }
+    let used = staying + ranked(others).prefix(rule.topK - staying.count)
+    var source: [Int: Int] = [:]
+    for expert in used { source[expert] = expert }
+    if rule.weightSource == .inherited {
+      for (new, old) in zip(ranked(used.filter { !chosen.contains($0) }), chosen.filter { !used.contains($0) }) {
+        source[new] = old
+      }
+    }
+    return summed(chosen, source)
+  }
+
+  /// Experts by falling weight.
+  private func summed(_ chosen: [Int], _ source: [Int: Int]) -> Choice {
     let used = source.keys.sorted {
       let (left, right) = (value(source[$0] ?? 0), value(source[$1] ?? 0))
       return left != right ? left > right : $0 < $1
@@ -63,11 +103,28 @@ struct RoutingReference {
     let all = Set(0..<rule.devices)
     let limit = min(rule.deviceLimit ?? rule.devices, rule.devices)
     let hit = Set(chosen.map { rule.placement[$0] })
-    if rule.policy == .none || (hit.count <= limit && rule.policy != .adaptive) { return all }
+    if rule.policy == .none || (hit.count <= limit && rule.policy != .adaptive && rule.policy != .groupLimited) {
+      return all
+    }
     let byMass = hit.sorted { (mass($0, chosen), $1) > (mass($1, chosen), $0) }
     switch rule.policy {
-    case .none: return all
-    case .router, .similarity, .drop:
+    case .none, .fewerExperts, .collaborationConstrained: return all
+    case .groupLimited:
+      let count =
+        switch rule.options.groupScore {
+        case .max: 1
+        case .top2Sum: 2
+        case .topNSum: Int((Double(rule.topK) / Double(limit)).rounded(.up))
+        }
+      let best = (0..<rule.devices).map { device in
+        Array(ranked((0..<rule.experts).filter { rule.placement[$0] == device }).prefix(count))
+      }
+      let order = (0..<rule.devices).sorted { left, right in
+        let (a, b) = (sum(best[left]), sum(best[right]))
+        return a != b ? a > b : ranked([best[left][0], best[right][0]])[0] == best[left][0]
+      }
+      return Set(order.prefix(limit))
+    case .router, .similarity, .outputSimilarity, .drop:
       var kept: Set<Int> = []
       for expert in chosen where kept.count < limit { kept.insert(rule.placement[expert]) }
       return kept
@@ -82,7 +139,7 @@ struct RoutingReference {
         let kept = Set(byMass.prefix(count))
         let seats = rule.placement.filter(kept.contains).count
         let sum = byMass.prefix(count).reduce(0.0) { $0 + mass($1, chosen) }
-        if sum >= (1 - rule.epsilon) * total && seats >= rule.topK { return kept }
+        if sum >= (1 - rule.options.epsilon) * total && seats >= rule.topK { return kept }
       }
       return Set(byMass.prefix(limit))
     case .randomDevices:
@@ -94,7 +151,7 @@ struct RoutingReference {
   }
 
   private func value(_ expert: Int) -> Float { p[expert].isNaN ? -.infinity : p[expert] }
-  private func table(_ lost: Int, _ other: Int) -> Float { rule.similarity[lost * rule.experts + other] }
+  private func table(_ lost: Int, _ other: Int) -> Float { (rule.tables.similarity ?? [])[lost * rule.experts + other] }
   private func ranked(_ experts: [Int]) -> [Int] {
     experts.sorted { value($0) != value($1) ? value($0) > value($1) : $0 < $1 }
   }

@@ -21,7 +21,8 @@ import Testing
   ]
 
   static func rule(
-    _ geometry: Geometry, _ policy: RoutingPolicy, _ source: WeightSource = .own, seed: UInt64 = 3
+    _ geometry: Geometry, _ policy: RoutingPolicy, _ source: WeightSource = .own, seed: UInt64 = 3,
+    score: GroupScore = .topNSum
   ) throws -> RoutingRule {
     var generator = SplitMix64(seed: seed)
     var table = (0..<geometry.experts * geometry.experts).map { _ in Float(generator.below(9)) / 8 }
@@ -29,14 +30,28 @@ import Testing
     return try RoutingRule(
       experts: geometry.experts, topK: geometry.topK,
       placement: PlacementMethod.random(experts: geometry.experts, devices: geometry.devices, seed: seed, layer: 0),
-      devices: geometry.devices, policy: policy, deviceLimit: geometry.limit, similarity: table, weightSource: source,
-      epsilon: 0.2, seed: seed, selection: geometry.selection)
+      devices: geometry.devices, policy: policy, deviceLimit: geometry.limit,
+      tables: PolicyTables(
+        similarity: table, partners: partners(geometry, seed: seed),
+        keptExperts: (1...geometry.devices).map { min(1 + 0.45 * Double($0), Double(geometry.topK)) }),
+      weightSource: source, options: PolicyOptions(epsilon: 0.2, similarityThreshold: 0.8, groupScore: score),
+      seed: seed, selection: geometry.selection)
+  }
+
+  /// Random partners, between k − 1 and E − 1 of them.
+  private static func partners(_ geometry: Geometry, seed: UInt64) -> [Int32] {
+    var generator = SplitMix64(seed: seed, item: 5)
+    let width = (geometry.topK - 1 + geometry.experts) / 2
+    return (0..<geometry.experts).flatMap { expert in
+      (0..<geometry.experts).filter { $0 != expert }.shuffled(using: &generator).prefix(width).map(Int32.init)
+    }
   }
 
   @Test(arguments: RoutingPolicy.allCases, geometries)
   func equalsTheReadableReference(policy: RoutingPolicy, geometry: Geometry) throws {
-    for source in WeightSource.allCases {
-      let rule = try Self.rule(geometry, policy, source)
+    let scores = policy == .groupLimited ? GroupScore.allCases : [.max]
+    for (source, score) in WeightSource.allCases.flatMap({ source in scores.map { (source, $0) } }) {
+      let rule = try Self.rule(geometry, policy, source, score: score)
       var p = randomProbabilities(tokens: 60, experts: geometry.experts, seed: 11)
       p += randomProbabilities(tokens: 60, experts: geometry.experts, seed: 12, levels: 4)  // ties
       var withNaN = randomProbabilities(tokens: 30, experts: geometry.experts, seed: 13, levels: 9)
@@ -66,28 +81,9 @@ import Testing
       let used = routed.used[token * k..<(token + 1) * k].filter { $0 >= 0 }.map(Int.init)
       let hit = Set(used.map { rule.placement[$0] }).count
       #expect(Set(used).count == used.count)
-      #expect(policy == .drop || used.count == k)
-      if policy != .none { #expect(hit <= min(geometry.limit ?? devices, devices)) }
+      #expect([.drop, .outputSimilarity, .fewerExperts].contains(policy) || used.count == k)
+      if policy != .none && policy != .fewerExperts { #expect(hit <= min(geometry.limit ?? devices, devices)) }
       if used.count == k { #expect((k * devices + experts - 1) / experts <= hit && hit <= min(k, devices)) }
-    }
-  }
-
-  /// DeepSeek-V2's rule, devices by their best affinity, and the paper's walk keep the same devices.
-  @Test func devicesByMaximumAreTheWalk() throws {
-    let geometry = Self.geometries[0]
-    let rule = try Self.rule(geometry, .router)
-    let p = randomProbabilities(tokens: 300, experts: 64, seed: 21)
-    let routed = rule.route(p)
-    for token in 0..<300 {
-      let row = Array(p[token * 64..<(token + 1) * 64])
-      let best = (0..<4).sorted { left, right in
-        let maximum = { (device: Int) in (0..<64).filter { rule.placement[$0] == device }.map { row[$0] }.max() ?? 0 }
-        return maximum(left) > maximum(right)
-      }.prefix(2)
-      let expected = (0..<64).filter { best.contains(rule.placement[$0]) }.sorted { row[$0] > row[$1] }.prefix(8)
-      let used = routed.used[token * 8..<(token + 1) * 8].map(Int.init)
-      // A choice that lies on fewer devices than allowed is the same by either rule.
-      #expect(used == Array(expected))
     }
   }
 
@@ -101,21 +97,22 @@ import Testing
       }
     }
     let best = try probability(.bestMass)
-    for policy in [RoutingPolicy.router, .mass, .randomDevices, .drop, .similarity] {
+    for policy in [RoutingPolicy.router, .mass, .groupLimited, .randomDevices, .drop, .similarity, .fewerExperts] {
       #expect(try probability(policy) < best)
     }
     #expect(try probability(.none) > best)
     #expect(try probability(.randomDevices) < probability(.router))
   }
 
-  @Test func splitsGiveTheSameResult() throws {
-    let rule = try Self.rule(Self.geometries[0], .randomDevices)
+  @Test(arguments: RoutingPolicy.allCases) func splitsGiveTheSameResult(policy: RoutingPolicy) throws {
+    let rule = try Self.rule(Self.geometries[0], policy)
     let p = randomProbabilities(tokens: 50, experts: 64, seed: 2)
     let whole = rule.route(p, firstToken: 100)
     let first = rule.route(Array(p[..<(20 * 64)]), firstToken: 100)
     let second = rule.route(Array(p[(20 * 64)...]), firstToken: 120)
     #expect(whole.used == first.used + second.used)
-    #expect(rule.route(p, firstToken: 0).used != whole.used)
+    let draws = policy == .randomDevices || policy == .fewerExperts
+    #expect((rule.route(p, firstToken: 0).used != whole.used) == draws)
   }
 
   @Test func saysWhatItIs() throws {
@@ -130,13 +127,14 @@ import Testing
   @Test func errorsAreThisText() {
     func message(
       experts: Int = 8, topK: Int = 2, placement: [Int]? = nil, devices: Int = 4, policy: RoutingPolicy = .router,
-      limit: Int? = 2, similarity: [Float]? = nil, epsilon: Double = 0.1, slack: Bool = false
+      limit: Int? = 2, tables: PolicyTables = PolicyTables(), options: PolicyOptions = PolicyOptions(),
+      slack: Bool = false
     ) -> String {
       let groups = placement ?? (0..<experts).map { $0 * max(devices, 1) / experts }
       do throws(RoutingError) {
         _ = try RoutingRule(
           experts: experts, topK: topK, placement: groups, devices: devices, policy: policy, deviceLimit: limit,
-          similarity: similarity, epsilon: epsilon, slack: slack)
+          tables: tables, options: options, slack: slack)
         return "no error"
       } catch { return error.description }
     }
@@ -162,14 +160,37 @@ import Testing
         == "device_limit: expected devices that can hold top_k = 3 experts, found 2 experts on 1 (choice ratio below 1); "
         + "try device_limit 2")
     #expect(message(topK: 3, policy: .none, limit: 1) == "no error")
+    let profiled = "; try --profile with a file that 'occult profile' wrote, or policy router"
+    for policy in [RoutingPolicy.similarity, .outputSimilarity] {
+      #expect(
+        message(policy: policy)
+          == "policy \(policy.rawValue): expected a similarity table for every layer, found none\(profiled)")
+      #expect(
+        message(policy: policy, tables: PolicyTables(similarity: [1]))
+          == "similarity: expected 64 values, found 1; try a profile of this model")
+    }
     #expect(
-      message(policy: .similarity)
-        == "policy similarity: expected a similarity table, found none; try profiling the model first, or policy router"
-    )
+      message(policy: .collaborationConstrained, limit: nil)
+        == "policy c2r: expected a table of partners for every layer, found none\(profiled)")
     #expect(
-      message(policy: .similarity, similarity: [1])
-        == "similarity: expected 64 values (experts × experts), found 1")
-    #expect(message(epsilon: .nan) == "epsilon: expected 0 ≤ ε < 1, found nan")
+      message(topK: 3, policy: .collaborationConstrained, limit: nil, tables: PolicyTables(partners: [1, 0, 0, 0]))
+        == "partners: expected 16 values, found 4; try a profile of this model")
+    #expect(
+      message(policy: .collaborationConstrained, tables: PolicyTables(partners: [1, 0, 0, 0, 0, 0, 6, 0]))
+        == "partners: expert 6: expected different other experts in 0..<8, found others; try a profile of this model")
+    #expect(
+      message(policy: .fewerExperts)
+        == "policy fewer_experts: expected numbers of experts to keep for every layer, found none\(profiled)")
+    #expect(
+      message(policy: .fewerExperts, tables: PolicyTables(keptExperts: [1, .nan, 2, 2]))
+        == "kept_experts: expected a number in 1...2, found nan")
+    #expect(message(options: PolicyOptions(epsilon: .nan)) == "epsilon: expected 0 ≤ ε < 1, found nan")
+    #expect(
+      message(options: PolicyOptions(similarityThreshold: .nan))
+        == "similarity_threshold: expected a finite number, found nan")
+    #expect(
+      message(topK: 4, options: PolicyOptions(partners: 2))
+        == "partners: expected at least top_k − 1 = 3, found 2; try 8")
     #expect(
       message(experts: 34, devices: 17, policy: .bestMass, limit: 2)
         == "policy best_mass: expected at most 16 devices, because all sets are tried, found 17; try policy mass")

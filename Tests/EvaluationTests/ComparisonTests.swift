@@ -17,6 +17,8 @@ struct ComparisonTests {
       #expect(abs(difference.mean - (result.loss - reference.loss)) <= 1e-12)
       #expect(difference.low <= difference.mean && difference.mean <= difference.high)
       #expect(result.tokenPerplexity == exp(result.loss))
+      let free = comparison.results.first { $0.arm == result.arm && $0.evaluatedLimit == nil }
+      #expect(result.devicesPerTokenUnlimited == free?.communication.devicesPerToken)
       // Only cells evaluated as they were trained can show what training under a limit did.
       let isTrained =
         result.arm == "L2" && result.evaluatedLimit == 2 || result.arm == "L1" && result.evaluatedLimit == 1
@@ -42,7 +44,7 @@ struct ComparisonTests {
     let keys = [
       "arm", "fine_tuned", "trained_limit", "evaluated_limit", "policy", "token_perplexity", "loss", "stderr",
       "retention_loss", "devices_per_token", "remote_copies", "naive_remote_copies", "intra_share", "imbalance_rows",
-      "imbalance_wire", "retained_mass", "difference",
+      "imbalance_wire", "retained_mass", "difference", "devices_per_token_unlimited",
     ]
     for result in results {
       for key in keys { #expect(result[key] != nil, "\(key)") }

@@ -40,6 +40,54 @@ import Testing
     #expect(limited.layers[1].cosineSimilarity != profile.layers[1].cosineSimilarity)
   }
 
+  /// The table of a profile against outputs that every expert gives by itself on the sample's tokens: expert e gets all
+  /// weight by a router of one hot row. A placement that moves experts in memory changes nothing.
+  @Test func outputSimilarityIsThatOfTheExperts() throws {
+    var model = try ModelFiles(opening: TraceTests.folder).model()
+    let documents = (0..<3).map { id in (id: id, tokens: (0..<10).map { Int32(($0 * 37 + id * 101) % 512) }) }
+    let profiler = ModelProfiler(model, batchTokens: 16, outputSimilarityTokens: 6)
+    let result = try profiler.run(documents, data: "test")
+    #expect(result.outputSimilaritySeconds > 0 && result.seconds > 0)
+    for layer in result.profile.layers {
+      // Tokens 0, 5, 10, … of the text: two of every document.
+      var inputs: [Tensor] = []
+      for document in documents {
+        _ = model(TokenBatch(sequences: [document.tokens])) { moe, x in
+          if moe.number == layer.layer { inputs.append(x.gatherRows([0, 5])) }
+        }
+      }
+      let moe = try #require(model.layers[layer.layer].moe)
+      let i = moe.experts.down.shape[2]
+      let outputs = (0..<8).map { expert in
+        inputs.flatMap { x -> [Float] in
+          let wide = x.matMulTransposed(
+            moe.experts.gateUp.reshaped([8 * 2 * i, x.columns]).gatherRows(
+              (0..<Int32(2 * i)).map { $0 + Int32(expert * 2 * i) }))
+          let parts = wide.split([i, i])
+          return (parts[0].silu() * parts[1]).matMulTransposed(
+            moe.experts.down.reshaped([8 * x.columns, i]).gatherRows(
+              (0..<Int32(x.columns)).map { $0 + Int32(expert * x.columns) })
+          ).elements
+        }
+      }
+      func norm(_ values: [Float]) -> Double {
+        values.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+      }
+      let table = try #require(layer.outputSimilarity)
+      for a in 0..<8 {
+        for b in 0..<8 {
+          let distance = norm(zip(outputs[a], outputs[b]).map { $0 - $1 })
+          let expected = a == b ? 1 : 1 - distance / (norm(outputs[a]) + norm(outputs[b]))
+          #expect(abs(Double(table[a * 8 + b]) - expected) <= 1e-5)
+        }
+      }
+    }
+    for index in model.layers.indices { model.layers[index].moe?.arrange([3, 1, 7, 0, 5, 2, 6, 4]) }
+    let arranged = try ModelProfiler(model, batchTokens: 16, outputSimilarityTokens: 6).profile(documents, data: "test")
+    #expect(arranged.layers == result.profile.layers)
+    #expect(try ModelProfiler(model).profile(documents, data: "test").layers[0].outputSimilarity == nil)
+  }
+
   @Test func summariesCompareWithContiguous() throws {
     let model = try ModelFiles(opening: TraceTests.folder).model()
     let tokens = (0..<200).map { Int32(($0 * 37) % 512) }
@@ -69,6 +117,8 @@ import Testing
       #expect(report.steps == 3 && report.parameters > 0 && report.peakBytes > 0)
     }
     #expect(told == [1, 2, 3, 4])
+    let cost = try benchmark.profile()
+    #expect(cost.plain.steps == 3 && cost.profiled.steps == 3 && cost.overhead.min > -1)
     #expect(try KernelBenchmark(shape, steps: 2).run().allSatisfy { $0.milliseconds > 0 && $0.rate > 0 })
     #expect(BenchmarkReport.Rates([4, 1, 3, 2]).median == 2.5 && BenchmarkReport.Rates([5, 1, 3]).median == 3)
   }

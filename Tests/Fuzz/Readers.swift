@@ -179,6 +179,32 @@ struct CheckpointReading: Reader {
   func read(_ path: String) throws { _ = try ModelFiles(opening: path).model() }
 }
 
+/// Recorded routing: an array as NumPy writes it, or JSON lines.
+struct RecordingReading: Reader {
+  let fileName: String
+  let corpus: [[UInt8]]
+  private let isText: Bool
+
+  init(lines: Bool) throws {
+    isText = lines
+    fileName = lines ? "routing.jsonl" : "routing.npy"
+    let oracles = "CollaborationTests/Oracles/"
+    corpus =
+      lines
+      ? [Array(try fixture(oracles + "recorded_routing.jsonl").prefix(4096))]
+      : try ["int16", "uint8_fortran"].map { try fixture(oracles + "routed_experts_\($0).npy") }
+  }
+
+  func mutate(_ input: inout [UInt8], _ random: inout SplitMix64) {
+    if isText { mutateText(&input, &random) } else { Mutations.bytes(&input, &random) }
+  }
+
+  func read(_ path: String) throws {
+    _ = try? RecordedLoads.profile(path: path, topK: 2, experts: nil, layers: nil)
+    _ = try RecordedRouting(path: path)
+  }
+}
+
 private func mutateText(_ input: inout [UInt8], _ random: inout SplitMix64) {
   if random.below(4) == 0 { Mutations.bytes(&input, &random) } else { Mutations.tokens(&input, &random) }
 }

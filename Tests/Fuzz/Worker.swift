@@ -13,7 +13,7 @@ struct Worker {
     self.options = options
     readers = try [
       SafetensorsReading(), SafetensorsReading(), IndexReading(), ConfigurationReading(), TokenizerReading(),
-      RecipeReading(), CheckpointReading(),
+      RecipeReading(), CheckpointReading(), RecordingReading(lines: false), RecordingReading(lines: true),
     ]
   }
 

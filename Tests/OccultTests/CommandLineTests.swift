@@ -69,6 +69,14 @@ import Testing
       ["place", tiny + "/config.json", "--devices", "4", "--output", "/tmp/never.json"],
       "\(tiny)/config.json: expected an HDF5 file, found JSON text; try another file, or fetching this one again\n"
     ),
+    Case(
+      ["place", tiny + "/config.json", "--export", "eplb", "/tmp/never.json"],
+      "\(tiny)/config.json: format: expected a value, found no such key\n"
+    ),
+    Case(
+      ["plan", "--fit", "nowhere.yaml"],
+      "nowhere.yaml: expected measured points in UTF-8, found no such file; try docs/plan.md for the keys\n"
+    ),
   ]
 
   @Test(arguments: badInput)
@@ -87,6 +95,38 @@ import Testing
       "--with-code: expected the limit to be kept, found --allow-unlimited; try one of the two"
     ),
     (["profile", "--output", "p.h5"], "profile: expected either a model or --routing, found neither"),
+    (["place", "p.h5", "--output", "p.json"], "place: expected --devices and --output, found no --devices"),
+    (
+      ["place", "p.h5", "--devices", "4", "--output", "p.json", "--export", "eplb"],
+      "--export: expected an engine and a file, found 1 values"
+    ),
+    (
+      ["place", "p.json", "--export", "eplb", "m.json", "--layers", "3"],
+      "--layers: expected --export sglang, found 'eplb'"
+    ),
+    (["plan", "p.h5"], "plan: expected --topology or --fit, found neither"),
+    (["plan", "p.h5", "--topology", "t.yaml", "--fit", "f.yaml"], "plan: expected --topology or --fit, found both"),
+    (["plan", "--topology", "t.yaml"], "plan: expected a profile, found none"),
+    (
+      ["plan", "--fit", "f.yaml", "--devices", "4"],
+      "--devices: expected a topology to plan for, found --fit, which knows one machine"
+    ),
+    (["plan", "p.h5", "--topology", "t.yaml", "--tokens", "0"], "--tokens: expected at least 1, found 0"),
+    (
+      ["plan", "p.h5", "--topology", "t.yaml", "--model", "m.h5", "--hidden", "8"],
+      "--hidden, --intermediate: expected no --model beside them, found 'm.h5'"
+    ),
+    (
+      ["profile", "m", "--text", "t", "--routing", "r.jsonl", "--output", "p.h5"],
+      "profile: expected either a model or --routing, found both"
+    ),
+    (
+      ["profile", "--loads", "l.json", "--output", "p.h5"], "--top-k: expected experts a token with --loads, found none"
+    ),
+    (["analyze", "p.h5"], "--devices: expected a number of devices, found none"),
+    (
+      ["analyze", "p.h5", "--placement", "p.json"], "--placement: expected --against with a second profile, found none"
+    ),
     (["bench", "train", "--hidden", "100"], "--hidden: expected an even multiple of 8 heads, found 100"),
   ])
   func badArgumentsAreUsageErrors(arguments: [String], message: String) throws {
@@ -127,7 +167,36 @@ import Testing
     #expect(try trace.contains("gradients_total/model/norm/weight"))
   }
 
-  @Test(arguments: ["convert", "inspect", "trace", "profile", "place", "generate", "doctor", "bench"])
+  /// A recording becomes a profile, which is analysed and compared with itself.
+  @Test func profilesAndAnalysesARecording() throws {
+    let folder = NSTemporaryDirectory() + "/occult-tests-" + UUID().uuidString
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let recording = Self.root + "/Tests/CollaborationTests/Oracles/recorded_routing.jsonl"
+    let profiled = try Self.run(["profile", "--routing", recording, "--output", folder + "/p.h5"])
+    #expect(profiled.status == 0 && profiled.out == "\(folder)/p.h5: 2 layers, 288 tokens, 288 recorded sets\n")
+    let effort = ["--proposals", "2000", "--null-draws", "2", "--json"]
+    let analysed = try Self.run(["analyze", folder + "/p.h5", "--devices", "4"] + effort)
+    let analysis = try JSONSerialization.jsonObject(with: Data(analysed.out.utf8)) as? [String: Any]
+    #expect((analysis?["layers"] as? [[String: Any]])?.map { $0["layer"] as? Int } == [0, 3])
+    let table = try Self.run([
+      "analyze", folder + "/p.h5", "--devices", "4", "--proposals", "2000", "--null-draws", "0",
+    ])
+    #expect(
+      table.out.hasSuffix("profile more: 2 of 2 layers may still gain over 1 %, or have too little text to tell\n"))
+    let transfer = try Self.run(
+      ["analyze", folder + "/p.h5", "--devices", "4", "--against", folder + "/p.h5"] + effort)
+    #expect(transfer.status == 0 && transfer.out.contains("\"kept\" : 1"))
+    let array = Self.root + "/Tests/CollaborationTests/Oracles/routed_experts_int16.npy"
+    #expect(try Self.run(["profile", "--routing", array, "--output", folder + "/a.h5"]).status == 0)
+    let other = try Self.run(["analyze", folder + "/p.h5", "--devices", "4", "--against", folder + "/a.h5"])
+    #expect(other.status == 1)
+    #expect(other.error == "experts: expected 64 as in the first profile, found 11; try profiles of one model\n")
+  }
+
+  @Test(arguments: [
+    "convert", "inspect", "trace", "profile", "analyze", "place", "plan", "generate", "doctor", "bench",
+  ])
   func helpHasAnExample(command: String) throws {
     let result = try Self.run([command, "--help"])
     #expect(result.status == 0 && result.out.contains("occult \(command)") && result.out.contains("Example"))

@@ -160,6 +160,9 @@ import Text
   @Test func recordsWhatItDid() throws {
     let tiny = try TinyRun()
     tiny.recipe.loss.z = 1e-3
+    tiny.recipe.loss.collaboration = 0.1
+    (tiny.recipe.loss.distillation.router, tiny.recipe.loss.distillation.logits) = (0.1, 0.1)
+    tiny.recipe.routing.deviceLimit = 2
     let run = try tiny.tuning()
     _ = try run.run(.new)
     let lines = try String(contentsOfFile: run.folder.metrics, encoding: .utf8).split(separator: "\n")

@@ -1,3 +1,4 @@
+import Collaboration
 import Foundation
 import Testing
 
@@ -87,7 +88,8 @@ import Testing
       "data.train.format": words(Recipe.Format.self), "data.template": words(Recipe.Template.self),
       "data.loss_on": words(Recipe.LossOn.self),
       "routing.placement": words(Recipe.PlacementMethod.self) + [".json"],
-      "routing.policy": words(Recipe.Policy.self), "routing.weight_source": words(Recipe.WeightSource.self),
+      "routing.policy": words(Recipe.Policy.self), "routing.similarity": words(LogitSimilarity.self),
+      "routing.group_score": words(GroupScore.self), "routing.weight_source": words(Recipe.WeightSource.self),
       "routing.renormalize": words(Recipe.Renormalize.self), "loss.aux.kind": words(Recipe.AuxiliaryKind.self),
       "optimizer.name": words(Recipe.OptimizerName.self), "schedule.name": words(Recipe.ScheduleName.self),
       "schedule.batch_tokens": ["data.max_tokens"], "save.dtype": words(Recipe.SaveType.self),

@@ -131,24 +131,117 @@ func messages(_ text: String, _ overrides: [String] = [], purpose: Recipe.Purpos
     ),
     // Of the schema, but not of this version.
     (
-      "routing: {device_limit_schedule: [4, 2]}",
-      "r.yaml:5:34: routing.device_limit_schedule: not supported yet by this version; use null"
+      "routing: {policy: similar}",
+      "r.yaml:5:19: routing.policy: expected none, router, similarity, output_similarity, mass, best_mass, adaptive, "
+        + "group_limited, c2r, drop, fewer_experts or random_devices, found 'similar'; did you mean 'similarity'?"
     ),
     (
-      "routing: {policy: similarity}",
-      "r.yaml:5:19: routing.policy: similarity: not supported yet by this version; use none, router, mass, best_mass, "
-        + "adaptive, drop or random_devices"
+      "routing: {device_limit: [2, 0]}",
+      "r.yaml:5:25: routing.device_limit: expected an integer of at least 1 for each MoE layer, found another list"
     ),
     (
-      "routing: {placement: spectral}",
-      "r.yaml:5:22: routing.placement: spectral: not supported yet by this version; use contiguous, random, occult, "
-        + "load, refined or a placement file (.json)"
+      "routing: {device_limit: {auto: 5}}",
+      "r.yaml:5:25: routing.device_limit: expected {auto: mean devices_per_token}, from 1 to 4 devices, found a map"
     ),
     (
-      "loss: {collaboration: 0.1}",
-      "r.yaml:5:23: loss.collaboration: a collaboration loss is not supported yet by this version; use 0"
+      "routing: {device_limit: [2, 1], device_limit_schedule: {from: 4, steps: 9}}",
+      "r.yaml:5:56: routing.device_limit_schedule: expected a device_limit of one number to end at, found limits by layer"
+    ),
+    (
+      "routing: {similarity_threshold: 2}",
+      "r.yaml:5:33: routing.similarity_threshold: expected a number from -1 to 1, found '2'"
+    ),
+    ("routing: {partners: 0}", "r.yaml:5:21: routing.partners: expected an integer of at least 1 or auto, found '0'"),
+    (
+      "routing: {placement: kernighan_lin}",
+      "r.yaml:5:22: routing.placement: expected contiguous, random, occult, spectral, load, refined or "
+        + "a placement file (.json), found 'kernighan_lin'"
     ),
     ("parallel: {nodes: 2}", "r.yaml:5:19: parallel.nodes: 2 nodes: not supported yet by this version; use 1"),
+    // Soft pruning.
+    (
+      "loss: {collaboration: -0.1}",
+      "r.yaml:5:23: loss.collaboration: expected a number of at least 0, found '-0.1'"
+    ),
+    (
+      "loss: {collaboration: 0.1}\nrouting: {devices: 1}",
+      "r.yaml:5:7: loss.collaboration: expected routing.devices of at least 2, as a token cannot reach fewer devices than "
+        + "one, found 1"
+    ),
+    (
+      "loss: {collaboration_temperature: 0}",
+      "r.yaml:5:35: loss.collaboration_temperature: expected a number above 0, found '0'"
+    ),
+    (
+      "loss: {distillation: 0.1}",
+      "r.yaml:5:22: loss.distillation: expected a map of keys, found '0.1'"
+    ),
+    (
+      "loss: {distillation: {temperature: 0}}",
+      "r.yaml:5:36: loss.distillation.temperature: expected a number above 0, found '0'"
+    ),
+    (
+      "loss: {distillation: {logit: 1}}",
+      "r.yaml:5:23: loss.distillation.logit: unknown key; did you mean 'loss.distillation.logits'?"
+    ),
+    (
+      "routing: {device_limit_schedule: {from: 4, steps: 10}}",
+      "r.yaml:5:34: routing.device_limit_schedule: expected a device_limit to end at, found none; try device_limit: 1"
+    ),
+    (
+      "routing: {device_limit: 2, device_limit_schedule: 4}",
+      "r.yaml:5:51: routing.device_limit_schedule: expected null, a map like {from: 4, steps: 100} or pairs like [[0, 4], "
+        + "[50, 3], [100, 2]] of step and limit, found '4'"
+    ),
+    (
+      "routing: {device_limit: 2, device_limit_schedule: [4, 2]}",
+      "r.yaml:5:51: routing.device_limit_schedule: expected null, a map like {from: 4, steps: 100} or pairs like [[0, 4], "
+        + "[50, 3], [100, 2]] of step and limit, found a list"
+    ),
+    (
+      "routing: {device_limit: 2, device_limit_schedule: {from: 5, steps: 10}}",
+      "r.yaml:5:58: routing.device_limit_schedule.from: expected an integer in 3...4, found '5'"
+    ),
+    (
+      "routing: {device_limit: 1, device_limit_schedule: {from: 4, steps: 2}}",
+      "r.yaml:5:68: routing.device_limit_schedule.steps: expected an integer of at least 3, found '2'"
+    ),
+    (
+      "routing: {device_limit: 1, device_limit_schedule: {from: 4}}",
+      "r.yaml:5:51: routing.device_limit_schedule.steps: expected the steps after which device_limit holds, found no such key"
+    ),
+    (
+      "routing: {device_limit: 4, device_limit_schedule: {from: 4, steps: 10}}",
+      "r.yaml:5:51: routing.device_limit_schedule: expected a device_limit below devices = 4 to fall to, found 4"
+    ),
+    (
+      "routing: {device_limit: 2, device_limit_schedule: {form: 4, steps: 10}}",
+      "r.yaml:5:52: routing.device_limit_schedule.form: unknown key; did you mean 'routing.device_limit_schedule.from'?"
+    ),
+    (
+      "routing: {device_limit: 2, device_limit_schedule: [[5, 4], [10, 2]]}",
+      "r.yaml:5:51: routing.device_limit_schedule: expected a first stage at step 0, found one at step 5"
+    ),
+    (
+      "routing: {device_limit: 2, device_limit_schedule: [[0, 4], [0, 2]]}",
+      "r.yaml:5:51: routing.device_limit_schedule: expected steps that rise, found 0 after 0"
+    ),
+    (
+      "routing: {device_limit: 2, device_limit_schedule: [[0, 2], [9, 3]]}",
+      "r.yaml:5:51: routing.device_limit_schedule: expected limits that fall, found 3 after 2"
+    ),
+    (
+      "routing: {device_limit: 2, device_limit_schedule: [[0, 5], [9, 2]]}",
+      "r.yaml:5:51: routing.device_limit_schedule: expected limits of at most devices = 4, found 5"
+    ),
+    (
+      "routing: {device_limit: 1, device_limit_schedule: [[0, 4], [9, 2]]}",
+      "r.yaml:5:51: routing.device_limit_schedule: expected to end at device_limit = 1, found 2"
+    ),
+    (
+      "routing: {device_limit: 1, device_limit_schedule: []}",
+      "r.yaml:5:51: routing.device_limit_schedule: expected at least one stage, found none"
+    ),
     // Arms.
     (
       "study:\n  arms:\n    L2: {routing.devise_limit: 2}",

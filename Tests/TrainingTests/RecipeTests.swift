@@ -34,17 +34,19 @@ import Testing
       max_tokens: 100
       packing: false
     routing: {devices: 8, placement: placements/p.json, load_cap: none, policy: best_mass, device_limit: 3, \
-    device_limit_schedule: null, epsilon: 0.01, weight_source: inherited, renormalize: original_mass_detached}
+    device_limit_schedule: [[0, 7], [5, 3]], epsilon: 0.01, similarity: centered, \
+    similarity_threshold: 0.2, group_score: max, partners: 9, weight_source: inherited, renormalize: original_mass_detached}
     train: {attention: full, experts: frozen, router: frozen, shared_experts: frozen, embeddings: full, norms: full, \
     router_learning_rate: 1e-7}
-    loss: {aux: {kind: switch, coefficient: 0.5}, z: 0.001, collaboration: 0}
+    loss: {aux: {kind: switch, coefficient: 0.5}, z: 0.001, collaboration: 0.2, collaboration_temperature: 1, distillation: {router: 0.1, \
+    logits: 0.3, temperature: 2}}
     optimizer: {name: adamw, learning_rate: 1e-3, betas: [0, 0.999], epsilon: 1e-6, weight_decay: 0.1, clip: none}
     schedule: {name: linear, warmup_steps: 0, epochs: 3, max_steps: 7, batch_tokens: 200, accumulation: 4}
     run: {seed: 0, evaluate_every: none, threads: 3, activation_checkpointing: true}
     save: {every: none, keep: 9, dtype: bfloat16}
     parallel: {dispatch: deduplicated, overlap: off, wire: float32, nodes: 1}
     study:
-      arms: {standard: {routing.device_limit: none}, L2: , L1: {routing.device_limit: 1, routing.placement: q.json}}
+      arms: {standard: {routing.device_limit: none}, L2: , L1: {routing.device_limit: 1, routing.device_limit_schedule: null, routing.placement: q.json}}
       learning_rates: [1e-5, 0.1]
       seeds: [3, 1]
       rules: {mass: {routing.policy: mass}}
@@ -83,9 +85,38 @@ import Testing
     let same = recipe.leaves.filter { leaf in defaults.leaves.contains { $0 == leaf } }.map(\.0)
     #expect(
       same == [
-        "version", "routing.device_limit_schedule", "loss.collaboration", "optimizer.name", "parallel.dispatch",
-        "parallel.wire", "parallel.nodes",
+        "version", "optimizer.name", "parallel.dispatch", "parallel.wire", "parallel.nodes",
       ])
+  }
+
+  @Test func limitsOfLayersAreReadAndWritten() throws {
+    for (text, limit, limits, budget) in [
+      ("[2, 1, 3]", 3, [2, 1, 3], nil), ("{auto: 1.5}", 2, nil, 1.5), ("none", nil, nil, nil),
+    ] as [(String, Int?, [Int]?, Double?)] {
+      let recipe = try parse(minimal + "routing: {device_limit: \(text)}\n")
+      #expect(recipe.routing.deviceLimit == limit && recipe.routing.layerLimits == limits)
+      #expect(recipe.routing.limitBudget == budget)
+      #expect(try Recipe.parse(recipe.yaml(), file: "/r.yaml", checksFiles: false) == recipe)
+      // A limit of its own takes the place of the whole.
+      let one = try parse(minimal + "routing: {device_limit: \(text)}\n", "routing.device_limit=1")
+      #expect(one.routing.deviceLimit == 1 && one.routing.layerLimits == nil && one.routing.limitBudget == nil)
+    }
+  }
+
+  /// Both spellings read back; a schedule waits where an arm has no limit.
+  @Test func schedulesOfLimitsAreReadAndWritten() throws {
+    for (text, stages) in [
+      ("{from: 4, steps: 50}", [[0, 4], [25, 3], [50, 2]]), ("{steps: 9}", [[0, 4], [4, 3], [9, 2]]),
+      ("[[0, 4], [7, 2]]", [[0, 4], [7, 2]]), ("[[0, 2]]", [[0, 2]]), ("none", [[0, 2]]),
+    ] {
+      let recipe = try parse(
+        minimal + "routing: {device_limit: 2, device_limit_schedule: \(text)}\n"
+          + "study: {arms: {standard: {routing.device_limit: none}, L2: {}}}\n")
+      #expect(recipe.routing.limitStages.map { [$0.step, $0.limit] } == stages)
+      #expect(try Recipe.parse(recipe.yaml(), file: "r.yaml", checksFiles: false) == recipe)
+      #expect(try recipe.arm("standard").routing.limitStages == [])
+      #expect(try recipe.arm("L2").routing == recipe.routing)
+    }
   }
 
   @Test func adaptersAreReadAndWritten() throws {
@@ -233,7 +264,7 @@ import Testing
     let recipe = try parse(minimal)
     let hash = recipe.contentHash()
     // Pinned: a hash that changes with the process or the version would throw caches away.
-    #expect(hash == "3f823e99b111720b")
+    #expect(hash == "1bcccbd1d7df961d")
     let elsewhere = try Recipe.parse(minimal, file: "x/r.yaml", checksFiles: false, workingFolder: "/elsewhere")
     #expect(elsewhere.contentHash() == hash)
     #expect(try parse(minimal, "output=z", "run.threads=5", "study.seeds=[3]").contentHash() == hash)

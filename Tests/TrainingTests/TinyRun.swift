@@ -61,12 +61,14 @@ final class TinyRun {
       Placement.Layer(layer: $0, expertDevice: PlacementMethod.contiguous(experts: c.experts, devices: devices))
     }
     let placement = try Placement(modelType: c.modelType, experts: c.experts, devices: devices, layers: layers)
-    let adapters = try AdapterPlan.settings(recipe, c) {
+    func profile() throws -> CollaborationProfile {
       try ModelProfiler(try base.model(), batchTokens: 64).profile(
         Self.documents(10).map { ($0.id, $0.tokens) }, data: "test")
     }
+    let adapters = try AdapterPlan.settings(recipe, c) { try profile() }
     return FineTuning(
-      recipe: recipe, base: base, routing: RoutingPlan.settings(recipe, placement), adapters: adapters,
+      recipe: recipe, base: base, routing: try RoutingPlan.settings(recipe, placement, profile: profile),
+      adapters: adapters,
       data: data ?? TrainingData(train: Self.documents(40), validation: Self.documents(5, seed: 4)),
       folder: RunFolder(recipe.output), program: "test")
   }

@@ -1,3 +1,4 @@
+internal import Collaboration
 internal import Foundation
 internal import Models
 
@@ -35,6 +36,9 @@ struct ModelCode {
 
   /// Families that transformers has classes for, and we code.
   static let supported: [String] = families.keys.sorted()
+
+  /// Policies that the code knows: POLICIES in the template, but for `none`.
+  static let policies: [RoutingPolicy] = [.router, .mass, .bestMass, .adaptive, .drop, .randomDevices]
 
   /// nil for a family that transformers has no class of.
   init?(modelType: String) {

@@ -15,7 +15,10 @@ extension Conversion {
     }
     guard limited, let routing = extras.routing else { throw .noLimit(source: source) }
     guard let code = ModelCode(modelType: type) else { throw .noCode(source: source, family: type) }
-    guard routing.policy != .similarity else { throw .tablePolicy(source: source, policy: routing.policy.rawValue) }
+    guard ModelCode.policies.contains(routing.policy) else {
+      throw .unknownPolicy(source: source, policy: routing.policy.rawValue)
+    }
+    guard routing.layerLimits == nil else { throw .layerLimits(source: source) }
     guard ConfigurationText(extras.configurationJSON).value(of: "auto_map") == nil else {
       throw .hasCode(source: source)
     }
@@ -40,7 +43,7 @@ extension Conversion {
 extension RoutingSettings {
   /// Whether tokens may use fewer devices than there are.
   public var isLimited: Bool {
-    policy == .adaptive || (policy != .none && (deviceLimit ?? placement.devices) < placement.devices)
+    policy.prunesWithoutLimit || (policy != .none && (deviceLimit ?? placement.devices) < placement.devices)
   }
 
   /// Policy and limit in a message.

@@ -10,8 +10,10 @@ public enum ConversionError: Error, Equatable, CustomStringConvertible {
   case noLimit(source: String)
   /// Code was asked for a family that transformers has no class of.
   case noCode(source: String, family: String)
-  /// Code was asked for a policy that needs a table, which no checkpoint holds.
-  case tablePolicy(source: String, policy: String)
+  /// Code was asked for a policy that it does not implement.
+  case unknownPolicy(source: String, policy: String)
+  /// Code was asked for limits that differ between layers.
+  case layerLimits(source: String)
   /// Code was asked for a model that brings its own.
   case hasCode(source: String)
   /// A placement was to be baked, and there is none.
@@ -37,9 +39,12 @@ public enum ConversionError: Error, Equatable, CustomStringConvertible {
     case .noCode(let source, let family):
       "\(source): expected one of \(ModelCode.supported.joined(separator: ", ")) for --with-code, found \(family), which "
         + "transformers has no class of; try --allow-unlimited for the weights alone"
-    case .tablePolicy(let source, let policy):
-      "\(source): expected a policy that needs no table for --with-code, found \(policy); try --allow-unlimited for the "
-        + "weights alone"
+    case .unknownPolicy(let source, let policy):
+      "\(source): expected one of \(ModelCode.policies.map(\.rawValue).joined(separator: ", ")) for --with-code, found "
+        + "\(policy), which the code does not know; try --allow-unlimited for the weights alone"
+    case .layerLimits(let source):
+      "\(source): expected one device_limit for --with-code, found limits that differ between layers; "
+        + "try --allow-unlimited for the weights alone"
     case .hasCode(let source):
       "\(source): expected a configuration without code of its own for --with-code, found auto_map; try removing it"
     case .noPlacement(let source):

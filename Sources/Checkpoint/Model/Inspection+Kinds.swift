@@ -47,7 +47,10 @@ extension Inspection {
     guard let routing = files.routing else { return add("routing", "no placement, no limit") }
     add("devices", routing.placement.devices)
     add("policy", routing.policy.rawValue)
-    add("device_limit", routing.deviceLimit.map { "\($0)" } ?? "none")
+    add(
+      "device_limit",
+      routing.layerLimits.map { $0.map(String.init).joined(separator: ", ") }
+        ?? routing.deviceLimit.map { "\($0)" } ?? "none")
     add("weight_source", routing.weightSource.rawValue)
     add("renormalize", routing.renormalization.rawValue)
   }
@@ -69,7 +72,11 @@ extension Inspection {
     add("experts", "\(profile.experts), top \(profile.topK) a token")
     add("layers", profile.layers.map { "\($0.layer)" }.joined(separator: ", "))
     add("recorded sets", profile.layers.map(\.recorded).max() ?? 0)
-    add("similarity", profile.layers.allSatisfy { $0.cosineSimilarity != nil } ? "of router logits" : "none")
+    let similarities = [
+      ("of router logits", profile.layers.allSatisfy { $0.cosineSimilarity != nil }),
+      ("of outputs", profile.layers.allSatisfy { $0.outputSimilarity != nil }),
+    ].filter(\.1).map(\.0)
+    add("similarity", similarities.isEmpty ? "none" : similarities.joined(separator: ", "))
   }
 
   mutating func describe(placement: Placement) {

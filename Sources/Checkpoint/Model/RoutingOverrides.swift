@@ -9,6 +9,8 @@ public struct RoutingOverrides: Sendable, Equatable {
     case none
     /// At most so many.
     case devices(Int)
+    /// At most so many in each MoE layer in turn.
+    case layers([Int])
   }
 
   /// D; without a placement the experts lie in their own order.
@@ -19,11 +21,15 @@ public struct RoutingOverrides: Sendable, Equatable {
   public var policy: RoutingPolicy?
   /// L, or no limit.
   public var deviceLimit: Limit?
+  /// File of a profile, from which the policy's tables are made.
+  public var profile: String?
 
   /// Overrides; nil leaves what the checkpoint holds.
   public init(
-    devices: Int? = nil, placement: String? = nil, policy: RoutingPolicy? = nil, deviceLimit: Limit? = nil
+    devices: Int? = nil, placement: String? = nil, policy: RoutingPolicy? = nil, deviceLimit: Limit? = nil,
+    profile: String? = nil
   ) {
+    self.profile = profile
     (self.devices, self.placement, self.policy, self.deviceLimit) = (devices, placement, policy, deviceLimit)
   }
 
@@ -35,21 +41,30 @@ public struct RoutingOverrides: Sendable, Equatable {
   ///   - stored: What the checkpoint holds; nil for none.
   ///   - configuration: The model's sizes.
   /// - Returns: nil where neither says anything.
-  /// - Throws: `PlacementError` or ``RoutingOverrideError``.
+  /// - Throws: `PlacementError`, `RoutingError`, ``FileError`` or ``RoutingOverrideError``.
   public func settings(over stored: RoutingSettings?, _ configuration: ModelConfiguration) throws -> RoutingSettings? {
     guard var settings = try placed(stored, configuration) else {
       if case .devices(let limit) = deviceLimit { throw RoutingOverrideError.noDevices("--device-limit \(limit)") }
+      if case .layers = deviceLimit { throw RoutingOverrideError.noDevices("--device-limit") }
       if let policy, policy != .none { throw RoutingOverrideError.noDevices("--policy \(policy.rawValue)") }
       return nil
     }
     switch deviceLimit {
     case nil: break
     case .some(.none): settings.deviceLimit = nil
-    case .devices(let limit):
-      settings.deviceLimit = limit
-      if settings.policy == .none { settings.policy = .router }
+    case .devices(let limit): settings.deviceLimit = limit
+    case .layers(let limits): settings = try settings.limited(toLayers: limits)
     }
+    if settings.policy == .none, deviceLimit != nil, deviceLimit != .some(.none) { settings.policy = .router }
     if let policy { settings.policy = policy }
+    // Tables are those of one policy, and numbers of experts to keep those of one placement.
+    if settings.policy != stored?.policy { settings.tables = [:] }
+    if settings.placement != stored?.placement {
+      settings.tables = settings.tables.mapValues {
+        PolicyTables(similarity: $0.similarity, partners: $0.partners)
+      }
+    }
+    if let profile { settings = try settings.tabled(try ProfileFile.read(profile)) }
     return settings
   }
 

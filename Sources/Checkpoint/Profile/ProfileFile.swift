@@ -2,8 +2,10 @@ public import Collaboration
 
 /// Collaboration profiles as HDF5: `/layers/<layer>/` with counts, recorded sets and similarity tables.
 ///
-///     coactivation [E, E] int64 · load [E] int64 · sets [n, k] int32 ascending · weights [n, k] float32
-///     documents [n] int32 · logit_similarity, logit_similarity_centered [E, E] float32 where logits were seen
+///     coactivation [E, E] int64 · load [E] int64 · sets [n, k] int32 ascending · documents [n] int32
+///     weights [n, k] float32 unless a recording has none
+///     logit_similarity, logit_similarity_centered [E, E] float32 where logits were seen
+///     output_similarity [E, E] float32 where all experts were run
 ///
 /// Root attributes: `format`, `version`, `model_type`, `experts`, `top_k`, `tokens`, `data`, `created_by`; every layer has
 /// `tokens` of its own.
@@ -29,13 +31,15 @@ public enum ProfileFile {
       try write(layer.coactivation, group + "coactivation", [e, e], .int64, to: file)
       try write(layer.load, group + "load", [e], .int64, to: file)
       try write(layer.sets, group + "sets", [n, k], .int32, to: file)
-      try write(layer.weights, group + "weights", [n, k], .float32, to: file)
-      try write(layer.documents, group + "documents", [n], .int32, to: file)
-      if let table = layer.cosineSimilarity {
-        try write(table, group + "logit_similarity", [e, e], .float32, to: file)
+      if n == 0 || !layer.weights.isEmpty {
+        try write(layer.weights, group + "weights", [n, k], .float32, to: file)
       }
-      if let table = layer.centeredSimilarity {
-        try write(table, group + "logit_similarity_centered", [e, e], .float32, to: file)
+      try write(layer.documents, group + "documents", [n], .int32, to: file)
+      for (name, table) in [
+        ("logit_similarity", layer.cosineSimilarity), ("logit_similarity_centered", layer.centeredSimilarity),
+        ("output_similarity", layer.outputSimilarity),
+      ] {
+        if let table { try write(table, group + name, [e, e], .float32, to: file) }
       }
       try file.setAttribute("tokens", .integer(layer.tokens), of: "layers/\(layer.layer)")
     }
@@ -87,8 +91,14 @@ public enum ProfileFile {
     _ layer: Int, _ group: String, _ e: Int, _ k: Int, _ file: HDF5Reader
   ) throws(FileError) -> LayerProfile {
     let n = try file.info(group + "documents").shape.first ?? 0
-    func table(_ name: String) throws(FileError) -> [Float]? {
-      try file.contains(group + name) ? try read(group + name, [e, e], .float32, Float(0), file) : nil
+    func table(_ name: String, _ shape: [Int]) throws(FileError) -> [Float]? {
+      guard try file.contains(group + name) else { return nil }
+      let values = try read(group + name, shape, .float32, Float(0), file)
+      if let bad = values.firstIndex(where: { !$0.isFinite }) {
+        throw .invalid(
+          path: file.path, item: group + name, expected: "finite numbers", found: "\(values[bad]) at element \(bad)")
+      }
+      return values
     }
     let sets = try read(group + "sets", [n, k], .int32, Int32(0), file)
     for row in 0..<n {
@@ -100,12 +110,21 @@ public enum ProfileFile {
           expected: "\(k) different experts of \(e) in ascending order", found: "\(Array(set)) in row \(row)")
       }
     }
+    let tokens = try file.integer(attribute: "tokens", of: "layers/\(layer)")
+    let load = try counts(group + "load", [e], file)
+    if let expert = load.firstIndex(where: { $0 > tokens }) {
+      throw .invalid(
+        path: file.path, item: group + "load", expected: "at most the layer's \(tokens) tokens an expert",
+        found: "\(load[expert]) for expert \(expert)")
+    }
     return LayerProfile(
-      layer: layer, experts: e, topK: k, tokens: try file.integer(attribute: "tokens", of: "layers/\(layer)"),
-      coactivation: try counts(group + "coactivation", [e, e], file), load: try counts(group + "load", [e], file),
-      sets: sets, weights: try read(group + "weights", [n, k], .float32, Float(0), file),
+      layer: layer, experts: e, topK: k, tokens: tokens,
+      coactivation: try counts(group + "coactivation", [e, e], file), load: load, sets: sets,
+      weights: try table("weights", [n, k]) ?? [],
       documents: try read(group + "documents", [n], .int32, Int32(0), file),
-      cosineSimilarity: try table("logit_similarity"), centeredSimilarity: try table("logit_similarity_centered"))
+      cosineSimilarity: try table("logit_similarity", [e, e]),
+      centeredSimilarity: try table("logit_similarity_centered", [e, e]),
+      outputSimilarity: try table("output_similarity", [e, e]))
   }
 
   private static func counts(_ dataset: String, _ shape: [Int], _ file: HDF5Reader) throws(FileError) -> [Int64] {

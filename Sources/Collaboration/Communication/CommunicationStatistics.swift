@@ -6,6 +6,8 @@ public struct CommunicationStatistics: Sendable, Equatable, Codable {
   public let tokens: Int
   /// E[C_T], distinct devices that hold used experts.
   public let devicesPerToken: Double
+  /// The same of the plainly chosen experts, before the limit: what the routers ask for.
+  public let chosenDevicesPerToken: Double
   /// Copies that cross the wire, one per device without home, per direction.
   public let remoteCopies: Double
   /// k: copies of per-expert dispatch.
@@ -28,6 +30,7 @@ public struct CommunicationStatistics: Sendable, Equatable, Codable {
   enum CodingKeys: String, CodingKey {
     case tokens, expected
     case devicesPerToken = "devices_per_token"
+    case chosenDevicesPerToken = "chosen_devices_per_token"
     case remoteCopies = "remote_copies"
     case naiveCopies = "naive_copies"
     case naiveRemoteCopies = "naive_remote_copies"
@@ -44,6 +47,7 @@ public struct CommunicationStatistics: Sendable, Equatable, Codable {
     let away = Double(devices - 1) / Double(devices)
     tokens = tally.tokens
     devicesPerToken = mean(tally.deviceRows)
+    chosenDevicesPerToken = mean(tally.chosenDeviceRows)
     remoteCopies = home == .expected ? mean(tally.deviceRows) * away : mean(tally.remoteRows)
     naiveCopies = mean(tally.naiveRows)
     naiveRemoteCopies = home == .expected ? mean(tally.naiveRows) * away : mean(tally.naiveRemoteRows)

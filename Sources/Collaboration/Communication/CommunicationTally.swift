@@ -16,6 +16,8 @@ public struct CommunicationTally: Sendable, Equatable {
   public internal(set) var expertRows = 0
   /// Σ C_T, distinct devices that hold used experts.
   public internal(set) var deviceRows = 0
+  /// Σ of distinct devices that hold plainly chosen experts: C_T as it would be without the limit.
+  public internal(set) var chosenDeviceRows = 0
   /// Σ of those devices without home; 0 where homes are `expected`.
   public internal(set) var remoteRows = 0
   /// Σ k, plainly chosen experts.
@@ -57,6 +59,7 @@ public struct CommunicationTally: Sendable, Equatable {
     left.tokens += right.tokens
     left.expertRows += right.expertRows
     left.deviceRows += right.deviceRows
+    left.chosenDeviceRows += right.chosenDeviceRows
     left.remoteRows += right.remoteRows
     left.naiveRows += right.naiveRows
     left.naiveRemoteRows += right.naiveRemoteRows
@@ -119,6 +122,13 @@ public struct CommunicationTally: Sendable, Equatable {
           remoteRows += home < 0 ? 0 : 1
           receivedPerDevice[device] += 1
         }
+      }
+      // A mark for each device; the visit that finds it counts the device and takes it away.
+      for slot in chosenRow { perDevice[placement[Int(chosen[slot])]] = 1 }
+      for slot in chosenRow {
+        let device = placement[Int(chosen[slot])]
+        chosenDeviceRows += perDevice[device]
+        perDevice[device] = 0
       }
       naiveRows += topK
       if home >= 0 {

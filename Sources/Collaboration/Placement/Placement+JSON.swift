@@ -2,7 +2,7 @@ public import Foundation
 
 extension Placement: Codable {
   private enum CodingKeys: String, CodingKey {
-    case format, version, experts, devices, layers
+    case format, version, experts, devices, nodes, layers
     case modelType = "model_type"
   }
 
@@ -13,10 +13,11 @@ extension Placement: Codable {
     let modelType: String?
     let experts: Int
     let devices: Int
+    let nodes: Int
     let layers: [Layer]
 
     enum CodingKeys: String, CodingKey {
-      case format, version, experts, devices, layers
+      case format, version, experts, devices, nodes, layers
       case modelType = "model_type"
     }
 
@@ -31,6 +32,7 @@ extension Placement: Codable {
       modelType = try container.decodeIfPresent(String.self, forKey: .modelType)
       experts = try container.decode(Int.self, forKey: .experts)
       devices = try container.decode(Int.self, forKey: .devices)
+      nodes = try container.decodeIfPresent(Int.self, forKey: .nodes) ?? 1
       layers = try container.decode([Layer].self, forKey: .layers)
     }
   }
@@ -42,8 +44,9 @@ extension Placement: Codable {
   public init(from decoder: any Decoder) throws {
     let document = try Document(from: decoder)
     try self.init(
-      modelType: document.modelType, experts: document.experts, devices: document.devices, layers: document.layers,
-      slack: decoder.userInfo[slackKey] as? Bool ?? false, file: decoder.userInfo[fileKey] as? String ?? "placement")
+      modelType: document.modelType, experts: document.experts, devices: document.devices, nodes: document.nodes,
+      layers: document.layers, slack: decoder.userInfo[slackKey] as? Bool ?? false,
+      file: decoder.userInfo[fileKey] as? String ?? "placement")
   }
 
   /// Writes the keys of the file format.
@@ -57,6 +60,7 @@ extension Placement: Codable {
     try container.encode(modelType, forKey: .modelType)
     try container.encode(experts, forKey: .experts)
     try container.encode(devices, forKey: .devices)
+    if nodes > 1 { try container.encode(nodes, forKey: .nodes) }
     try container.encode(layers, forKey: .layers)
   }
 
@@ -86,8 +90,9 @@ extension Placement: Codable {
   /// - Parameters:
   ///   - path: the file.
   ///   - slack: accept devices with unequal numbers of experts.
+  ///   - replicas: accept replicas, which models do not follow.
   /// - Throws: `PlacementError`.
-  public init(path: String, slack: Bool = false) throws(PlacementError) {
+  public init(path: String, slack: Bool = false, replicas: Bool = false) throws(PlacementError) {
     let data: Data
     do {
       data = try Data(contentsOf: URL(fileURLWithPath: path))
@@ -96,6 +101,7 @@ extension Placement: Codable {
         file: path, reason: "expected a readable file, found none; try 'occult place --output \(path)'")
     }
     try self.init(json: data, file: path, slack: slack)
+    if !replicas, layers.contains(where: { $0.replicas?.isEmpty == false }) { throw .hasReplicas(file: path) }
   }
 
   /// The file's contents: one layer a line, the same bytes for the same placement.
@@ -115,7 +121,7 @@ extension Placement: Codable {
         "version": \(Self.version),
         "model_type": \(text(modelType)),
         "experts": \(experts),
-        "devices": \(devices),
+        "devices": \(devices),\(nodes > 1 ? "\n  \"nodes\": \(nodes)," : "")
         "layers": [
       \(lines)
         ]

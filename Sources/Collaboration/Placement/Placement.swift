@@ -15,6 +15,14 @@ public struct Placement: Sendable, Equatable {
     public let expertDevice: [Int]
     /// What the profile promises; `nil` where none was at hand.
     public let predicted: Prediction?
+    /// The same between nodes; `nil` on one node.
+    public let predictedNodes: NodePrediction?
+    /// Further copies of experts; `nil` for none.
+    public let replicas: [Replica]?
+    /// What the profile promised without the replicas; `nil` without any.
+    public let predictedWithoutReplicas: Prediction?
+    /// How far it can be from the best; `nil` where nobody asked.
+    public let certificate: Certificate?
 
     /// One layer's placement.
     ///
@@ -22,15 +30,28 @@ public struct Placement: Sendable, Equatable {
     ///   - layer: absolute layer number.
     ///   - expertDevice: `[E]`, expert → device.
     ///   - predicted: what the profile promises.
-    public init(layer: Int, expertDevice: [Int], predicted: Prediction? = nil) {
+    ///   - predictedNodes: the same between nodes.
+    ///   - replicas: further copies of experts.
+    ///   - predictedWithoutReplicas: what the profile promised before.
+    ///   - certificate: how far it can be from the best.
+    public init(
+      layer: Int, expertDevice: [Int], predicted: Prediction? = nil, predictedNodes: NodePrediction? = nil,
+      replicas: [Replica]? = nil, predictedWithoutReplicas: Prediction? = nil, certificate: Certificate? = nil
+    ) {
       self.layer = layer
       self.expertDevice = expertDevice
       self.predicted = predicted
+      self.predictedNodes = predictedNodes
+      self.replicas = replicas
+      self.predictedWithoutReplicas = predictedWithoutReplicas
+      self.certificate = certificate
     }
 
     enum CodingKeys: String, CodingKey {
-      case layer, predicted
+      case layer, predicted, replicas, certificate
       case expertDevice = "expert_device"
+      case predictedNodes = "predicted_nodes"
+      case predictedWithoutReplicas = "predicted_without_replicas"
     }
   }
 
@@ -40,8 +61,13 @@ public struct Placement: Sendable, Equatable {
   public let experts: Int
   /// D.
   public let devices: Int
+  /// N: node n has devices n·D/N ..< (n + 1)·D/N.
+  public let nodes: Int
   /// One entry per MoE layer, ascending by layer number.
   public let layers: [Layer]
+
+  /// R: further experts on each device.
+  public var replicasPerDevice: Int { (layers.first?.replicas?.count ?? 0) / devices }
 
   /// Checks sizes, range and balance.
   ///
@@ -49,16 +75,19 @@ public struct Placement: Sendable, Equatable {
   ///   - modelType: the model's family.
   ///   - experts: E.
   ///   - devices: D.
+  ///   - nodes: N, a divisor of D.
   ///   - layers: π per layer.
   ///   - slack: accept devices with unequal numbers of experts.
   ///   - file: where it comes from, for messages.
   /// - Throws: `PlacementError` naming file, layer, expected and found.
   public init(
-    modelType: String?, experts: Int, devices: Int, layers: [Layer], slack: Bool = false, file: String = "placement"
+    modelType: String?, experts: Int, devices: Int, nodes: Int = 1, layers: [Layer], slack: Bool = false,
+    file: String = "placement"
   ) throws(PlacementError) {
     guard experts > 0, (1...experts).contains(devices), slack || experts % devices == 0 else {
       throw .devices(file: file, experts: experts, found: devices)
     }
+    guard nodes > 0, devices % nodes == 0 else { throw .nodes(file: file, devices: devices, found: nodes) }
     let layers = layers.sorted { $0.layer < $1.layer }
     for (before, after) in zip(layers, layers.dropFirst()) where before.layer == after.layer {
       throw .duplicateLayer(file: file, layer: after.layer)
@@ -78,10 +107,12 @@ public struct Placement: Sendable, Equatable {
         throw .unbalanced(
           file: file, layer: layer.layer, device: device, expected: experts / devices, found: counts[device])
       }
+      try layer.checkReplicas(devices: devices, each: (layers.first?.replicas?.count ?? 0) / devices, file: file)
     }
     self.modelType = modelType
     self.experts = experts
     self.devices = devices
+    self.nodes = nodes
     self.layers = layers
   }
 
@@ -97,14 +128,21 @@ public struct Placement: Sendable, Equatable {
     _ profile: CollaborationProfile, devices: Int, method: PlacementMethod, options: PlacementOptions = .init()
   ) throws(PlacementError) {
     var layers: [Layer] = []
+    // A cap holds for `refined` alone: what it promises is compared with what keeps the cap, the others with anything.
+    var constraints = options
+    if method != .refined { (constraints.loadCap, constraints.slack) = (nil, 0) }
     for layer in profile.layers {
       let expertDevice = try method.place(layer, devices: devices, options: options)
       layers.append(
         Layer(
           layer: layer.layer, expertDevice: expertDevice,
-          predicted: try Prediction(layer, placement: expertDevice, devices: devices)))
+          predicted: try Prediction(layer, placement: expertDevice, devices: devices),
+          certificate: options.certify
+            ? Certificate(layer, placement: expertDevice, devices: devices, options: constraints) : nil))
     }
-    try self.init(modelType: profile.modelType, experts: profile.experts, devices: devices, layers: layers)
+    try self.init(
+      modelType: profile.modelType, experts: profile.experts, devices: devices, layers: layers,
+      slack: constraints.slack > 0)
   }
 
   /// π of a layer of a model.

@@ -26,6 +26,16 @@ public enum PlacementError: Error, Equatable, CustomStringConvertible {
   case noRecordedSets(layer: Int)
   /// The load cap is below 1: no placement can have less than mean load everywhere.
   case loadCap(Double)
+  /// N does not divide D.
+  case nodes(file: String, devices: Int, found: Int)
+  /// The cost of a copy to a node is below 0, or no number.
+  case nodeCost(Double)
+  /// A replica is of no expert, on no device, on a device that holds its expert already, or one too many.
+  case replica(file: String, layer: Int, expert: Int, expected: String, found: String)
+  /// The placement has replicas, which what it was read for cannot follow.
+  case hasReplicas(file: String)
+  /// More replicas are asked for than a device can hold.
+  case replicaSlots(experts: Int, devices: Int, found: Int)
 
   /// `where: expected …, found …; try …`.
   public var description: String {
@@ -58,6 +68,17 @@ public enum PlacementError: Error, Equatable, CustomStringConvertible {
       "profile: layer \(layer): expected recorded sets, found none; try profiling again with sets recorded"
     case .loadCap(let found):
       "load_cap: expected at least 1, found \(found); try 1.10, or none to lift the cap"
+    case .nodes(let file, let devices, let found):
+      "\(file): nodes: expected a divisor of \(devices) devices, found \(found)"
+    case .nodeCost(let found):
+      "node_cost: expected a number in 0...1000000, found \(found)"
+    case .replica(let file, let layer, let expert, let expected, let found):
+      "\(file): layer \(layer): replica of expert \(expert): expected \(expected), found \(found)"
+    case .hasReplicas(let file):
+      "\(file): expected a placement without replicas, found some; they are for planning and export: try 'occult place' "
+        + "without --replicas"
+    case .replicaSlots(let experts, let devices, let found):
+      "replicas: expected 0...\(experts - experts / max(devices, 1)) on each of \(devices) devices, found \(found)"
     }
   }
 }

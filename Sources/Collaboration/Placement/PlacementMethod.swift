@@ -8,9 +8,11 @@ public enum PlacementMethod: String, CaseIterable, Codable, Sendable {
   case random
   /// The paper's greedy on the collaboration graph; raises imbalance, see `greedy`.
   case occult
+  /// Spectral clustering of the collaboration graph into equal groups.
+  case spectral
   /// Even load only: heaviest expert first into the least loaded device with room.
   case load
-  /// The best of the others, improved by swaps on the true E[C_T] under a load cap.
+  /// Annealed swaps from the others on the true E[C_T], under a load cap.
   case refined
 
   /// Places one layer's experts.
@@ -32,8 +34,32 @@ public enum PlacementMethod: String, CaseIterable, Codable, Sendable {
     case .contiguous: return Self.contiguous(experts: experts, devices: devices)
     case .random: return Self.random(experts: experts, devices: devices, seed: options.seed, layer: profile.layer)
     case .occult: return Self.greedy(profile.coactivation, experts: experts, devices: devices)
+    case .spectral:
+      return Self.spectral(profile.coactivation, experts: experts, devices: devices, seed: options.seed)
     case .load: return Self.balanced(profile.load, devices: devices)
     case .refined: return try Refinement.place(profile, devices: devices, options: options).placement
+    }
+  }
+
+  /// How many proposals `refined` makes on a layer until it is told to stop: the count repeats the search exactly.
+  ///
+  /// - Parameters:
+  ///   - profile: the layer.
+  ///   - devices: D, a divisor of E.
+  ///   - options: seed, load cap, slack; its proposals are not used.
+  ///   - enough: asked after every round of annealing but the first.
+  /// - Returns: proposals, for `PlacementOptions.proposals`.
+  /// - Throws: `PlacementError`.
+  public static func proposals(
+    _ profile: LayerProfile, devices: Int, options: PlacementOptions, until enough: () -> Bool
+  ) throws(PlacementError) -> Int {
+    guard (1...profile.experts).contains(devices), profile.experts % devices == 0 else {
+      throw .devices(file: "place", experts: profile.experts, found: devices)
+    }
+    var options = options
+    options.proposals = nil
+    return try withoutActuallyEscaping(enough) { enough throws(PlacementError) in
+      try Refinement.place(profile, devices: devices, options: options, enough: enough).proposals
     }
   }
 
@@ -87,22 +113,32 @@ public enum PlacementMethod: String, CaseIterable, Codable, Sendable {
 
 /// What placement methods may be told.
 public struct PlacementOptions: Sendable, Equatable {
-  /// Of `random`, and of the order in which `refined` tries swaps.
+  /// Of `random`, `spectral`, and of the swaps that `refined` tries.
   public var seed: UInt64
   /// `refined`: most max/mean load of a device; `nil` lifts the cap.
   public var loadCap: Double?
-  /// `refined`: most swaps looked at per layer, which bounds its time.
-  public var proposals: Int
+  /// `refined`: swaps proposed per layer while annealing, which bounds its time; `nil` for `rounds` rounds of fifty looks
+  /// at each pair of experts.
+  public var proposals: Int?
+  /// `refined`: how many experts a device may hold more or fewer than E/D.
+  public var slack: Int
+  /// Whether `Placement` carries a certificate, which costs about as much time as `refined`.
+  public var certify = false
+
+  /// Rounds of annealing where `proposals` is nil.
+  static let rounds = 8
 
   /// The defaults of the commands.
   ///
   /// - Parameters:
   ///   - seed: of everything random.
   ///   - loadCap: most max/mean load.
-  ///   - proposals: most swaps looked at per layer.
-  public init(seed: UInt64 = 0, loadCap: Double? = 1.10, proposals: Int = 200_000) {
+  ///   - proposals: swaps proposed per layer.
+  ///   - slack: experts more or fewer than E/D.
+  public init(seed: UInt64 = 0, loadCap: Double? = 1.10, proposals: Int? = nil, slack: Int = 0) {
     self.seed = seed
     self.loadCap = loadCap
     self.proposals = proposals
+    self.slack = slack
   }
 }

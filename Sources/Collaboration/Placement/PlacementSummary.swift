@@ -8,12 +8,16 @@ public struct PlacementSummary: Sendable, Equatable, Encodable {
     public let predicted: Prediction
     /// Of contiguous groups.
     public let contiguous: Prediction
+    /// How far it can be from the best; of the mean, from the means of lower bounds.
+    public let certificate: Placement.Certificate?
   }
 
   /// How it was placed.
   public let method: PlacementMethod
   /// D.
   public let devices: Int
+  /// Swaps that `refined` proposed in each layer, with which it can be repeated; `nil` for its default.
+  public let proposals: Int?
   /// E[C_T] of a uniformly random choice.
   public let randomChoice: Double
   /// One a layer, ascending.
@@ -22,7 +26,7 @@ public struct PlacementSummary: Sendable, Equatable, Encodable {
   public let mean: Row
 
   private enum CodingKeys: String, CodingKey {
-    case method, devices, layers, mean
+    case method, devices, proposals, layers, mean
     case randomChoice = "random_choice_devices_per_token"
   }
 
@@ -32,9 +36,10 @@ public struct PlacementSummary: Sendable, Equatable, Encodable {
   ///   - placement: Made from the profile, with predictions.
   ///   - method: How it was made.
   ///   - profile: What the experts do.
+  ///   - proposals: With which it was made.
   /// - Throws: `PlacementError` where the profile has no recorded sets.
   public init(
-    _ placement: Placement, method: PlacementMethod, profile: CollaborationProfile
+    _ placement: Placement, method: PlacementMethod, profile: CollaborationProfile, proposals: Int? = nil
   ) throws(PlacementError) {
     var rows: [Row] = []
     let contiguous = PlacementMethod.contiguous(experts: profile.experts, devices: placement.devices)
@@ -43,14 +48,19 @@ public struct PlacementSummary: Sendable, Equatable, Encodable {
       rows.append(
         Row(
           layer: layer.layer, predicted: try Prediction(layer, placement: devices, devices: placement.devices),
-          contiguous: try Prediction(layer, placement: contiguous, devices: placement.devices)))
+          contiguous: try Prediction(layer, placement: contiguous, devices: placement.devices),
+          certificate: placement.layers.first { $0.layer == layer.layer }?.certificate))
     }
     self.method = method
+    self.proposals = proposals
     devices = placement.devices
     randomChoice = RandomExpectation.devicesPerToken(
       experts: profile.experts, topK: profile.topK, devices: placement.devices)
     layers = rows
-    mean = Row(layer: nil, predicted: .mean(rows.map(\.predicted)), contiguous: .mean(rows.map(\.contiguous)))
+    let predicted = Prediction.mean(rows.map(\.predicted))
+    mean = Row(
+      layer: nil, predicted: predicted, contiguous: .mean(rows.map(\.contiguous)),
+      certificate: Placement.Certificate(mean: rows.compactMap(\.certificate), of: predicted))
   }
 }
 
@@ -62,5 +72,14 @@ extension Prediction {
     return Prediction(
       devicesPerToken: mean(\.devicesPerToken), remoteCopies: mean(\.remoteCopies), intraShare: mean(\.intraShare),
       imbalance: mean(\.imbalance))
+  }
+}
+
+extension Placement.Certificate {
+  /// The mean bound of layers beside their mean E[C_T]; `nil` for none.
+  init?(mean certificates: [Self], of predicted: Prediction) {
+    guard let first = certificates.first else { return nil }
+    let bound = certificates.reduce(0) { $0 + $1.lowerBound } / Double(certificates.count)
+    self.init(lowerBound: bound, gap: max(0, 1 - bound / predicted.devicesPerToken), method: first.method)
   }
 }

@@ -53,7 +53,7 @@ public struct LayerProfile: Sendable, Equatable {
   public let load: [Int64]
   /// `[n, k]`: recorded choices, each ascending.
   public let sets: [Int32]
-  /// `[n, k]`: the weight of each recorded expert.
+  /// `[n, k]`: the weight of each recorded expert; empty where a recording has none.
   public let weights: [Float]
   /// `[n]`: the document each recorded token is from.
   public let documents: [Int32]
@@ -61,6 +61,8 @@ public struct LayerProfile: Sendable, Equatable {
   public let cosineSimilarity: [Float]?
   /// `[E, E]`: the same with each token's mean logit removed, which softmax ignores as well.
   public let centeredSimilarity: [Float]?
+  /// `[E, E]`: likeness of the experts' outputs on the same tokens, see ``OutputSimilarity``; `nil` where they were not run.
+  public let outputSimilarity: [Float]?
 
   /// n, recorded tokens.
   public var recorded: Int { documents.count }
@@ -81,13 +83,15 @@ public struct LayerProfile: Sendable, Equatable {
   ///   - coactivation: A, `[E, E]`.
   ///   - load: `[E]`.
   ///   - sets: `[n, k]`, each ascending.
-  ///   - weights: `[n, k]`.
+  ///   - weights: `[n, k]`, or empty.
   ///   - documents: `[n]`.
   ///   - cosineSimilarity: `[E, E]` or `nil`.
   ///   - centeredSimilarity: `[E, E]` or `nil`.
+  ///   - outputSimilarity: `[E, E]` or `nil`.
   public init(
     layer: Int, experts: Int, topK: Int, tokens: Int, coactivation: [Int64], load: [Int64], sets: [Int32],
-    weights: [Float], documents: [Int32], cosineSimilarity: [Float]? = nil, centeredSimilarity: [Float]? = nil
+    weights: [Float], documents: [Int32], cosineSimilarity: [Float]? = nil, centeredSimilarity: [Float]? = nil,
+    outputSimilarity: [Float]? = nil
   ) {
     func check(_ name: String, _ found: Int, _ expected: Int) {
       precondition(found == expected, "LayerProfile \(layer): \(name) has \(found) values, expected \(expected)")
@@ -95,9 +99,10 @@ public struct LayerProfile: Sendable, Equatable {
     check("coactivation", coactivation.count, experts * experts)
     check("load", load.count, experts)
     check("sets", sets.count, documents.count * topK)
-    check("weights", weights.count, documents.count * topK)
+    check("weights", weights.count, weights.isEmpty ? 0 : documents.count * topK)
     check("cosine similarity", cosineSimilarity?.count ?? experts * experts, experts * experts)
     check("centered similarity", centeredSimilarity?.count ?? experts * experts, experts * experts)
+    check("output similarity", outputSimilarity?.count ?? experts * experts, experts * experts)
     precondition(
       sets.allSatisfy { (0..<experts).contains(Int($0)) },
       "LayerProfile \(layer): a recorded set names an expert outside 0..<\(experts)")
@@ -112,5 +117,6 @@ public struct LayerProfile: Sendable, Equatable {
     self.documents = documents
     self.cosineSimilarity = cosineSimilarity
     self.centeredSimilarity = centeredSimilarity
+    self.outputSimilarity = outputSimilarity
   }
 }

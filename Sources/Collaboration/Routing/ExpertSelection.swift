@@ -4,7 +4,7 @@ public enum ExpertSelection: Sendable, Equatable {
   case greedy
   /// The k largest inside the `kept` groups whose best expert is best; group g holds experts `g·E/groups..<(g+1)·E/groups`.
   ///
-  /// - Source: DeepSeek-AI 2024, DeepSeek-V2, section 2.1.2, device-limited routing; `group_limited_greedy` in its code.
+  /// - Source: DeepSeek-AI 2024, DeepSeek-V2, section 2.2.2, device-limited routing; `group_limited_greedy` in its code.
   case groupLimited(groups: Int, kept: Int)
 }
 

@@ -5,7 +5,7 @@ extension RoutingRule {
   ///
   /// - Parameters:
   ///   - probabilities: p, `[tokens, experts]`, row-major.
-  ///   - firstToken: number of the first token in its batch or corpus; only `random_devices` reads it.
+  ///   - firstToken: number of the first token in its batch or corpus; only policies that draw read it.
   ///   - chosen: receives S, the plain choice by falling p, `[tokens, k]`.
   ///   - used: receives S′, the experts after the limit, `[tokens, k]`, −1 where there are fewer than k.
   ///   - sources: receives src, `[tokens, k]`, −1 beside an absent expert.
@@ -24,20 +24,16 @@ extension RoutingRule {
       let p = probabilities.baseAddress, let chosen = chosen.baseAddress, let used = used.baseAddress,
       let sources = sources.baseAddress
     else { return }
-    Scratch.with(experts: experts, topK: topK, devices: devices) { scratch in
-      for token in 0..<tokens {
-        routeToken(
-          p + token * experts, number: firstToken + token, chosen: chosen + token * topK, used: used + token * topK,
-          sources: sources + token * topK, scratch)
-      }
-    }
+    let batch = RoutingBatch(
+      p: p, tokens: tokens, firstToken: firstToken, chosen: chosen, used: used, sources: sources)
+    pruning.route(batch, self)
   }
 
   /// The same from and to arrays.
   ///
   /// - Parameters:
   ///   - probabilities: p, `[tokens, experts]`, row-major.
-  ///   - firstToken: number of the first token; only `random_devices` reads it.
+  ///   - firstToken: number of the first token; only policies that draw read it.
   /// - Returns: plain choice, experts used, sources of their weights, each `[tokens, k]`.
   public func route(_ probabilities: [Float], firstToken: Int = 0) -> (
     chosen: [Int32], used: [Int32], sources: [Int32]
@@ -58,21 +54,56 @@ extension RoutingRule {
     return (chosen, used, sources)
   }
 
+  /// Routes a batch by a policy; every policy has its own compiled copy.
   @inline(__always)
-  private func routeToken(
-    _ p: UnsafePointer<Float>, number: Int, chosen: UnsafeMutablePointer<Int32>, used: UnsafeMutablePointer<Int32>,
-    sources: UnsafeMutablePointer<Int32>, _ scratch: Scratch
-  ) {
-    choose(p, scratch)
-    for slot in 0..<topK {
-      let expert = Int32(truncatingIfNeeded: scratch.top[slot].index)
-      chosen[slot] = expert
-      used[slot] = expert
-      sources[slot] = expert
+  func route(_ batch: RoutingBatch, _ policy: some PruningPolicy) {
+    Scratch.with(experts: experts, topK: topK, devices: devices) { scratch in
+      for token in 0..<batch.tokens {
+        let (p, slots) = (batch.p + token * experts, token * topK)
+        choose(p, scratch)
+        for slot in 0..<topK {
+          let expert = Int32(truncatingIfNeeded: scratch.top[slot].index)
+          batch.chosen[slots + slot] = expert
+          batch.used[slots + slot] = expert
+          batch.sources[slots + slot] = expert
+        }
+        if isUnpruned { continue }
+        let token = RoutingToken(p: p, number: batch.firstToken + token, hit: markHitDevices(scratch), scratch: scratch)
+        if token.hit <= limit && !policy.looksAtEveryToken { continue }
+        guard policy.keepDevices(token, self) else { continue }
+        let count = policy.useExperts(token, self)
+        for slot in 0..<topK {
+          let expert = slot < count ? scratch.best[slot].index : -1
+          batch.used[slots + slot] = Int32(truncatingIfNeeded: expert)
+          batch.sources[slots + slot] = expert < 0 ? -1 : Int32(truncatingIfNeeded: scratch.source[expert])
+        }
+      }
     }
-    if isUnpruned { return }
-    for device in 0..<devices { scratch.kept[device] = false }
-    if keepDevices(p, number: number, scratch) { return }
-    replaceExperts(p, used: used, sources: sources, scratch)
   }
+
+  /// Marks the devices that S hits, in the order in which a walk by falling p meets them.
+  @inline(__always)
+  private func markHitDevices(_ scratch: Scratch) -> Int {
+    for device in 0..<devices { scratch.kept[device] = false }
+    var hit = 0
+    for slot in 0..<topK {
+      let device = placement[scratch.top[slot].index]
+      if scratch.kept[device] { continue }
+      scratch.kept[device] = true
+      scratch.order[hit] = device
+      hit += 1
+    }
+    return hit
+  }
+}
+
+/// Tokens to route, and where their experts go: `[tokens, experts]` in, `[tokens, k]` out.
+struct RoutingBatch {
+  let p: UnsafePointer<Float>
+  let tokens: Int
+  /// Number of the first token.
+  let firstToken: Int
+  let chosen: UnsafeMutablePointer<Int32>
+  let used: UnsafeMutablePointer<Int32>
+  let sources: UnsafeMutablePointer<Int32>
 }

@@ -4,9 +4,10 @@
 ///     S′ = rule(p, π, L, tables)             at most L distinct devices π(e), e ∈ S′
 ///     w_e = p[src(e)]                        own: src(e) = e; inherited: the expert that e replaces
 ///
-/// A token whose plain choice already lies on at most L devices keeps it under every policy but `adaptive`.
+/// A token whose plain choice already lies on at most L devices keeps it, but under `adaptive`, `group_limited`, `c2r` and
+/// `fewer_experts`.
 /// A rule is a value without mutable state: threads may route disjoint token ranges at the same time, and the result for
-/// a token depends on nothing but its probabilities and (for `random_devices`) its number.
+/// a token depends on nothing but its probabilities and (where a policy draws) its number.
 ///
 /// NaN counts as the smallest probability of all and as nothing in a sum, so a diverged model routes instead of trapping.
 ///
@@ -28,11 +29,13 @@ public struct RoutingRule: Sendable {
   public let deviceLimit: Int?
   /// Whose probability weights a substitute.
   public let weightSource: WeightSource
-  /// ε of `adaptive`: the share of top-k mass a token may lose.
-  public let epsilon: Double
-  /// Seed of `random_devices`; give each layer its own.
+  /// Settings of single policies.
+  public let options: PolicyOptions
+  /// What the policy knows of the layer; empty where it needs nothing.
+  public let tables: PolicyTables
+  /// Seed of policies that draw; give each layer its own.
   public let seed: UInt64
-  /// The rule never changes a choice: no limit, policy `none`, or L ≥ D (except under `adaptive`, which may use fewer).
+  /// The rule never changes a choice: no limit, policy `none`, or L ≥ D (except under `adaptive` and `c2r`).
   public let isUnpruned: Bool
   /// ρ = 1: the rule chooses between devices only, never between experts.
   public let isDegenerate: Bool
@@ -42,10 +45,8 @@ public struct RoutingRule: Sendable {
   /// Experts by device, each device's ascending: device d holds `members[offsets[d]..<offsets[d + 1]]`.
   let members: [Int]
   let offsets: [Int]
-  /// [experts, experts], rows are lost experts; empty where the policy needs none.
-  let similarity: [Float]
-  /// All sets of L devices as bit masks in lexicographic order; empty where the policy needs none.
-  let deviceSets: [UInt16]
+  /// What the policy does.
+  let pruning: any PruningPolicy
 
   /// ρ = L·E/(D·k), candidates per chosen expert; L counts as D where there is no limit.
   public var choiceRatio: Double { Double(limit * experts) / Double(devices * topK) }
@@ -62,16 +63,17 @@ public struct RoutingRule: Sendable {
   ///   - devices: D.
   ///   - policy: how tokens are brought within the limit.
   ///   - deviceLimit: L; `nil`, or L ≥ D, is no limit.
-  ///   - similarity: [experts, experts] for policy `similarity`, cosine or centered; rows are the lost experts.
+  ///   - tables: what the policy knows of the layer.
   ///   - weightSource: whose probability weights a substitute.
-  ///   - epsilon: ε of `adaptive`.
-  ///   - seed: of `random_devices`; give each layer its own.
+  ///   - options: settings of single policies.
+  ///   - seed: of policies that draw; give each layer its own.
   ///   - selection: how the model chooses S; groups divide E, and those kept hold at least k experts.
   ///   - slack: accept devices with unequal numbers of experts.
   /// - Throws: `RoutingError` naming the key, what was expected and what was found.
   public init(
     experts: Int, topK: Int, placement: [Int], devices: Int, policy: RoutingPolicy, deviceLimit: Int?,
-    similarity: [Float]? = nil, weightSource: WeightSource = .own, epsilon: Double = 0.1, seed: UInt64 = 0,
+    tables: PolicyTables = PolicyTables(), weightSource: WeightSource = .own,
+    options: PolicyOptions = PolicyOptions(), seed: UInt64 = 0,
     selection: ExpertSelection = .greedy, slack: Bool = false
   ) throws(RoutingError) {
     precondition(experts > 0, "RoutingRule: a layer has at least one expert, found \(experts)")
@@ -95,11 +97,11 @@ public struct RoutingRule: Sendable {
       throw .unbalanced(device: device, expected: experts / devices, found: groups[device].count)
     }
     if let deviceLimit, deviceLimit < 1 { throw .deviceLimit(deviceLimit) }
-    guard epsilon >= 0, epsilon < 1 else { throw .epsilon(epsilon) }
-
     let limit = min(deviceLimit ?? devices, devices)
-    isUnpruned = policy == .none || (limit == devices && policy != .adaptive)
-    if !isUnpruned {
+    isUnpruned = policy == .none || (limit == devices && !policy.prunesWithoutLimit)
+    try options.check(topK: topK, experts: experts)
+    // Where no expert is replaced, none has to fit.
+    if !isUnpruned, policy != .fewerExperts {
       // Whatever devices a token keeps, k experts must fit: the emptiest ones decide.
       let sizes = groups.map(\.count).sorted()
       let seats = sizes.prefix(limit).reduce(0, +)
@@ -111,17 +113,11 @@ public struct RoutingRule: Sendable {
         throw .tooManyDevices(policy: policy, most: Self.mostEnumeratedDevices, found: devices)
       }
     }
-    if policy == .similarity {
-      guard let similarity else { throw .missingSimilarity }
-      guard similarity.count == experts * experts else {
-        throw .similaritySize(expected: experts * experts, found: similarity.count)
-      }
-      self.similarity = similarity
-    } else {
-      self.similarity = []
-    }
+    if !isUnpruned { try tables.check(for: policy, experts: experts, topK: topK, devices: devices) }
     isDegenerate = !isUnpruned && limit * experts == devices * topK
-    deviceSets = policy == .bestMass && !isUnpruned ? Self.allSets(of: limit, from: devices) : []
+    pruning = Self.policy(
+      isUnpruned ? .none : policy, experts: experts, topK: topK, devices: devices, limit: limit, options: options,
+      tables: tables, seed: seed)
     members = groups.flatMap { $0 }
     offsets = groups.reduce(into: [0]) { $0.append(($0.last ?? 0) + $1.count) }
     self.limit = limit
@@ -133,19 +129,8 @@ public struct RoutingRule: Sendable {
     self.policy = policy
     self.deviceLimit = deviceLimit
     self.weightSource = weightSource
-    self.epsilon = epsilon
+    self.options = options
+    self.tables = tables
     self.seed = seed
-  }
-
-  /// Sets of `count` devices in lexicographic order, so that the first best one has the lowest devices.
-  private static func allSets(of count: Int, from devices: Int) -> [UInt16] {
-    var sets: [UInt16] = []
-    var set = Array(0..<count)
-    while true {
-      sets.append(set.reduce(0) { $0 | (1 << UInt16($1)) })
-      guard let turn = set.indices.last(where: { set[$0] < devices - count + $0 }) else { return sets }
-      set[turn] += 1
-      for later in turn + 1..<max(count, turn + 1) { set[later] = set[later - 1] + 1 }
-    }
   }
 }

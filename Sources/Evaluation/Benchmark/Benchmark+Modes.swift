@@ -92,6 +92,39 @@ public struct Benchmark: Sendable {
     return BenchmarkReport("decode", shape, model, rates: rates)
   }
 
+  /// What profiling costs over the passes that it makes: both in turns, so that the machine's moods hit both.
+  ///
+  /// A repetition is four batches; output similarity is left out, and so is the output projection, which profiling needs not.
+  ///
+  /// - Parameter progress: Told the repetitions done, warm-up included.
+  /// - Returns: Tokens a second of both, and the cost.
+  /// - Throws: `ConfigurationError` for an impossible shape, `ProfilingError` when a logit is not finite.
+  public func profile(progress: (Int) -> Void = { _ in }) throws -> ProfilingCost {
+    let model = try shape.model(seed: seed)
+    let batches = (0..<4).map { shape.tokens(shape.sequence, seed: seed &+ $0) }
+    let documents = batches.flatMap { $0 }.enumerated().map { (id: $0.offset, tokens: $0.element) }
+    let tokens = Double(documents.count * shape.sequence)
+    let profiler = ModelProfiler(model, batchTokens: shape.batch * shape.sequence)
+    var (plain, processor): ([Double], [Double]) = ([], [])
+    let rates = try measure(progress) {
+      let (begun, busy) = (Clock.monotonic(), Clock.processor())
+      for batch in batches { _ = model(TokenBatch(sequences: batch)) }
+      let (between, busyBetween) = (Clock.monotonic(), Clock.processor())
+      _ = try profiler.profile(documents, data: "random")
+      let (ended, busyEnd) = (Clock.monotonic(), Clock.processor())
+      plain.append(tokens / (between - begun))
+      processor.append((busyEnd - busyBetween) / (busyBetween - busy) - 1)
+      return tokens / (ended - between)
+    }
+    plain.removeFirst(warmup)
+    processor.removeFirst(warmup)
+    return ProfilingCost(
+      plain: BenchmarkReport("forward", shape, model, rates: plain),
+      profiled: BenchmarkReport("profile", shape, model, rates: rates),
+      overhead: BenchmarkReport.Rates(zip(plain, rates).map { $0 / $1 - 1 }),
+      processorOverhead: BenchmarkReport.Rates(processor))
+  }
+
   private func measure(_ progress: (Int) -> Void, _ step: () throws -> Double) throws -> [Double] {
     var rates: [Double] = []
     for number in 0..<warmup + steps {

@@ -94,3 +94,21 @@ public struct BenchmarkReport: Sendable, Equatable, Encodable {
     (self.shape, steps) = (shape, rates.count)
   }
 }
+
+/// Speed with and without profiling.
+public struct ProfilingCost: Sendable, Equatable, Encodable {
+  /// Passes alone.
+  public let plain: BenchmarkReport
+  /// Passes whose routing is counted.
+  public let profiled: BenchmarkReport
+  /// Time that counting adds, as a share of the passes' time: lowest, middle and highest of the repetitions.
+  public let overhead: BenchmarkReport.Rates
+  /// The same of processor time, which other programs disturb less; compare it with one thread (`OCCULT_THREADS=1`), since
+  /// threads without work wait busily for a while.
+  public let processorOverhead: BenchmarkReport.Rates
+
+  private enum CodingKeys: String, CodingKey {
+    case plain, profiled, overhead
+    case processorOverhead = "processor_overhead"
+  }
+}

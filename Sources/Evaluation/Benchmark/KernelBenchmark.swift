@@ -1,3 +1,4 @@
+internal import Collaboration
 public import Models
 internal import Tensors
 internal import Training
@@ -49,6 +50,10 @@ public struct KernelBenchmark: Sendable {
     let (gate, routing) = (moe.gate(x), moe.route(x))
     let assignment = ExpertAssignment(routing.used, k: k, experts: e)
     let targets = batch.tokens
+    let devices = [4, 2].first { e.isMultiple(of: $0) } ?? 1
+    let expected = ExpectedDevices(
+      placement: PlacementMethod.contiguous(experts: e, devices: devices), devices: devices, topK: k)
+    let logits = gate.elements
     return [
       products("projection", "[\(t), \(h)] · [\(h), \(h)]", 2 * t * h * h) {
         _ = attention.queryProjection(x)
@@ -67,6 +72,9 @@ public struct KernelBenchmark: Sendable {
       },
       moves("rms_norm", "[\(t), \(h)]", 8 * t * h) { _ = layer.inputNorm(x) },
       moves("softmax", "[\(t), \(e)]", 8 * t * e) { _ = gate.softmax() },
+      moves("expected devices", "[\(t), \(e)], D = \(devices), with gradient, one thread", 8 * t * e) {
+        _ = expected.evaluate(logits)
+      },
       moves("add", "[\(t), \(h)]", 12 * t * h) { _ = x + x },
     ]
   }

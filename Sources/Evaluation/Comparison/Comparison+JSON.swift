@@ -108,6 +108,7 @@ extension CellResult: Codable {
     case tokenPerplexityInterval = "token_perplexity_interval"
     case lossInterval = "loss_interval"
     case trainingEffect = "training_effect"
+    case devicesPerTokenUnlimited = "devices_per_token_unlimited"
     case retentionLoss = "retention_loss"
     case retentionError = "retention_stderr"
     case retentionDifference = "retention_difference"
@@ -136,6 +137,7 @@ extension CellResult: Codable {
     retentionLoss = try container.decodeIfPresent(Double.self, forKey: .retentionLoss)
     retentionError = try container.decodeIfPresent(Double.self, forKey: .retentionError)
     retentionDifference = try container.decodeIfPresent(Difference.self, forKey: .retentionDifference)
+    devicesPerTokenUnlimited = try container.decodeIfPresent(Double.self, forKey: .devicesPerTokenUnlimited)
     layers = try container.decode([CommunicationFigures].self, forKey: .layers)
     communication = try CommunicationFigures(from: decoder)
   }
@@ -168,6 +170,7 @@ extension CellResult: Codable {
     try container.encode(retentionLoss, forKey: .retentionLoss)
     try container.encode(retentionError, forKey: .retentionError)
     try container.encode(retentionDifference, forKey: .retentionDifference)
+    try container.encode(devicesPerTokenUnlimited, forKey: .devicesPerTokenUnlimited)
     try container.encode(layers, forKey: .layers)
   }
 }

@@ -52,6 +52,9 @@ public struct Comparison: Equatable, Sendable {
     var results: [CellResult] = []
     for (cell, target, retention, seeds) in samples {
       var result = CellResult(cells: seeds, target: target, retention: retention)
+      let free = samples.first { $0.cell.arm == cell.arm && $0.cell.evaluatedRule == nil }
+      result.devicesPerTokenUnlimited =
+        free.map { CommunicationFigures.mean($0.seeds.map(\.communication)).devicesPerToken }
       result.isReference = cell.arm == reference?.cell.arm && cell.evaluatedRule == nil
       if let reference {
         result.difference = try target.difference(from: reference.target)
@@ -121,6 +124,8 @@ public struct CellResult: Equatable, Sendable {
   public var retentionError: Double?
   /// Difference of the retention loss from the reference.
   public var retentionDifference: Difference?
+  /// C_T of the arm with the rule off: what its routers ask for; `nil` when that was not measured.
+  public var devicesPerTokenUnlimited: Double?
   /// Communication over all layers.
   public var communication: CommunicationFigures
   /// Communication by layer.

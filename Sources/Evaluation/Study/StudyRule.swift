@@ -28,5 +28,9 @@ struct StudyRule {
   }
 
   /// The limit where it is one number below D, for tables and files.
-  var limit: Int? { recipe.routing.deviceLimit.flatMap { $0 < recipe.routing.devices ? $0 : nil } }
+  var limit: Int? {
+    let routing = recipe.routing
+    if routing.layerLimits != nil || routing.limitBudget != nil { return nil }
+    return routing.deviceLimit.flatMap { $0 < routing.devices ? $0 : nil }
+  }
 }

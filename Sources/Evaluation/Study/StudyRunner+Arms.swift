@@ -8,18 +8,16 @@ extension StudyRunner {
   /// Trains and measures every arm from every seed, one seed after the other; what is done already is kept.
   ///
   /// - Returns: Runs with their cells in the order of arms, then seeds; the learning rates that were chosen.
-  func trained(
-    _ placement: Placement, _ profile: CollaborationProfile
-  ) throws -> (arms: [(run: ArmRun, cells: [Cell])], rates: [String: Double]) {
+  func trained(_ ground: StudyGround) throws -> (arms: [(run: ArmRun, cells: [Cell])], rates: [String: Double]) {
     var rates: [String: Double] = [:]
     var arms: [(run: ArmRun, cells: [Cell])] = []
     for seed in seeds {
       for arm in recipe.study.arms {
         let choosesRate = recipe.study.learningRates.count > 1 && seed == seeds[0]
-        if choosesRate { rates[arm.name] = try bestRate(arm, placement, profile) }
-        let run = try run(arm, seed: seed, rate: rates[arm.name], placement, profile)
+        if choosesRate { rates[arm.name] = try bestRate(arm, ground) }
+        let run = try run(arm, seed: seed, rate: rates[arm.name], ground)
         if !choosesRate { try train(run) }
-        let cells = try cells(run, placement) { try weights(run) }
+        let cells = try cells(run, ground) { try weights(run) }
         if !recipe.study.keepsCheckpoints { try discardWeights(run) }
         arms.append((run, cells))
       }
@@ -29,12 +27,10 @@ extension StudyRunner {
   }
 
   /// Trains an arm from the first seed at each learning rate and takes the one with the lowest loss on validation data.
-  private func bestRate(
-    _ arm: Recipe.Arm, _ placement: Placement, _ profile: CollaborationProfile
-  ) throws -> Double {
+  private func bestRate(_ arm: Recipe.Arm, _ ground: StudyGround) throws -> Double {
     var best: (loss: Double, rate: Double)?
     for rate in recipe.study.learningRates {
-      let run = try run(arm, seed: seeds[0], rate: rate, placement, profile)
+      let run = try run(arm, seed: seeds[0], rate: rate, ground)
       try train(run)
       let loss = try run.summary().validationLoss ?? .infinity
       console.say("\(arm.name): learning rate \(rate): validation loss \(loss)")
@@ -43,16 +39,14 @@ extension StudyRunner {
     guard let best else { preconditionFailure("StudyRunner: no learning rate for arm \(arm.name)") }
     if !recipe.study.keepsCheckpoints {
       for rate in recipe.study.learningRates where rate != best.rate {
-        try discardWeights(try run(arm, seed: seeds[0], rate: rate, placement, profile))
+        try discardWeights(try run(arm, seed: seeds[0], rate: rate, ground))
       }
     }
     return best.rate
   }
 
   /// The run of an arm from a seed, at `rate` where rates are chosen.
-  private func run(
-    _ arm: Recipe.Arm, seed: Int, rate: Double?, _ placement: Placement, _ profile: CollaborationProfile
-  ) throws -> ArmRun {
+  private func run(_ arm: Recipe.Arm, seed: Int, rate: Double?, _ ground: StudyGround) throws -> ArmRun {
     var recipe = try self.recipe.arm(arm.name)
     let rule = rules.first { $0.recipe.routing == recipe.routing }
     recipe.run.seed = seed
@@ -60,11 +54,13 @@ extension StudyRunner {
     var path = folder.arm(arm.name)
     if seeds.count > 1 { path += "/seed-\(seed)" }
     if let rate { path += "/rate-\(rate)" }
+    var routing = try ground.settings(rule) ?? RoutingPlan.settings(recipe, ground.placement) { ground.profile }
+    routing.seed = UInt64(seed)
     let tuning = FineTuning(
-      recipe: recipe, base: base, routing: RoutingPlan.settings(recipe, placement),
-      adapters: try AdapterPlan.settings(recipe, base.configuration) { profile }, data: data,
+      recipe: recipe, base: base, routing: routing,
+      adapters: try AdapterPlan.settings(recipe, base.configuration) { ground.profile }, data: data,
       folder: RunFolder(path), program: program)
-    let key = baseKey.adding(recipe.contentHash()).adding(placement.json).adding(tuning.batchOrder).text
+    let key = baseKey.adding(recipe.contentHash()).adding(ground.placement.json).adding(tuning.batchOrder).text
     return ArmRun(name: arm.name, rule: rule, seed: seed, key: key, tuning: tuning)
   }
 

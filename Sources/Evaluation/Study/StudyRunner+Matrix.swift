@@ -10,11 +10,11 @@ extension StudyRunner {
   ///
   /// - Parameters:
   ///   - arm: The base, or a run.
-  ///   - placement: The study's.
+  ///   - ground: What all arms share.
   ///   - weights: Called once, when a cell has to be measured.
   /// - Returns: One cell a rule.
   /// - Throws: What went wrong; ``StudyError/stopped(after:)`` after a signal.
-  func cells(_ arm: ArmRun, _ placement: Placement, weights: () throws -> LanguageModel) throws -> [Cell] {
+  func cells(_ arm: ArmRun, _ ground: StudyGround, weights: () throws -> LanguageModel) throws -> [Cell] {
     let met = rules.filter { rule in
       arm.rule == nil || recipe.study.matrix == .full || rule.name == arm.rule?.name
     }
@@ -23,7 +23,7 @@ extension StudyRunner {
     defer { line?.finish() }
     for (place, rule) in ([nil] + met).enumerated() {
       let file = folder.cell(arm.name, rule: rule?.name, seed: seeds.count > 1 ? arm.seed : nil)
-      let key = cellKey(arm, rule, placement)
+      let key = cellKey(arm, rule, ground.placement)
       if let cell = folder.cached(file, key: key, as: Cell.self) {
         cells.append(cell)
         continue
@@ -32,10 +32,8 @@ extension StudyRunner {
       let progress =
         line ?? console.progress("evaluate \(arm.title(of: seeds))", documents * (met.count + 1), "documents")
       (loaded, line) = (model, progress)
-      let recipe = rule?.recipe ?? self.recipe
-      let limited = RoutingPlan.settings(recipe, placement)
       let measured = try CellMeasurement.measure(
-        model, rule == nil ? limited.unlimited : limited, data, batchTokens: recipe.schedule.batchTokens
+        model, ground.settings(rule) ?? ground.unlimited, data, batchTokens: recipe.schedule.batchTokens
       ) { progress.update(documents * place + $0, note: rule?.name ?? "no limit") }
       let cell = Cell(
         arm: arm.name, fineTuned: arm.tuning != nil, trainedLimit: arm.rule?.limit, evaluatedLimit: rule?.limit,

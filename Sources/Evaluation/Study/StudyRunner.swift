@@ -93,9 +93,10 @@ public struct StudyRunner {
     let difference = try PlacementProof.largestDifference(model, placement, documents: proofDocuments)
     console.say("moving the experts to their devices changes logits by at most \(difference)")
 
-    let (arms, rates) = try trained(placement, profile)
+    let ground = try StudyGround(profile, placement, rules: rules) { try settings($0, placement, profile) }
+    let (arms, rates) = try trained(ground)
     let base = ArmRun(name: "base", rule: nil, seed: nil, key: "base", tuning: nil)
-    let baseCells = try cells(base, placement) { model }
+    let baseCells = try cells(base, ground) { model }
     let cells = baseCells + arms.flatMap(\.cells)
     let runs = arms.map(\.run)
     let study = Study(
@@ -119,9 +120,25 @@ public struct StudyRunner {
     let documents = data.profileDocuments
     let line = console.progress("profile", documents.reduce(0) { $0 + $1.tokens.count }, "tokens")
     defer { line.finish() }
-    return try ModelProfiler(model, batchTokens: recipe.schedule.batchTokens).profile(
+    return try ModelProfiler(
+      model, batchTokens: recipe.schedule.batchTokens,
+      outputSimilarityTokens: rules.map { RoutingPlan.outputSimilarityTokens($0.recipe) }.max() ?? 0
+    ).profile(
       documents, data: recipe.data.profile.isEmpty ? "training data" : "profile text"
     ) { line.update($0) }
+  }
+
+  /// Routing of a rule; a budget of devices is spent on profile text.
+  private func settings(
+    _ rule: StudyRule, _ placement: Placement, _ profile: CollaborationProfile
+  ) throws -> RoutingSettings {
+    let settings = try RoutingPlan.settings(rule.recipe, placement) { profile }
+    guard let budget = rule.recipe.routing.limitBudget else { return settings }
+    let found = try LimitSearch(
+      model, settings, documents: data.profile, batchTokens: recipe.schedule.batchTokens
+    ).run(budget: budget)
+    console.say("\(rule.name): device_limit by layer \(found.allocation.limits)")
+    return found.settings
   }
 
   private var proofDocuments: [[Int32]] {

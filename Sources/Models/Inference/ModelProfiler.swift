@@ -12,8 +12,20 @@ public struct ModelProfiler {
   public let batchTokens: Int
   /// Most recorded sets per layer.
   public let recordedLimit: Int
+  /// Tokens of a layer that all experts run on, evenly spread over the text; 0 leaves output similarity out.
+  public let outputSimilarityTokens: Int
   /// Seed of the sample of recorded sets.
   public let seed: UInt64
+
+  /// A profile and what it took.
+  public struct Result: Sendable {
+    /// The profile.
+    public let profile: CollaborationProfile
+    /// Time without the experts' outputs.
+    public let seconds: Double
+    /// Time of running all experts on the sample and comparing them.
+    public let outputSimilaritySeconds: Double
+  }
 
   /// A profiler.
   ///
@@ -21,11 +33,14 @@ public struct ModelProfiler {
   ///   - model: Its parameters need not be tracked.
   ///   - batchTokens: Tokens in a pass.
   ///   - recordedLimit: Most recorded sets per layer.
+  ///   - outputSimilarityTokens: Tokens of a layer that all experts run on; 0 leaves output similarity out.
   ///   - seed: Of the sample of recorded sets.
-  public init(_ model: LanguageModel, batchTokens: Int = 2048, recordedLimit: Int = 100_000, seed: UInt64 = 0) {
-    (self.model, self.batchTokens, self.recordedLimit, self.seed) = (
-      model.untracked(), batchTokens, recordedLimit, seed
-    )
+  public init(
+    _ model: LanguageModel, batchTokens: Int = 2048, recordedLimit: Int = 100_000, outputSimilarityTokens: Int = 0,
+    seed: UInt64 = 0
+  ) {
+    (self.model, self.batchTokens, self.recordedLimit) = (model.untracked(), batchTokens, recordedLimit)
+    (self.outputSimilarityTokens, self.seed) = (outputSimilarityTokens, seed)
   }
 
   /// Runs the model over documents, each by itself, without padding.
@@ -35,13 +50,29 @@ public struct ModelProfiler {
   ///   - data: What the text is, in words.
   ///   - progress: Told the tokens done.
   /// - Returns: The profile.
-  /// - Throws: ``ProfilingError`` where a router's logits are not finite.
+  /// - Throws: ``ProfilingError`` where a router's logits or an expert's outputs are not finite.
   public func profile(
     _ documents: [(id: Int, tokens: [Int32])], data: String, progress: (Int) -> Void = { _ in }
   ) throws(ProfilingError) -> CollaborationProfile {
+    try run(documents, data: data, progress: progress).profile
+  }
+
+  /// The same with the time it took.
+  ///
+  /// - Parameters:
+  ///   - documents: Pieces of text; their numbers are recorded with the sets.
+  ///   - data: What the text is, in words.
+  ///   - progress: Told the tokens done.
+  /// - Returns: Profile and times.
+  /// - Throws: ``ProfilingError`` where a router's logits or an expert's outputs are not finite.
+  public func run(
+    _ documents: [(id: Int, tokens: [Int32])], data: String, progress: (Int) -> Void = { _ in }
+  ) throws(ProfilingError) -> Result {
+    let began = ContinuousClock.now
     let configuration = model.configuration
     var accumulator = ProfileAccumulator(
       experts: configuration.experts, topK: configuration.topK, recordedLimit: recordedLimit, seed: seed)
+    var outputs = OutputSample(outputSimilarityTokens, of: documents.reduce(0) { $0 + $1.tokens.count })
     var (next, done) = (0, 0)
     while next < documents.count {
       var batch: [(id: Int, tokens: [Int32])] = []
@@ -52,18 +83,75 @@ public struct ModelProfiler {
         next += 1
       }
       let ids = batch.flatMap { Array(repeating: Int32($0.id), count: $0.tokens.count) }
-      let pass = model(TokenBatch(sequences: batch.map(\.tokens)))
+      let rows = outputs.rows(in: done..<done + tokens)
+      let pass =
+        rows.isEmpty
+        ? model(TokenBatch(sequences: batch.map(\.tokens)))
+        : model(TokenBatch(sequences: batch.map(\.tokens))) { layer, x in outputs.add(layer, x.gatherRows(rows)) }
       for routing in pass.routing {
-        let logits = routing.logits.elements
-        guard logits.allSatisfy(\.isFinite) else { throw .notFinite(layer: routing.layer) }
-        accumulator.add(
-          layer: routing.layer, topK: routing.chosen, weights: routing.chosenWeights.elements, logits: logits,
-          documents: ids)
+        routing.chosen.withUnsafeBufferPointer { chosen in
+          routing.chosenWeights.withElements { weights in
+            routing.logits.withElements { logits in
+              ids.withUnsafeBufferPointer { ids in
+                accumulator.add(layer: routing.layer, topK: chosen, weights: weights, logits: logits, documents: ids)
+              }
+            }
+          }
+        }
+        if accumulator.nonFiniteTokens(layer: routing.layer) > 0 { throw .notFinite(layer: routing.layer) }
       }
       done += tokens
       progress(done)
     }
-    return accumulator.profile(modelType: configuration.modelType, data: data)
+    let profile = accumulator.profile(
+      modelType: configuration.modelType, data: data, outputSimilarity: try outputs.tables())
+    let seconds = (ContinuousClock.now - began) / .seconds(1)
+    return Result(
+      profile: profile, seconds: seconds - outputs.seconds, outputSimilaritySeconds: outputs.seconds)
+  }
+}
+
+/// Running all experts on a sample of tokens, layer by layer as the model passes through them.
+private struct OutputSample {
+  /// Numbers of the tokens that are in the sample, ascending.
+  private let tokens: [Int]
+  private var layers: [Int: OutputSimilarity] = [:]
+  private(set) var seconds = 0.0
+
+  /// Most values of outputs that are kept at a time.
+  private static let outputValues = 8 << 20
+
+  init(_ count: Int, of total: Int) {
+    let count = min(count, total)
+    tokens = (0..<count).map { $0 * total / count }
+  }
+
+  /// Rows of a batch that are in the sample.
+  func rows(in batch: Range<Int>) -> [Int32] {
+    tokens.filter(batch.contains).map { Int32($0 - batch.lowerBound) }
+  }
+
+  mutating func add(_ layer: MoELayer, _ x: Tensor) {
+    let began = ContinuousClock.now
+    let experts = layer.experts.experts
+    var sums = layers.removeValue(forKey: layer.number) ?? OutputSimilarity(experts: experts)
+    let block = max(1, Self.outputValues / (experts * x.columns))
+    for start in stride(from: 0, to: x.rows, by: block) {
+      let rows = (Int32(start)..<Int32(min(start + block, x.rows))).map { $0 }
+      layer.outputs(of: x.gatherRows(rows)).withElements {
+        sums.add($0, tokens: rows.count, run: Parallel.run)
+      }
+    }
+    layers[layer.number] = sums
+    seconds += (ContinuousClock.now - began) / .seconds(1)
+  }
+
+  func tables() throws(ProfilingError) -> [Int: [Float]] {
+    let tables = layers.mapValues(\.table)
+    for (layer, table) in tables.sorted(by: { $0.key < $1.key }) where !table.allSatisfy(\.isFinite) {
+      throw .outputs(layer: layer)
+    }
+    return tables
   }
 }
 
@@ -71,12 +159,17 @@ public struct ModelProfiler {
 public enum ProfilingError: Error, Equatable, CustomStringConvertible {
   /// Router logits that are infinite or not a number.
   case notFinite(layer: Int)
+  /// Outputs of experts that are infinite or not a number.
+  case outputs(layer: Int)
 
   /// `where: expected …, found …; try …`.
   public var description: String {
     switch self {
     case .notFinite(let layer):
       "layer \(layer): expected finite router logits, found NaN or infinity; try another checkpoint"
+    case .outputs(let layer):
+      "layer \(layer): expected finite outputs of all experts, found NaN or infinity; try another checkpoint, or "
+        + "--output-similarity-tokens 0"
     }
   }
 }

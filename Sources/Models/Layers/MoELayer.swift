@@ -124,7 +124,7 @@ public struct MoELayer: FeedForward {
   }
 
   /// Numbers of experts as places in the stack.
-  private func places(_ numbers: [Int32]) -> [Int32] {
+  func places(_ numbers: [Int32]) -> [Int32] {
     guard let expertOrder else { return numbers }
     var place = Array(repeating: Int32(0), count: expertOrder.count)
     for (index, number) in expertOrder.enumerated() { place[number] = Int32(index) }

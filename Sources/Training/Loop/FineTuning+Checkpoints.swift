@@ -13,7 +13,9 @@ extension FineTuning {
     let optimizer = AdamW(
       learningRate: recipe.optimizer.learningRate, betas: (recipe.optimizer.betas[0], recipe.optimizer.betas[1]),
       epsilon: recipe.optimizer.epsilon, weightDecay: recipe.optimizer.weightDecay)
-    return State(model: model, optimizer: optimizer, base: try reference(model))
+    return State(
+      model: model, optimizer: optimizer, base: try reference(model), teacher: try teacher(of: model),
+      deviceLimit: routing.deviceLimit)
   }
 
   /// What `step-N.h5` leaves to the base model: all that does not train, where that is more than half or adapters train.
@@ -58,7 +60,9 @@ extension FineTuning {
       learningRate: recipe.optimizer.learningRate, betas: (recipe.optimizer.betas[0], recipe.optimizer.betas[1]),
       epsilon: recipe.optimizer.epsilon, weightDecay: recipe.optimizer.weightDecay, step: saved.step,
       moments: saved.moments)
-    return State(model: model, optimizer: optimizer, step: saved.step, tokens: saved.tokens, base: files.base)
+    return State(
+      model: model, optimizer: optimizer, step: saved.step, tokens: saved.tokens, base: files.base,
+      teacher: try teacher(of: model), deviceLimit: routing.deviceLimit)
   }
 
   /// Writes a checkpoint, partial where little trains, and removes old ones.
@@ -103,13 +107,16 @@ extension FineTuning {
   }
 
   /// Writes what the run did.
-  func summarize(_ state: State, seconds: Double, validation: Double?) throws {
+  func summarize(_ state: State, seconds: Double, validation: Validation?) throws {
+    // Under the rule that the model was trained with, and as it would run without any.
+    let unlimited = try validated(state.model, under: routing.unlimited)
     let trained = state.model.trainedCounts
     let summary = RunSummary(
       program: program, recipeHash: recipe.contentHash(), model: base.path, seed: recipe.run.seed, steps: state.step,
       tokens: state.tokens, batchOrder: batchOrder, seconds: seconds, peakMemory: Memory.peakResidentBytes,
       trainedParameters: trained.reduce(into: [:]) { $0[$1.key.rawValue] = $1.value },
-      validationLoss: validation)
+      validationLoss: validation?.loss, deviceLimits: routing.layerLimits, devicesPerToken: validation?.devicesPerToken,
+      validationLossUnlimited: unlimited?.loss, devicesPerTokenUnlimited: unlimited?.devicesPerToken)
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
     encoder.keyEncodingStrategy = .convertToSnakeCase

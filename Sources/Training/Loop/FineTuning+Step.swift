@@ -13,6 +13,17 @@ extension FineTuning {
     var tokens = 0
     /// What `step-N.h5` leaves to the base model; nil where it is complete.
     var base: BaseReference?
+    /// The base model without a limit, for distillation; nil where there is none. Never changes.
+    var teacher: LanguageModel?
+    /// The limit that the model is under.
+    var deviceLimit: Int?
+  }
+
+  /// Puts the model under the limit of its next step.
+  func applyLimit(_ state: inout State) throws {
+    let limit = recipe.routing.deviceLimit(atStep: state.step)
+    if limit != state.deviceLimit { try state.model.apply(routing.limited(to: limit)) }
+    state.deviceLimit = limit
   }
 
   /// One optimizer step.
@@ -24,12 +35,15 @@ extension FineTuning {
   /// - Throws: ``TrainingError``.
   func advance(_ state: inout State, _ schedule: LearningRateSchedule) throws -> [Metric: Double] {
     let began = Clock.monotonic()
+    if recipe.routing.deviceLimitSchedule != nil { try applyLimit(&state) }
     let range = microBatches(ofStep: state.step)
     let batches = range.map { batcher.batch(at: $0) }
     var meter = CommunicationMeter(routing.placement, topK: base.configuration.topK)
     var firstSequence = 0
     let number = state.step + 1
-    let (losses, gradients) = try TrainingStep(terms: terms)(state.model, batches, step: number) { batch, pass in
+    let (losses, gradients) = try TrainingStep(
+      terms: terms, placement: routing.placement, teacher: state.teacher
+    )(state.model, batches, step: number) { batch, pass in
       meter.add(batch, pass, firstSequence: firstSequence)
       firstSequence += batch.sequences.count
     }
@@ -49,12 +63,17 @@ extension FineTuning {
       .loss: losses.total, .ce: losses.crossEntropy, .lr: state.optimizer.learningRate, .gradNorm: norm,
       .tokensPerSecond: Double(losses.tokens) / max(Clock.monotonic() - began, 1e-9),
       .peakMemory: Double(Memory.peakResidentBytes),
-      .devicesPerToken: statistics.devicesPerToken, .remoteCopies: statistics.remoteCopies,
+      .devicesPerToken: statistics.devicesPerToken, .chosenDevicesPerToken: statistics.chosenDevicesPerToken,
+      .remoteCopies: statistics.remoteCopies,
       .naiveRemoteCopies: statistics.naiveRemoteCopies, .intraShare: statistics.intraShare,
       .imbalanceRows: statistics.imbalanceRows, .imbalanceWire: statistics.imbalanceWire,
     ]
     values[.aux] = losses.auxiliary
     values[.z] = losses.z
+    values[.collaboration] = losses.collaboration
+    values[.distillationRouter] = losses.routerDivergence
+    values[.distillationLogits] = losses.predictionDivergence
+    values[.deviceLimit] = state.deviceLimit.map { Double($0) }
     values[.retainedMass] = statistics.retainedMass
     return values
   }
@@ -63,7 +82,13 @@ extension FineTuning {
     guard let kind = AuxiliaryLoss(rawValue: recipe.loss.aux.kind.rawValue) else {
       preconditionFailure("FineTuning: auxiliary losses of recipes and of Models differ")
     }
-    return LossTerms(
+    var terms = LossTerms(
       auxiliary: kind, auxiliaryCoefficient: recipe.loss.aux.coefficient, zCoefficient: recipe.loss.z)
+    terms.collaborationCoefficient = recipe.loss.collaboration
+    terms.collaborationTemperature = recipe.loss.collaborationTemperature
+    terms.routerCoefficient = recipe.loss.distillation.router
+    terms.predictionCoefficient = recipe.loss.distillation.logits
+    terms.temperature = recipe.loss.distillation.temperature
+    return terms
   }
 }

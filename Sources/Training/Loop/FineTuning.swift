@@ -108,13 +108,13 @@ public struct FineTuning {
         try TensorBoardSink(folder: folder.path, resumedStep: resumedStep),
       ] + extra)
     let began = Clock.monotonic()
-    let result: (ending: Ending, validation: Double?)
+    let result: (ending: Ending, validation: Validation?)
     do {
       if mode != .resume {
         try folder.write(recipe.yaml(), to: folder.recipe)
         try sinks.logConfig(recipe.yaml())
-        if recipe.run.evaluateEvery != nil, let loss = validationLoss(state.model) {
-          try sinks.log(step: 0, values: [.validationCE: loss])
+        if recipe.run.evaluateEvery != nil, let result = try validated(state.model, under: routing) {
+          try sinks.log(step: 0, values: [.validationCE: result.loss])
         }
       }
       result = try loop(&state, sinks, began: began, isStopRequested: isStopRequested)
@@ -133,16 +133,18 @@ public struct FineTuning {
   /// Steps until the last or until a stop is asked for, with measurements and checkpoints on the way.
   private func loop(
     _ state: inout State, _ sinks: MetricSinks, began: Double, isStopRequested: () -> Bool
-  ) throws -> (ending: Ending, validation: Double?) {
+  ) throws -> (ending: Ending, validation: Validation?) {
     let schedule = LearningRateSchedule(
       name: recipe.schedule.name, warmupSteps: recipe.schedule.warmupSteps, steps: steps)
-    var validation: Double?
+    var validation: Validation?
     while state.step < steps {
       var values = try advance(&state, schedule)
       values[.seconds] = Clock.monotonic() - began
       let isLast = state.step == steps
-      if isLast || isDue(state.step, every: recipe.run.evaluateEvery), let loss = validationLoss(state.model) {
-        (validation, values[.validationCE]) = (loss, loss)
+      if isLast || isDue(state.step, every: recipe.run.evaluateEvery),
+        let result = try validated(state.model, under: routing)
+      {
+        (validation, values[.validationCE]) = (result, result.loss)
       }
       try sinks.log(step: state.step, values: values)
       if isLast { break }
@@ -155,10 +157,22 @@ public struct FineTuning {
 
   private func isDue(_ step: Int, every interval: Int?) -> Bool { interval.map { step.isMultiple(of: $0) } ?? false }
 
-  private func validationLoss(_ model: LanguageModel) -> Double? {
-    guard !data.validation.isEmpty else { return nil }
-    var meter: CommunicationMeter?
-    return HeldOutLoss.mean(
-      HeldOutLoss.score(model, data.validation, batchTokens: recipe.schedule.batchTokens, meter: &meter))
+  /// What validation found.
+  struct Validation {
+    /// In nats per counted token.
+    let loss: Double
+    /// C_T.
+    let devicesPerToken: Double
+  }
+
+  /// Loss and C_T on validation data under a routing of its own, which a schedule of limits does not change; nil without data.
+  func validated(_ model: LanguageModel, under routing: RoutingSettings) throws -> Validation? {
+    var model = model
+    try model.apply(routing)
+    var meter: CommunicationMeter? = CommunicationMeter(routing.placement, topK: base.configuration.topK)
+    let documents = HeldOutLoss.score(
+      model, data.validation, batchTokens: recipe.schedule.batchTokens, meter: &meter)
+    guard let loss = HeldOutLoss.mean(documents), let meter else { return nil }
+    return Validation(loss: loss, devicesPerToken: meter.counter.statistics().devicesPerToken)
   }
 }

@@ -52,21 +52,42 @@ public enum RoutingPlan {
     return placement
   }
 
-  /// Placement and limit together, checked against the model.
+  /// Placement, limit and tables together.
   ///
   /// - Parameters:
   ///   - recipe: Its `routing` section.
   ///   - placement: One device an expert.
-  /// - Returns: Settings that a model can be put under.
-  public static func settings(_ recipe: Recipe, _ placement: Placement) -> RoutingSettings {
+  ///   - profile: Called when the policy needs tables.
+  /// - Returns: Settings that a model can be put under; a budget of `device_limit` is not spent yet, see ``LimitSearch``.
+  /// - Throws: `RoutingError` when the profile lacks what a table is made from; what `profile` throws.
+  public static func settings(
+    _ recipe: Recipe, _ placement: Placement, profile: () throws -> CollaborationProfile
+  ) throws -> RoutingSettings {
+    let settings = try untabled(recipe, placement)
+    return settings.policy.needsTables ? try settings.tabled(try profile()) : settings
+  }
+
+  /// Tokens of a layer on which a profile for this recipe compares the outputs of experts: none unless its policy asks.
+  public static func outputSimilarityTokens(_ recipe: Recipe) -> Int {
+    recipe.routing.policy == .outputSimilarity ? 512 : 0
+  }
+
+  /// Whether the policy of a recipe is made from a profile.
+  static func needsTables(_ recipe: Recipe) -> Bool {
+    RoutingPolicy(rawValue: recipe.routing.policy.rawValue)?.needsTables == true
+  }
+
+  private static func untabled(_ recipe: Recipe, _ placement: Placement) throws(RoutingError) -> RoutingSettings {
     let routing = recipe.routing
     guard let policy = RoutingPolicy(rawValue: routing.policy.rawValue),
       let source = WeightSource(rawValue: routing.weightSource.rawValue),
       let renormalization = Renormalization(rawValue: routing.renormalize.rawValue)
     else { preconditionFailure("RoutingPlan: policies of recipes and of Collaboration differ") }
-    return RoutingSettings(
+    let settings = RoutingSettings(
       placement: placement, policy: policy, deviceLimit: routing.deviceLimit, weightSource: source,
-      renormalization: renormalization, epsilon: routing.epsilon, seed: UInt64(recipe.run.seed))
+      renormalization: renormalization, options: routing.options, seed: UInt64(recipe.run.seed))
+    return try routing.layerLimits.map { limits throws(RoutingError) in try settings.limited(toLayers: limits) }
+      ?? settings
   }
 
   /// Checks a limit against a model before any work: every placement method makes equal groups.
@@ -82,9 +103,36 @@ public enum RoutingPlan {
     guard let policy = RoutingPolicy(rawValue: recipe.routing.policy.rawValue) else {
       preconditionFailure("RoutingPlan: policies of recipes and of Collaboration differ")
     }
-    return try RoutingRule(
-      experts: experts, topK: configuration.topK,
-      placement: PlacementMethod.contiguous(experts: experts, devices: max(1, min(devices, experts))), devices: devices,
-      policy: policy, deviceLimit: recipe.routing.deviceLimit, epsilon: recipe.routing.epsilon)
+    let routing = recipe.routing
+    let layers = configuration.sparseLayers.count
+    if let limits = routing.layerLimits, limits.count != layers {
+      throw .layerLimits(expected: layers, found: limits.count)
+    }
+    func rule(_ limit: Int?) throws(RoutingError) -> RoutingRule {
+      try RoutingRule(
+        experts: experts, topK: configuration.topK,
+        placement: PlacementMethod.contiguous(experts: experts, devices: max(1, min(devices, experts))),
+        devices: devices, policy: policy, deviceLimit: limit,
+        tables: PolicyTables(
+          standInFor: policy, experts: experts, topK: configuration.topK, devices: devices),
+        options: routing.options)
+    }
+    // The tightest limit has to hold; a budget alone says nothing of single layers.
+    if let least = routing.layerLimits?.min() { _ = try rule(least) }
+    return try rule(routing.limitBudget == nil ? routing.deviceLimit : devices)
+  }
+}
+
+extension PolicyTables {
+  /// Tables of the right size for a check before any text has been read.
+  fileprivate init(standInFor policy: RoutingPolicy, experts: Int, topK: Int, devices: Int) {
+    self.init()
+    switch policy {
+    case .similarity, .outputSimilarity: similarity = Array(repeating: 0, count: experts * experts)
+    case .collaborationConstrained:
+      partners = (0..<experts).flatMap { expert in (0..<experts).filter { $0 != expert }.map(Int32.init) }
+    case .fewerExperts: keptExperts = Array(repeating: Double(topK), count: max(1, devices))
+    case .none, .router, .mass, .bestMass, .adaptive, .groupLimited, .drop, .randomDevices: break
+    }
   }
 }

@@ -15,13 +15,17 @@ internal import Text
 ///                   with checkpointing H + 5 E a block, and the largest a once
 ///     workspace     one layer's expert rows, 2 · 4 B · batch_tokens · k · H, a chunk of logits, 16 MiB, and 256 rows of
 ///                   them where there are more than 4096 classes
+///     teacher       for distillation: what trains fully once more, as stored; its router logits and last hidden states
+///                   4 B · batch_tokens · (2 E · sparse blocks + 4 H); for predictions three chunks of logits, of 2²⁰ or of 64
+///                   rows; a projection stored in half precision once more in float32
 ///     program       code, tokenizer and data: 64 MiB, 8 B a token of text
 ///
 /// Compared with the peak of nine runs of the quickstart's model (batches of 2048 to 8192 tokens; experts full, frozen and
-/// adapted; everything trained; accumulation; checkpointing) it is 3 to 10 % too high.
+/// adapted; everything trained; accumulation; checkpointing) it is 3 to 10 % too high; with a teacher, in one run, 14 %.
 ///
 /// The time is of arithmetic: 2 flops a weight and token forward, as many for gradients of inputs, as many again for
-/// those of trained weights, thrice the adapters' own, over the rate of a short measurement of products of the experts'
+/// those of trained weights, thrice the adapters' own, a teacher's forward pass and two products with the head more for
+/// its predictions, over the rate of a short measurement of products of the experts'
 /// size. Validation and the profile count forward. Activation checkpointing adds a forward pass of all but the head.
 public struct RunEstimate: Sendable, Equatable, Encodable {
   /// One part of something, in bytes.
@@ -122,7 +126,7 @@ public struct RunEstimate: Sendable, Equatable, Encodable {
     let activations = 4 * batch * (kept + 3 * c.hidden)
     let logits = 4 << 20 + (c.vocabulary > 4096 ? 256 * c.vocabulary : 0)
     let workspace = 8 * batch * c.topK * c.hidden + 4 * logits
-    return [
+    let parts = [
       Part(name: "weights", bytes: frozen + 4 * trained),
       Part(name: "gradients", bytes: 4 * trained * (recipe.schedule.accumulation > 1 ? 2 : 1)),
       Part(name: "moments", bytes: 8 * trained),
@@ -130,6 +134,24 @@ public struct RunEstimate: Sendable, Equatable, Encodable {
       Part(name: "workspace", bytes: workspace),
       Part(name: "program", bytes: 64 << 20 + 8 * text),
     ]
+    return parts + teacher(run, batch: batch)
+  }
+
+  /// What the teacher of a distillation takes; nothing without one.
+  private static func teacher(_ run: RunPreparation, batch: Int) -> [Part] {
+    let (distillation, c) = (run.recipe.loss.distillation, run.base.configuration)
+    guard distillation.isOn else { return [] }
+    let roles = run.recipe.train.fullRoles
+    let own = run.parameters.filter { roles.contains($0.path.role) }.reduce(0) { sum, parameter in
+      sum + parameter.count * (parameter.type == .bfloat16 ? 2 : 4)
+    }
+    let pass = 4 * batch * (2 * c.experts * c.sparseLayers.count + 4 * c.hidden)
+    var logits = 0
+    if distillation.logits > 0 {
+      let isHalf = run.parameters.contains { $0.path.role == .embeddings && $0.type == .bfloat16 }
+      logits = 12 * max(1 << 20, 64 * c.vocabulary) + (isHalf ? 4 * c.vocabulary * c.hidden : 0)
+    }
+    return [Part(name: "teacher", bytes: own + pass + logits)]
   }
 
   private static func operations(_ run: RunPreparation, steps: Int, tokens: Int) -> Double {
@@ -159,7 +181,10 @@ public struct RunEstimate: Sendable, Equatable, Encodable {
     let profiled = run.needsProfile ? run.data.profileDocuments.reduce(0) { $0 + $1.tokens.count } : 0
     let withoutHead = all - forward[.embeddings, default: 0]
     let again = recipe.run.activationCheckpointing ? withoutHead : 0
-    return Double(tokens) * (2 * all + trained + 3 * adapters + again)
+    let distillation = recipe.loss.distillation
+    let head = forward[.embeddings, default: 0]
+    let teacher = (distillation.isOn ? withoutHead : 0) + (distillation.logits > 0 ? 3 * head : 0)
+    return Double(tokens) * (2 * all + trained + 3 * adapters + again + teacher)
       + Double(evaluations * validation) * (all + adapters) + Double(profiled) * withoutHead
   }
 }

@@ -10,6 +10,10 @@ extension RunPreparation {
   /// - Throws: `PlacementError` when the placement's file does not fit.
   public func estimate() throws -> RunEstimate {
     let (devices, c) = (recipe.routing.devices, base.configuration)
+    // A budget is a mean over layers; of a list the largest limit is counted: at most so much.
+    if let budget = recipe.routing.limitBudget {
+      return RunEstimate(self, devicesPerToken: budget, basis: "as device_limit asks")
+    }
     let limit = rule.isUnpruned ? devices : min(recipe.routing.deviceLimit ?? devices, devices)
     if case .file(let path) = recipe.routing.placement {
       let placement = try RoutingPlan.placement(try Placement(path: path), c, file: path)

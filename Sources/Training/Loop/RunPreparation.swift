@@ -67,12 +67,26 @@ public struct RunPreparation {
     let roles = recipe.train.fullRoles.union(recipe.train.adaptedRoles.keys)
     guard parameters.contains(where: { roles.contains($0.path.role) }) else { throw PreparationError.nothingTrains }
     self.data = try data()
+    try Self.checkSchedule(recipe, self.data)
+  }
+
+  /// Checks that a schedule of limits comes to its end while the run still trains.
+  ///
+  /// - Parameters:
+  ///   - recipe: Its `routing` and `schedule` sections.
+  ///   - data: What is trained on, which decides the number of steps.
+  /// - Throws: ``PreparationError/schedule(reached:limit:steps:)``.
+  static func checkSchedule(_ recipe: Recipe, _ data: TrainingData) throws(PreparationError) {
+    guard recipe.routing.deviceLimitSchedule != nil, let last = recipe.routing.limitStages.last else { return }
+    let steps = FineTuning.stepCount(recipe, FineTuning.batcher(recipe, data))
+    if last.step >= steps { throw .schedule(reached: last.step, limit: last.limit, steps: steps) }
   }
 
   /// Whether a profile is needed: for a placement that has to be computed, or for the choice of adapted experts.
   public var needsProfile: Bool {
     if mode == .resume { return false }
     if AdapterPlan.needsProfile(recipe) { return true }
+    if RoutingPlan.needsTables(recipe) { return true }
     if case .file = recipe.routing.placement { return false }
     return true
   }
@@ -83,6 +97,8 @@ public struct RunPreparation {
     public let routing: RoutingSettings
     /// Adapters that train; nil for none.
     public let adapters: AdapterSettings?
+    /// How a budget of devices was spent; nil where the recipe names no budget, or the newest checkpoint holds the limits.
+    public let limits: LimitSearch.Result?
   }
 
   /// Placement, limit and adapters: those of the newest checkpoint when a run goes on, else as the recipe asks.
@@ -93,12 +109,15 @@ public struct RunPreparation {
   public func plan(progress: (Int) -> Void = { _ in }) throws -> Plan {
     if mode == .resume, let step = folder.savedSteps().last {
       let files = try ModelFiles(opening: folder.checkpoint(step: step))
-      if let routing = files.routing { return Plan(routing: routing, adapters: files.adapters) }
+      if let routing = files.routing { return Plan(routing: routing, adapters: files.adapters, limits: nil) }
     }
     var profile: CollaborationProfile?
     func profiled(_ model: LanguageModel) throws -> CollaborationProfile {
       if let profile { return profile }
-      let made = try ModelProfiler(model, batchTokens: recipe.schedule.batchTokens).profile(
+      let made = try ModelProfiler(
+        model, batchTokens: recipe.schedule.batchTokens,
+        outputSimilarityTokens: RoutingPlan.outputSimilarityTokens(recipe)
+      ).profile(
         data.profileDocuments, data: recipe.data.profile.isEmpty ? "training data" : "profile text", progress: progress)
       profile = made
       return made
@@ -110,9 +129,17 @@ public struct RunPreparation {
       let model = try base.model()
       placement = try RoutingPlan.placement(recipe, model) { try profiled(model) }
     }
+    var routing = try RoutingPlan.settings(recipe, placement) { try profiled(try base.model()) }
+    let limits = try recipe.routing.limitBudget.map { budget in
+      try LimitSearch(
+        try base.model(), routing, documents: data.profile, batchTokens: recipe.schedule.batchTokens
+      ).run(budget: budget)
+    }
+    if let limits { routing = limits.settings }
     return Plan(
-      routing: RoutingPlan.settings(recipe, placement),
-      adapters: try AdapterPlan.settings(recipe, base.configuration) { try profiled(try base.model()) })
+      routing: routing,
+      adapters: try AdapterPlan.settings(recipe, base.configuration) { try profiled(try base.model()) },
+      limits: limits)
   }
 
   /// The run itself.
@@ -169,6 +196,8 @@ public enum PreparationError: Error, Equatable, CustomStringConvertible {
   case tooLong(found: Int, positions: Int)
   /// Every role that the model has is frozen.
   case nothingTrains
+  /// The run ends before the limit is reached.
+  case schedule(reached: Int, limit: Int, steps: Int)
   /// The run would need more memory than there is; `fits` are changes of the recipe that would not.
   case memory(needed: Int, available: Int, fits: [String])
 
@@ -178,6 +207,9 @@ public enum PreparationError: Error, Equatable, CustomStringConvertible {
     case .tooLong(let found, let positions):
       "data.max_tokens: expected at most \(positions), the positions of the model, found \(found); "
         + "try data.max_tokens=\(positions)"
+    case .schedule(let reached, let limit, let steps):
+      "routing.device_limit_schedule: expected device_limit \(limit) to be reached before the last of \(steps) steps, found "
+        + "it after step \(reached); try \(max(steps / 2, 1))"
     case .nothingTrains:
       "train: expected a role that trains and that the model has, found all frozen; try train.experts=full"
     case .memory(let needed, let available, let fits):

@@ -24,6 +24,14 @@ public struct RunSummary: Codable, Sendable, Equatable {
   public var trainedParameters: [String: Int]
   /// Last validation loss in nats per token; nil without validation data.
   public var validationLoss: Double?
+  /// L of each MoE layer in turn, where they differ.
+  public var deviceLimits: [Int]?
+  /// C_T on validation data, under the limit that the run ends with; nil without validation data.
+  public var devicesPerToken: Double?
+  /// Validation loss with the rule off: the model's plain top-k; nil without validation data.
+  public var validationLossUnlimited: Double?
+  /// C_T on validation data with the rule off; nil without validation data.
+  public var devicesPerTokenUnlimited: Double?
 }
 
 extension RunSummary {

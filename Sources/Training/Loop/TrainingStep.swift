@@ -1,3 +1,4 @@
+public import Collaboration
 public import Models
 public import Tensors
 public import Text
@@ -41,6 +42,17 @@ public struct LossTerms: Sendable, Equatable {
   public var counts: AuxiliaryCounts
   /// Coefficient of the z-loss; at 0 it is not computed.
   public var zCoefficient: Double
+  /// Coefficient of the collaboration loss; at 0 it is not computed.
+  public var collaborationCoefficient = 0.0
+  /// τ of the collaboration loss.
+  public var collaborationTemperature = 1.0
+  /// Coefficients of the divergences from the teacher's routers and predictions; at 0 they are not computed.
+  public var routerCoefficient = 0.0, predictionCoefficient = 0.0
+  /// τ of the predictions.
+  public var temperature = 1.0
+
+  /// Whether a teacher is needed.
+  var needsTeacher: Bool { routerCoefficient != 0 || predictionCoefficient != 0 }
 
   /// Terms; see the properties.
   public init(
@@ -60,6 +72,12 @@ public struct StepLosses: Sendable, Equatable {
   public var auxiliary: Double?
   /// z-loss, mean over micro-batches; nil where it is off.
   public var z: Double?
+  /// Collaboration loss, mean over micro-batches; nil where it is off.
+  public var collaboration: Double?
+  /// Divergence from the teacher's routers, mean over micro-batches; nil where it is off.
+  public var routerDivergence: Double?
+  /// Divergence from the teacher's predictions, per predicted token of the whole accumulated batch; nil where it is off.
+  public var predictionDivergence: Double?
   /// What is minimised.
   public var total = 0.0
   /// Tokens in the batch and tokens predicted.
@@ -69,14 +87,28 @@ public struct StepLosses: Sendable, Equatable {
 /// Loss and gradients of an accumulated batch.
 ///
 /// The cross-entropy is divided by the predicted tokens of all micro-batches together, so that its gradient equals that
-/// of one big batch. The auxiliary losses are formed per micro-batch and averaged: their statistics are of a batch, and
+/// of one big batch; so is the divergence from the teacher's predictions. The auxiliary losses are formed per micro-batch and averaged: their statistics are of a batch, and
 /// cannot be had from parts.
 public struct TrainingStep {
   /// Terms besides cross-entropy.
   public let terms: LossTerms
+  /// Which device holds which expert, for the collaboration loss.
+  public let placement: Placement?
+  /// A frozen model that runs beside the trained one, for the divergences.
+  public let teacher: LanguageModel?
 
   /// A step with the given terms.
-  public init(terms: LossTerms) { self.terms = terms }
+  ///
+  /// - Parameters:
+  ///   - terms: Terms besides cross-entropy.
+  ///   - placement: Needed by the collaboration loss.
+  ///   - teacher: Needed by the divergences; its routing is its own.
+  public init(terms: LossTerms, placement: Placement? = nil, teacher: LanguageModel? = nil) {
+    precondition(terms.collaborationCoefficient == 0 || placement != nil, "TrainingStep: collaboration, no placement")
+    precondition(!terms.needsTeacher || teacher != nil, "TrainingStep: distillation, no teacher")
+    (self.terms, self.placement) = (terms, placement)
+    self.teacher = terms.needsTeacher ? teacher : nil
+  }
 
   /// Runs forward and backward over all micro-batches.
   ///
@@ -112,6 +144,12 @@ public struct TrainingStep {
         losses.z = (losses.z ?? 0) + Double(loss.scalar) * parts
         total = total + loss * Float(terms.zCoefficient * parts)
       }
+      if terms.collaborationCoefficient != 0, let placement {
+        let loss = pass.collaborationLoss(placement, temperature: terms.collaborationTemperature)
+        losses.collaboration = (losses.collaboration ?? 0) + Double(loss.scalar) * parts
+        total = total + loss * Float(terms.collaborationCoefficient * parts)
+      }
+      if let teacher { total = total + distillation(model, pass, teacher, batch, parts, &losses) }
       losses.total += Double(total.scalar)
       try check(losses, model, step)
       gradients.add(total.gradients())
@@ -119,9 +157,32 @@ public struct TrainingStep {
     return (losses, gradients)
   }
 
+  /// Weighted divergences of one micro-batch.
+  private func distillation(
+    _ model: LanguageModel, _ pass: ForwardPass, _ teacher: LanguageModel, _ batch: Batch, _ parts: Double,
+    _ losses: inout StepLosses
+  ) -> Tensor {
+    let teacherPass = teacher(TokenBatch(tokens: batch.tokens, segments: batch.segments))
+    var total = Tensor(0)
+    if terms.routerCoefficient != 0 {
+      let loss = pass.routerDivergence(from: teacherPass)
+      losses.routerDivergence = (losses.routerDivergence ?? 0) + Double(loss.scalar) * parts
+      total = total + loss * Float(terms.routerCoefficient * parts)
+    }
+    if terms.predictionCoefficient != 0 {
+      let sum = model.predictionDivergence(
+        pass, from: teacher, teacherPass, targets: batch.targets, temperature: terms.temperature)
+      losses.predictionDivergence = (losses.predictionDivergence ?? 0) + Double(sum.scalar) / Double(losses.targets)
+      total = total + sum * Float(terms.predictionCoefficient / Double(losses.targets))
+    }
+    return total
+  }
+
   private func check(_ losses: StepLosses, _ model: LanguageModel, _ step: Int) throws(TrainingError) {
     for (term, value) in [
       ("cross-entropy", losses.crossEntropy), ("auxiliary loss", losses.auxiliary ?? 0), ("z-loss", losses.z ?? 0),
+      ("collaboration loss", losses.collaboration ?? 0), ("router distillation", losses.routerDivergence ?? 0),
+      ("logit distillation", losses.predictionDivergence ?? 0),
       ("total loss", losses.total),
     ] where !value.isFinite {
       throw .loss(step: step, term: term, value: "\(value)", parameter: suspect(in: model))

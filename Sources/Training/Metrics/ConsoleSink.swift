@@ -10,7 +10,9 @@ public final class ConsoleSink: MetricSink {
   ///   - shown: The figures beside it, in this order.
   public init(
     progress: ProgressLine,
-    shown: [Metric] = [.ce, .aux, .z, .lr, .gradNorm, .tokensPerSecond, .devicesPerToken, .validationCE]
+    shown: [Metric] = [
+      .ce, .aux, .z, .collaboration, .lr, .gradNorm, .tokensPerSecond, .devicesPerToken, .validationCE,
+    ]
   ) {
     self.progress = progress
     self.shown = shown

@@ -14,6 +14,12 @@ public enum Metric: String, Sendable, CaseIterable {
   case aux
   /// Router z-loss, unscaled.
   case z
+  /// Collaboration loss, unscaled: expected devices of a token under its router.
+  case collaboration
+  /// Divergence from the base model's routers, unscaled.
+  case distillationRouter = "distillation_router"
+  /// Divergence from the base model's predictions, unscaled.
+  case distillationLogits = "distillation_logits"
   /// Learning rate.
   case lr
   /// Norm of the whole gradient before clipping.
@@ -26,6 +32,10 @@ public enum Metric: String, Sendable, CaseIterable {
   case seconds
   /// Mean number of distinct devices that hold the experts of a token.
   case devicesPerToken = "devices_per_token"
+  /// The same of the experts that the routers chose, before the limit.
+  case chosenDevicesPerToken = "chosen_devices_per_token"
+  /// The limit that the step was trained under.
+  case deviceLimit = "device_limit"
   /// Mean number of those that are not the token's home.
   case remoteCopies = "remote_copies"
   /// The same for one copy per expert.
@@ -44,9 +54,12 @@ public enum Metric: String, Sendable, CaseIterable {
   /// TensorBoard's tag; what stands before the slash groups charts.
   public var tag: String {
     switch self {
-    case .loss, .ce, .aux, .z, .lr, .gradNorm, .tokens, .epoch: "train/\(rawValue)"
+    case .loss, .ce, .aux, .z, .collaboration, .distillationRouter, .distillationLogits, .lr, .gradNorm, .tokens,
+      .epoch:
+      "train/\(rawValue)"
     case .tokensPerSecond, .peakMemory, .seconds: "speed/\(rawValue)"
-    case .devicesPerToken, .remoteCopies, .naiveRemoteCopies, .intraShare, .imbalanceRows, .imbalanceWire,
+    case .devicesPerToken, .chosenDevicesPerToken, .deviceLimit, .remoteCopies, .naiveRemoteCopies, .intraShare,
+      .imbalanceRows, .imbalanceWire,
       .retainedMass:
       "comm/\(rawValue)"
     case .validationCE: "validation/ce"
@@ -54,7 +67,7 @@ public enum Metric: String, Sendable, CaseIterable {
   }
 
   /// Whether values are whole numbers, written without a point.
-  public var isCount: Bool { self == .tokens || self == .peakMemory }
+  public var isCount: Bool { self == .tokens || self == .peakMemory || self == .deviceLimit }
 }
 
 /// Where metrics go. The training loop calls from one thread, once per step; step counts optimizer steps in every sink,

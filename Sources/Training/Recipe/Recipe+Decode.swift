@@ -9,6 +9,11 @@ extension Recipe {
     recipe.routing = top.section("routing", decodeRouting)
     recipe.train = top.section("train", decodeTrain)
     recipe.loss = top.section("loss", decodeLoss)
+    if recipe.loss.collaboration > 0, recipe.routing.devices == 1 {
+      reader.report(
+        "loss.collaboration", top.position(of: "loss"),
+        "expected routing.devices of at least 2, as a token cannot reach fewer devices than one, found 1")
+    }
     recipe.optimizer = top.section("optimizer", decodeOptimizer)
     recipe.schedule = top.section("schedule") { decodeSchedule($0, maxTokens: recipe.data.maxTokens) }
     recipe.run = top.section("run", decodeRun)
@@ -38,13 +43,19 @@ extension Recipe {
     routing.devices = section.int("devices", in: 1...(.max), default: routing.devices)
     routing.placement = decodePlacement(section, default: routing.placement)
     routing.loadCap = section.optionalDouble("load_cap", .atLeastOne, default: routing.loadCap)
-    let plannedPolicies = ["similarity", "output_similarity", "group_limited", "fewer_experts"]
-    routing.policy = section.choice("policy", planned: plannedPolicies, default: routing.policy)
-    routing.deviceLimit = section.optionalInt("device_limit", in: 1...(.max), default: routing.deviceLimit)
-    if let schedule = section.node("device_limit_schedule"), !schedule.isNone {
-      section.report("device_limit_schedule", "not supported yet by this version; use null")
+    routing.policy = section.choice("policy", default: routing.policy)
+    decodeLimit(section, &routing)
+    routing.deviceLimitSchedule = LimitSchedule.decode(section, to: routing.deviceLimit, devices: routing.devices)
+    if routing.deviceLimitSchedule != nil, routing.layerLimits != nil || routing.limitBudget != nil {
+      section.report("device_limit_schedule", "expected a device_limit of one number to end at, found limits by layer")
     }
     routing.epsilon = section.double("epsilon", .share, default: routing.epsilon)
+    routing.similarity = section.choice("similarity", default: routing.similarity)
+    routing.similarityThreshold = section.value(
+      "similarity_threshold", default: routing.similarityThreshold, expected: "a number from -1 to 1"
+    ) { node in node.double.flatMap { (-1...1).contains($0) ? $0 : nil } }
+    routing.groupScore = section.choice("group_score", default: routing.groupScore)
+    routing.partners = section.optionalInt("partners", in: 1...(.max), or: "auto", default: routing.partners)
     routing.weightSource = section.choice("weight_source", default: routing.weightSource)
     routing.renormalize = section.choice("renormalize", default: routing.renormalize)
     if routing.policy == .none, let limit = routing.deviceLimit {
@@ -52,6 +63,30 @@ extension Recipe {
         "policy", "expected a rule that limits devices, as device_limit is \(limit), found 'none'; try router")
     }
     return routing
+  }
+
+  /// A number, a list of them, or the devices to spend as layers need them.
+  private static func decodeLimit(_ section: RecipeSection, _ routing: inout Routing) {
+    switch section.node("device_limit")?.content {
+    case .list(let items)?:
+      let limits = items.compactMap(\.int).filter { $0 >= 1 }
+      guard limits.count == items.count, !limits.isEmpty else {
+        return section.report(
+          "device_limit", "expected an integer of at least 1 for each MoE layer, found another list")
+      }
+      routing.setLimits(limits)
+    case .map(let entries)?:
+      guard entries.count == 1, entries[0].key == "auto", let budget = entries[0].value.double, budget >= 1,
+        budget <= Double(routing.devices)
+      else {
+        return section.report(
+          "device_limit", "expected {auto: mean devices_per_token}, from 1 to \(routing.devices) devices, found a map")
+      }
+      routing.deviceLimit = Int(budget.rounded(.up))
+      routing.limitBudget = budget
+    default:
+      routing.deviceLimit = section.optionalInt("device_limit", in: 1...(.max), default: routing.deviceLimit)
+    }
   }
 
   private static func decodePlacement(_ section: RecipeSection, default fallback: Placement) -> Placement {
@@ -63,7 +98,7 @@ extension Recipe {
     }
     if let method = node.string.flatMap(PlacementMethod.init(rawValue:)) { return .method(method) }
     let words = PlacementMethod.allCases.map(\.rawValue) + ["a placement file (.json)"]
-    section.reportChoice("placement", found: node, among: words, planned: ["spectral"])
+    section.reportChoice("placement", found: node, among: words)
     return fallback
   }
 
@@ -109,8 +144,14 @@ extension Recipe {
     }
     loss.z = section.double("z", .notNegative, default: loss.z)
     loss.collaboration = section.double("collaboration", .notNegative, default: loss.collaboration)
-    if loss.collaboration != 0 {
-      section.report("collaboration", "a collaboration loss is not supported yet by this version; use 0")
+    loss.collaborationTemperature = section.double(
+      "collaboration_temperature", .positive, default: loss.collaborationTemperature)
+    loss.distillation = section.section("distillation") { section in
+      var distillation = Distillation()
+      distillation.router = section.double("router", .notNegative, default: distillation.router)
+      distillation.logits = section.double("logits", .notNegative, default: distillation.logits)
+      distillation.temperature = section.double("temperature", .positive, default: distillation.temperature)
+      return distillation
     }
     return loss
   }

@@ -17,6 +17,14 @@ extension Recipe {
           ("aux", .map([("kind", .text(loss.aux.kind.rawValue)), ("coefficient", .double(loss.aux.coefficient))])),
           ("z", .double(loss.z)),
           ("collaboration", .double(loss.collaboration)),
+          ("collaboration_temperature", .double(loss.collaborationTemperature)),
+          (
+            "distillation",
+            .map([
+              ("router", .double(loss.distillation.router)), ("logits", .double(loss.distillation.logits)),
+              ("temperature", .double(loss.distillation.temperature)),
+            ])
+          ),
         ])
       ),
       ("optimizer", optimizerNode),
@@ -104,9 +112,13 @@ extension Recipe {
       ("placement", placement),
       ("load_cap", routing.loadCap.map(RecipeNode.double) ?? .word("none")),
       ("policy", .word(routing.policy.rawValue)),
-      ("device_limit", routing.deviceLimit.map(RecipeNode.int) ?? .word("none")),
-      ("device_limit_schedule", .word("null")),
+      ("device_limit", routing.limitNode),
+      ("device_limit_schedule", routing.deviceLimitSchedule?.node ?? .word("null")),
       ("epsilon", .double(routing.epsilon)),
+      ("similarity", .text(routing.similarity.rawValue)),
+      ("similarity_threshold", .double(routing.similarityThreshold)),
+      ("group_score", .text(routing.groupScore.rawValue)),
+      ("partners", routing.partners.map(RecipeNode.int) ?? .word("auto")),
       ("weight_source", .text(routing.weightSource.rawValue)),
       ("renormalize", .text(routing.renormalize.rawValue)),
     ])
@@ -153,5 +165,14 @@ extension Recipe {
   private static func parsed(_ value: String) -> RecipeNode {
     var issues: [RecipeError.Issue] = []
     return RecipeNode.parse(value, issues: &issues) { _, _ in .resolved } ?? .word("null")
+  }
+}
+
+extension Recipe.Routing {
+  /// L as it is written.
+  fileprivate var limitNode: RecipeNode {
+    if let limitBudget { return .map([("auto", .double(limitBudget))]) }
+    if let layerLimits { return .list(layerLimits.map(RecipeNode.int)) }
+    return deviceLimit.map(RecipeNode.int) ?? .word("none")
   }
 }

@@ -1,3 +1,5 @@
+public import Collaboration
+
 extension Recipe {
   /// `routing`: how many devices a token may use, and how experts lie on them.
   public struct Routing: Sendable, Equatable {
@@ -9,10 +11,26 @@ extension Recipe {
     public var loadCap: Double? = 1.10
     /// The rule that picks devices and replacements. Default: `router`, the paper's.
     public var policy: Policy = .router
-    /// Most devices L a token may use; `nil` (`none`) for no limit. Default: none.
-    public var deviceLimit: Int?
+    /// Most devices L a token may use; `nil` (`none`) for no limit. Default: none. Where layers differ, the largest.
+    public var deviceLimit: Int? {
+      didSet { (layerLimits, limitBudget) = (nil, nil) }
+    }
+    /// L of each MoE layer in turn, where `device_limit` is a list.
+    public internal(set) var layerLimits: [Int]?
+    /// Mean `devices_per_token` over the layers, where `device_limit` is `{auto: …}`: limits are chosen on profile text.
+    public internal(set) var limitBudget: Double?
+    /// How training comes to it; `nil` (`null`) for the limit itself from the first step on. Default: null.
+    public var deviceLimitSchedule: LimitSchedule?
     /// For `adaptive`: the share of top-k mass that may be lost. Default: 0.05.
     public var epsilon: Double = 0.05
+    /// For `similarity`: which series of router logits are compared. Default: `cosine`.
+    public var similarity: LogitSimilarity = .cosine
+    /// For `output_similarity`: what is less similar replaces nothing. Default: 0.3.
+    public var similarityThreshold: Double = PolicyOptions.unrelatedSimilarity
+    /// For `group_limited`: what a device is ranked by. Default: `top2_sum`.
+    public var groupScore: GroupScore = .top2Sum
+    /// For `c2r`: partners of its best expert that a token may use; `nil` (`auto`) for half the experts. Default: auto.
+    public var partners: Int?
     /// Whose probability weights a replacement. Default: `own`.
     public var weightSource: WeightSource = .own
     /// How the weights of the experts used are scaled. Default: `model`.
@@ -20,6 +38,19 @@ extension Recipe {
 
     /// The defaults.
     public init() {}
+
+    /// A limit for each MoE layer in turn.
+    public mutating func setLimits(_ limits: [Int]) {
+      deviceLimit = limits.max()
+      layerLimits = limits
+    }
+
+    /// Settings of single policies, as the rules take them.
+    var options: PolicyOptions {
+      PolicyOptions(
+        epsilon: epsilon, similarity: similarity, similarityThreshold: similarityThreshold, groupScore: groupScore,
+        partners: partners)
+    }
   }
 
   /// A placement by method, or from a file.
@@ -32,21 +63,31 @@ extension Recipe {
 
   /// Placement methods.
   public enum PlacementMethod: String, Sendable, CaseIterable {
-    /// The file's order, cut into D blocks; random; the paper's greedy; balanced load; best start, then swaps.
-    case contiguous, random, occult, load, refined
+    /// The file's order, cut into D blocks; random; the paper's greedy; balanced load; spectral clusters; annealed swaps.
+    case contiguous, random, occult, spectral, load, refined
   }
 
-  /// Pruning rules of this version.
+  /// Pruning rules.
   public enum Policy: String, Sendable, CaseIterable {
-    /// No pruning; the paper's router-based rule; most top-k mass; most mass after replacement.
-    case none, router, mass
+    /// No pruning; the paper's router-based rule; its similarity-based rule.
+    case none, router, similarity
+    /// Substitutes by the outputs of experts; what is unlike replaces nothing.
+    case outputSimilarity = "output_similarity"
+    /// Most top-k mass.
+    case mass
     /// The upper bound of retained probability.
     case bestMass = "best_mass"
     /// Per token the fewest devices that keep 1 − ε of the mass.
     case adaptive
-    /// Controls: lost experts are not replaced; devices are drawn at random.
+    /// Devices by the sum of their few best experts.
+    case groupLimited = "group_limited"
+    /// The best expert and its most frequent partners; limits devices only with a limit.
+    case collaborationConstrained = "c2r"
+    /// Control: lost experts are not replaced.
     case drop
-    /// Random devices of those hit.
+    /// Control: a smaller k of the same traffic.
+    case fewerExperts = "fewer_experts"
+    /// Control: random devices of those hit.
     case randomDevices = "random_devices"
   }
 
@@ -122,11 +163,31 @@ extension Recipe {
     public var aux = Auxiliary()
     /// Coefficient of the router z-loss. Default: 0.
     public var z: Double = 0
-    /// Coefficient of the collaboration loss; only 0 in this version. Default: 0.
+    /// Coefficient of the collaboration loss: expected devices of a token under its router. Default: 0.
     public var collaboration: Double = 0
+    /// τ of its draw: the lower, the closer to the plain top-k. Default: 0.25.
+    public var collaborationTemperature: Double = 0.25
+    /// Towards the base model without a limit.
+    public var distillation = Distillation()
 
     /// The defaults.
     public init() {}
+  }
+
+  /// `loss.distillation`: how far the model may go from the base model without a limit, which stays frozen.
+  public struct Distillation: Sendable, Equatable {
+    /// Coefficient of KL(p_base ‖ p) over the experts, mean over tokens and MoE layers. Default: 0.
+    public var router: Double = 0
+    /// Coefficient of τ² KL(p_base ‖ p) over the vocabulary, mean over the tokens that the cross-entropy counts. Default: 0.
+    public var logits: Double = 0
+    /// τ of the predictions. Default: 1.
+    public var temperature: Double = 1
+
+    /// The defaults: none.
+    public init() {}
+
+    /// Whether a teacher is needed.
+    public var isOn: Bool { router > 0 || logits > 0 }
   }
 
   /// `loss.aux`: the load-balancing loss, taken per micro-batch.

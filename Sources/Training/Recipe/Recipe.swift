@@ -47,6 +47,7 @@ public struct Recipe: Sendable, Equatable {
 
   /// Sections into which an override with a map is merged; any other value is replaced as a whole.
   static let sections: Set<String> = [
-    "data", "routing", "train", "loss", "loss.aux", "optimizer", "schedule", "run", "save", "parallel", "study",
+    "data", "routing", "train", "loss", "loss.aux", "loss.distillation", "optimizer", "schedule", "run", "save",
+    "parallel", "study",
   ]
 }

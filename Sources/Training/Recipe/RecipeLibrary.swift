@@ -13,7 +13,8 @@ public struct RecipeEntry: Sendable, Equatable, Encodable {
 
 /// The recipes of a folder, at any depth.
 public enum RecipeLibrary {
-  /// Files that end in `.yaml` or `.yml`, in the order of their names' bytes.
+  /// Files that end in `.yaml` or `.yml`, in the order of their names' bytes; `topologies`, which `occult plan` reads, are
+  /// no recipes.
   ///
   /// - Parameter folder: Where to look.
   /// - Returns: One entry a file.
@@ -22,7 +23,9 @@ public enum RecipeLibrary {
     guard RecipeFiles.isFile(folder) == false, let walk = FileManager.default.enumerator(atPath: folder) else {
       throw .noFolder(path: folder)
     }
-    let files = walk.compactMap { $0 as? String }.filter { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") }
+    let files = walk.compactMap { $0 as? String }.filter {
+      ($0.hasSuffix(".yaml") || $0.hasSuffix(".yml")) && !$0.hasPrefix("topologies/")
+    }
     return files.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }.map { file in
       let path = folder + "/" + file
       return RecipeEntry(

@@ -21,20 +21,27 @@ struct RoutingOptions: ParsableArguments {
 
   @Option(
     help:
-      "How tokens are brought within the limit: \(RoutingPolicy.allCases.filter { $0 != .similarity }.map(\.rawValue).joined(separator: ", "))."
+      "How tokens are brought within the limit: \(RoutingPolicy.allCases.map(\.rawValue).joined(separator: ", "))."
   )
   var policy: RoutingPolicy?
 
-  @Option(help: "Most devices a token may use, or 'none' to lift the limit.")
+  @Option(
+    help: "Most devices a token may use: a number, one for each MoE layer like 2,1,2, or 'none' to lift the limit.")
   var deviceLimit: DeviceLimit?
+
+  @Option(
+    name: .customLong("profile"),
+    help: "A file written by 'occult profile'; policies that need a table make it from there.", completion: .file())
+  var tables: String?
 
   /// As the libraries take it.
   var overrides: RoutingOverrides {
-    RoutingOverrides(devices: devices, placement: placement, policy: policy, deviceLimit: deviceLimit?.limit)
+    RoutingOverrides(
+      devices: devices, placement: placement, policy: policy, deviceLimit: deviceLimit?.limit, profile: tables)
   }
 }
 
-/// `none` or a number of devices.
+/// `none`, a number of devices, or one for each layer.
 struct DeviceLimit: ExpressibleByArgument {
   let limit: RoutingOverrides.Limit
 
@@ -44,7 +51,9 @@ struct DeviceLimit: ExpressibleByArgument {
     } else if let number = Int(argument) {
       limit = .devices(number)
     } else {
-      return nil
+      let numbers = argument.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
+      guard numbers.count > 1, numbers.allSatisfy({ $0 != nil }) else { return nil }
+      limit = .layers(numbers.compactMap(\.self))
     }
   }
 }

@@ -1,10 +1,11 @@
 import Foundation
 
-/// The rows of a recording, checked line by line.
+/// The rows of one file of a recording, checked one by one.
 struct RecordedRows {
   /// Rows of one layer in order of the file.
   struct Layer {
     var ids: [Int32] = []
+    /// Empty where the file has none.
     var weights: [Float] = []
     var documents: [Int32] = []
 
@@ -14,12 +15,20 @@ struct RecordedRows {
     }
   }
 
-  private(set) var layers: [Int: Layer] = [:]
-  private(set) var experts: Int
-  /// The recording did not say E and nobody else did.
-  private(set) var guessedExperts = false
-  private(set) var topK = 0
-  private(set) var modelType: String?
+  let file: String
+  var layers: [Int: Layer] = [:]
+  /// E; 0 where neither the file nor the caller says it.
+  var experts: Int
+  var topK = 0
+  var modelType: String?
+  /// The largest id.
+  var largest = -1
+  var documentCount = 0
+  /// What a reader should know, in words.
+  var warnings: [String] = []
+
+  /// Most experts of a layer: several times what any model has, and little enough for a table of their pairs.
+  static let mostExperts = 2048
 
   /// How many broken lines a message names.
   private static let namedLines = 10
@@ -65,14 +74,20 @@ struct RecordedRows {
   /// What is wrong with a line; its number is added by the caller.
   private struct Problem: Error { let text: String }
 
+  /// No rows yet.
+  init(file: String, experts: Int, topK: Int = 0, modelType: String? = nil, documentCount: Int = 0) {
+    (self.file, self.experts, self.topK) = (file, experts, topK)
+    (self.modelType, self.documentCount) = (modelType, documentCount)
+  }
+
+  /// The lines of a text; see ``RecordedSource/Contents/lines(_:)``.
   init(_ jsonl: Data, file: String, experts asked: Int?) throws(RecordedRoutingError) {
     let decoder = JSONDecoder()
     var broken: [RecordedRoutingError.BrokenLine] = []
     var brokenCount = 0
     var documents: [String: Int32] = [:]
     var recorded: Int?
-    var largest = -1
-    experts = asked ?? 0
+    self.init(file: file, experts: asked ?? 0)
     for (index, text) in jsonl.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
       if text.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") || $0 == UInt8(ascii: "\t") }) {
         continue
@@ -81,8 +96,8 @@ struct RecordedRows {
         let line = try Self.decode(text, decoder)
         if line.type == "meta" {
           guard layers.isEmpty, index == 0 else { throw Problem(text: "expected \"meta\" in the first line only") }
-          if let found = line.experts, found < 1 {
-            throw Problem(text: "num_experts: expected at least 1, found \(found)")
+          if let found = line.experts, !(1...Self.mostExperts).contains(found) {
+            throw Problem(text: "num_experts: expected 1...\(Self.mostExperts), found \(found)")
           }
           recorded = line.experts
           experts = asked ?? line.experts ?? 0
@@ -102,8 +117,7 @@ struct RecordedRows {
     if let asked, let recorded, asked != recorded { throw .experts(file: file, asked: asked, recorded: recorded) }
     guard broken.isEmpty else { throw .broken(file: file, lines: broken, total: brokenCount) }
     guard !layers.isEmpty else { throw .empty(file: file) }
-    guessedExperts = experts == 0
-    if guessedExperts { experts = largest + 1 }
+    documentCount = documents.count
   }
 
   private static func decode(_ text: Data, _ decoder: JSONDecoder) throws(Problem) -> Line {
@@ -111,11 +125,18 @@ struct RecordedRows {
       return try decoder.decode(Line.self, from: text)
     } catch DecodingError.typeMismatch(_, let context) where !context.codingPath.isEmpty {
       throw Problem(text: "\(context.codingPath[0].stringValue): found a value of another type than expected")
+    } catch  where namesNonFinite(text) {
+      throw Problem(text: "topk_weights: expected finite weights, found NaN or infinity")
     } catch DecodingError.dataCorrupted where isJSON(text) {
       throw Problem(text: "expected whole numbers for layer and topk_ids, found a fraction or one too large")
     } catch {
       throw Problem(text: "expected a JSON object, found something else, or a line cut short")
     }
+  }
+
+  /// Python writes NaN and Infinity, which are no JSON.
+  private static func namesNonFinite(_ text: Data) -> Bool {
+    text.range(of: Data("NaN".utf8)) != nil || text.range(of: Data("Infinity".utf8)) != nil
   }
 
   private mutating func add(_ line: Line, document: Int32) throws(Problem) {
@@ -131,12 +152,10 @@ struct RecordedRows {
     guard weights.count == topK else {
       throw Problem(text: "topk_weights: expected \(topK) weights, found \(weights.count)")
     }
-    let bound = experts > 0 ? experts : Int(Int32.max)
-    if let id = ids.first(where: { !(0..<bound).contains($0) }) {
-      throw Problem(
-        text: "topk_ids: expected experts in 0..<\(experts > 0 ? String(experts) : "E"), found \(id)")
+    if let problem = problem(ids) { throw Problem(text: problem) }
+    guard weights.allSatisfy(\.isFinite) else {
+      throw Problem(text: "topk_weights: expected finite weights, found NaN or infinity")
     }
-    if Set(ids).count < ids.count { throw Problem(text: "topk_ids: expected different experts, found one twice") }
     layers[layer, default: Layer()].ids += ids.map { Int32(truncatingIfNeeded: $0) }
     layers[layer, default: Layer()].weights += weights
     layers[layer, default: Layer()].documents.append(document)
