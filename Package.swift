@@ -43,7 +43,7 @@ let package = Package(
     .target(
       name: "Training",
       dependencies: [
-        "Models", "Tensors", "Collaboration", "Checkpoint", "Text", "Yams",
+        "ExpertParallel", "Models", "Tensors", "Collaboration", "Checkpoint", "Text", "Yams",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ], exclude: ["Metrics/tensorboard.proto"], swiftSettings: strict),
     .target(
@@ -52,7 +52,7 @@ let package = Package(
     .executableTarget(
       name: "occult",
       dependencies: [
-        "Evaluation", "Training", "Checkpoint", "Text", "Models", "Collaboration", "Tensors",
+        "Evaluation", "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Collaboration", "Tensors",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),

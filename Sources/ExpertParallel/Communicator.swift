@@ -24,6 +24,9 @@ public protocol Communicator: Sendable {
 
   /// Returns once every rank has called it.
   func barrier()
+
+  /// Leaves the others; nothing is exchanged afterwards.
+  func finish()
 }
 
 /// An exchange under way.
@@ -100,6 +103,9 @@ public struct SingleProcess: Communicator {
 
   /// Nothing to wait for.
   public func barrier() {}
+
+  /// Nothing to leave.
+  public func finish() {}
 
   private struct Done: PendingExchange {
     func test() -> Bool { true }

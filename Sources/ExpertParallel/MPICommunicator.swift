@@ -14,6 +14,7 @@ public final class MPICommunicator: Communicator {
   /// Lowest rank on this host.
   private let leader: Int
   private let sent = Mutex(Traffic())
+  private let left = Mutex(false)
 
   /// Largest single message: MPI counts bytes in 32 bits.
   private static let messageBytes = 1 << 30
@@ -82,8 +83,14 @@ public final class MPICommunicator: Communicator {
   /// Returns once every rank has called it.
   public func barrier() { cmpi_barrier() }
 
-  /// Leaves; nothing may be exchanged afterwards.
-  public func finish() { cmpi_finalize() }
+  /// Leaves the others; nothing is exchanged afterwards.
+  public func finish() {
+    let isFirst = left.withLock { left in
+      defer { left = true }
+      return !left
+    }
+    if isFirst { cmpi_finalize() }
+  }
 
   private final class Requests: PendingExchange {
     private var requests: [MPI_Request?]

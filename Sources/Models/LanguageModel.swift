@@ -25,7 +25,7 @@ public struct DecoderLayer: Module {
     let attended = hidden + attention(inputNorm(hidden), batch: batch, rotary: rotary, cache: cache)
     let x = postAttentionNorm(attended)
     if let onExperts, let moe { onExperts(moe, x) }
-    let (y, routing) = mlp(x)
+    let (y, routing) = mlp(x, batch: batch)
     return (attended + y, routing)
   }
 
@@ -42,7 +42,7 @@ public struct DecoderLayer: Module {
     }
     guard let moe else { return (joint, nil) }
     let parts = joint.split([hidden.columns, moe.rule.experts])
-    return (parts[0], moe.routing(ofLogits: parts[1]))
+    return (parts[0], moe.routing(ofLogits: parts[1], batch: batch))
   }
 
   /// The experts; nil in a dense block, which cannot be given any.

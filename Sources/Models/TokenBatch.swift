@@ -6,6 +6,9 @@ public struct TokenBatch: Sendable {
   public let segments: [Range<Int>]
   /// Position of each token in its segment, from 0 (or from the length of what a cache holds).
   public let positions: [Int32]
+  /// Number of each segment's first token in the whole batch, where this is a part of one; nil where tokens are numbered
+  /// from 0. Rules that draw experts do so by number, so that parts of a batch are routed as the whole is.
+  public let firstTokens: [Int]?
 
   /// A batch of segments over tokens.
   ///
@@ -13,7 +16,8 @@ public struct TokenBatch: Sendable {
   ///   - tokens: Token ids of all segments, end to end.
   ///   - segments: One range a segment, covering all tokens in order.
   ///   - offsets: Position of each segment's first token; 0 if left out.
-  public init(tokens: [Int32], segments: [Range<Int>], offsets: [Int]? = nil) {
+  ///   - firstTokens: Number of each segment's first token in the whole batch.
+  public init(tokens: [Int32], segments: [Range<Int>], offsets: [Int]? = nil, firstTokens: [Int]? = nil) {
     var end = 0
     var positions: [Int32] = []
     positions.reserveCapacity(tokens.count)
@@ -27,6 +31,18 @@ public struct TokenBatch: Sendable {
     self.tokens = tokens
     self.segments = segments
     self.positions = positions
+    self.firstTokens = firstTokens
+  }
+
+  /// Runs of tokens whose numbers follow each other, of at most `length`.
+  func runs(upTo length: Int) -> [(rows: Range<Int>, first: Int)] {
+    func cut(_ rows: Range<Int>, _ first: Int) -> [(rows: Range<Int>, first: Int)] {
+      stride(from: rows.lowerBound, to: rows.upperBound, by: length).map {
+        ($0..<min($0 + length, rows.upperBound), first + $0 - rows.lowerBound)
+      }
+    }
+    guard let firstTokens else { return cut(0..<tokens.count, 0) }
+    return zip(segments, firstTokens).flatMap { cut($0, $1) }
   }
 
   /// A batch of whole sequences, one segment each.

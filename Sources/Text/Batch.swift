@@ -33,6 +33,14 @@ public struct Batch: Sendable, Equatable {
     documents = groups.joined().map(\.id)
   }
 
+  /// A batch of parts that fit together.
+  init(
+    tokens: [Int32], targets: [Int32], segments: [Range<Int>], sequences: [Range<Int>], documents: [Int]
+  ) {
+    (self.tokens, self.targets, self.segments) = (tokens, targets, segments)
+    (self.sequences, self.documents) = (sequences, documents)
+  }
+
   /// Positions with loss.
   public var lossTokens: Int { targets.count { $0 != TokenizedDocument.ignored } }
 }

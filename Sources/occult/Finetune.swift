@@ -1,4 +1,5 @@
 import ArgumentParser
+import ExpertParallel
 import Foundation
 import Tensors
 import Training
@@ -36,10 +37,20 @@ struct Finetune: ParsableCommand {
   }
 
   func run() throws {
-    let recipe = try options.load()
+    let ranks = try RankGroup.join()
+    defer { ranks.finish() }
+    let recipe = try ranks.together {
+      let recipe = try options.load()
+      try ranks.check(devices: recipe.routing.devices)
+      return recipe
+    }
     // Read when the team of threads starts, which nothing above does.
     options.useThreads(recipe)
-    let run = try RunPreparation(recipe, mode: resume ? .resume : overwrite ? .overwrite : .new)
+    let run = try ranks.together {
+      let run = try RunPreparation(recipe, mode: resume ? .resume : overwrite ? .overwrite : .new)
+      try run.check(ranks)
+      return run
+    }
     let report = FinetuneReport(run: run)
     if run.rule.isDegenerate {
       logger.warning(
@@ -51,33 +62,38 @@ struct Finetune: ParsableCommand {
       let plan = DryRun(run: run, estimate: try run.estimate(), operationsPerSecond: run.measuredRate())
       return output.json ? try OutputOptions.print(plan) : print(report.sizes + "\n\n" + plan.text)
     }
-    try run.checkMemory(available: Memory.limitBytes)
-    if !output.json { print(report.sizes) }
-    try train(run, report)
+    if ranks.size == 1 { try run.checkMemory(available: Memory.limitBytes) }
+    if ranks.rank == 0, !output.json { print(report.sizes) }
+    try train(run, report, ranks)
   }
 
-  private func train(_ run: RunPreparation, _ report: FinetuneReport) throws {
+  private func train(_ run: RunPreparation, _ report: FinetuneReport, _ ranks: any Communicator) throws {
+    let isFirst = ranks.rank == 0
     var line: ProgressLine?
-    if run.needsProfile {
+    if run.needsProfile, isFirst {
       line = ProgressLine(
         label: "profile", total: run.data.profileDocuments.reduce(0) { $0 + $1.tokens.count }, unit: "tokens")
     }
-    let plan = try run.plan { line?.update($0) }
+    let plan = try run.plan(ranks) { line?.update($0) }
     line?.finish()
-    let tuning = run.tuning(plan, program: Program.name)
-    if !output.json, let limits = plan.limits { print("\n" + report.limits(limits)) }
-    if !output.json { print("\n" + report.placement(plan.routing) + "\n\n" + report.schedule(tuning) + "\n") }
+    let tuning = run.tuning(plan, program: Program.name, ranks: ranks)
+    if isFirst, !output.json, let limits = plan.limits { print("\n" + report.limits(limits)) }
+    if isFirst, !output.json { print("\n" + report.placement(plan.routing) + "\n\n" + report.schedule(tuning) + "\n") }
 
     let stop = StopSignal.install()
     defer { stop.uninstall() }
     let done = resume ? run.folder.savedSteps().last ?? 0 : 0
-    let progress = ProgressLine(label: "train", total: tuning.steps, unit: "steps", done: done)
-    let (ending, _) = try tuning.run(run.mode, sinks: [ConsoleSink(progress: progress)]) { stop.isRequested }
+    let progress = isFirst ? ProgressLine(label: "train", total: tuning.steps, unit: "steps", done: done) : nil
+    let (ending, _) = try tuning.run(run.mode, sinks: progress.map { [ConsoleSink(progress: $0)] } ?? []) {
+      stop.isRequested
+    }
     switch ending {
     case .stopped(let step):
+      guard isFirst else { throw ExitCode(stop.exitCode ?? 130) }
       note("stopped after step \(step) of \(tuning.steps); to go on:\n  \(resumeCommand)")
       throw ExitCode(stop.exitCode ?? 130)
     case .finished:
+      guard isFirst else { return }
       let summary = try RunSummary(path: run.folder.summary)
       if output.json { return try OutputOptions.print(summary) }
       print(report.result(summary))

@@ -1,5 +1,5 @@
 internal import Collaboration
-internal import Models
+public import Models
 
 // The `occult` section of a folder's config.json: what /routing holds in a checkpoint, as the exported code reads it.
 extension RoutingSettings {
@@ -7,6 +7,20 @@ extension RoutingSettings {
   static let configurationKey = "occult"
   /// Value of `version` in it.
   private static let configurationVersion = 1
+
+  /// The same text for other processes of the run.
+  public var json: String { configurationJSON }
+
+  /// Reads what ``json`` wrote.
+  ///
+  /// - Parameters:
+  ///   - json: The text.
+  ///   - configuration: The model's sizes.
+  /// - Throws: ``FileError`` or `PlacementError`.
+  public init(json: String, _ configuration: ModelConfiguration) throws {
+    let section = try StrictJSON.parse(json, file: "routing of rank 0", item: Self.configurationKey)
+    try self.init(section, configuration, file: "routing of rank 0")
+  }
 
   /// The section: one layer a line, the same bytes for the same routing. What single policies read is named where it is not
   /// the default, tables in the layers they belong to.

@@ -66,9 +66,7 @@ public enum CheckpointWriter {
     _ path: String, weights: some ParameterBytes, dtype: ElementType? = nil, layout: WeightLayout = .chunked(),
     extras: CheckpointExtras, program: String
   ) throws(FileError) {
-    let parameters = try weights.inventory().filter {
-      $0.path.isAdapter || extras.base?.stored.contains($0.path.role) ?? true
-    }
+    let parameters = try parameters(of: weights, extras)
     precondition(
       parameters.contains(where: \.path.isAdapter) == (extras.adapters != nil),
       "CheckpointWriter: adapters are written with what they are, and only then")
@@ -105,6 +103,13 @@ public enum CheckpointWriter {
     ]
     for (name, value) in attributes { try file.setAttribute(name, value) }
     try file.commit()
+  }
+
+  /// The parameters that are written, in their order: all, or adapters and what the base does not have.
+  public static func parameters(
+    of weights: some ParameterBytes, _ extras: CheckpointExtras
+  ) throws(FileError) -> [StoredParameter] {
+    try weights.inventory().filter { $0.path.isAdapter || extras.base?.stored.contains($0.path.role) ?? true }
   }
 
   private static func hdf5Layout(_ layout: WeightLayout, _ shape: [Int], _ type: ElementType) -> HDF5Layout {

@@ -10,20 +10,22 @@ extension ModelFiles {
   /// Parameters of a checkpoint of layout `mapped` stay in the file: they are memory-mapped, and compared with their
   /// checksums only where the model has less than 1 GiB; ``verify(progress:)`` checks larger ones.
   ///
+  /// - Parameter shard: The experts of each stacked parameter that are wanted; nil for all of them.
   /// - Throws: ``FileError`` naming file, tensor, expected and found; `RoutingError` or `PlacementError`.
-  public func model() throws -> LanguageModel {
-    var model = try weights()
+  public func model(shard: ExpertShard? = nil) throws -> LanguageModel {
+    var model = try weights(shard)
     if let routing { try model.apply(routing) }
     return model
   }
 
   /// The model without any routing applied.
-  func weights() throws -> LanguageModel {
+  func weights(_ shard: ExpertShard? = nil) throws -> LanguageModel {
     let inventory = try inventory()
     let types = Dictionary(uniqueKeysWithValues: inventory.map { ($0.path.name, $0.type) })
     let verifying = inventory.reduce(0) { $0 + $1.byteCount } < Self.verifiedMap
     var model = try ModelFamily.model(configuration) { (name: String, shape: [Int]) throws(FileError) in
       guard let type = types[name] else { preconditionFailure("\(name) is not in the inventory") }
+      if let experts = shard?.experts(of: name) { return try slices(name, shape, type, experts) }
       return try tensor(name, shape, type, verifying: verifying)
     }
     try adapter?.attach(to: &model)
@@ -65,6 +67,26 @@ extension ModelFiles {
     let dtype: DType = encoding == .bfloat16 ? .bfloat16 : .float32
     return try Tensor.read(shape, dtype: dtype) { (memory) throws(FileError) in
       try read(name, shape, encoding, into: memory, as: WeightEncoding(dtype))
+    }
+  }
+
+  /// Entries of a parameter's first axis, read one by one: nothing of the others enters memory.
+  private func slices(
+    _ name: String, _ shape: [Int], _ type: ElementType, _ entries: [Int]
+  ) throws(FileError) -> Tensor {
+    let encoding = try encoding(type, of: name)
+    let dtype: DType = encoding == .bfloat16 ? .bfloat16 : .float32
+    let wanted = WeightEncoding(dtype)
+    let count = shape.dropFirst().reduce(1, *)
+    let scratch = Scratch(encoding == wanted ? 0 : count * encoding.byteCount)
+    return try Tensor.read([entries.count] + shape.dropFirst(), dtype: dtype) { (memory) throws(FileError) in
+      for (place, entry) in entries.enumerated() {
+        let width = count * wanted.byteCount
+        let target = UnsafeMutableRawBufferPointer(rebasing: memory[place * width..<(place + 1) * width])
+        let bytes = encoding == wanted ? target : scratch.prefix(count * encoding.byteCount)
+        try source.read(name, shape: shape, rows: entry..<entry + 1, into: bytes)
+        _ = try encoding.checked(UnsafeRawBufferPointer(bytes), as: wanted, in: target, (path, name, entry * count))
+      }
     }
   }
 

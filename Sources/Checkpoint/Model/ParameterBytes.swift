@@ -1,5 +1,5 @@
 public import Models
-internal import Tensors
+public import Tensors
 
 /// Where the elements of parameters come from when a file is written: another file, or a model in memory.
 public protocol ParameterBytes {
@@ -43,13 +43,19 @@ extension ModelFiles: ParameterBytes {
 public struct ModelBytes: ParameterBytes {
   private let model: LanguageModel
   private let types: [String: ElementType]
+  private let shard: ExpertShard?
+  private let assemble: @Sendable (String, Tensor) -> Tensor
 
   /// - Parameters:
   ///   - model: Where elements come from.
   ///   - types: Element types by parameter name.
-  public init(_ model: LanguageModel, types: [String: ElementType] = [:]) {
-    self.model = model
-    self.types = types
+  ///   - shard: The experts that the model holds; nil for all of them.
+  ///   - assemble: Makes the whole parameter of a shard's; called once for each, in the order of the inventory.
+  public init(
+    _ model: LanguageModel, types: [String: ElementType] = [:], shard: ExpertShard? = nil,
+    assemble: @escaping @Sendable (_ name: String, Tensor) -> Tensor = { $1 }
+  ) {
+    (self.model, self.types, self.shard, self.assemble) = (model, types, shard, assemble)
   }
 
   /// Every parameter with the type it shall be stored in.
@@ -57,7 +63,9 @@ public struct ModelBytes: ParameterBytes {
     var stored: [StoredParameter] = []
     model.forEachParameter { path, tensor in
       let inMemory: ElementType = tensor.dtype == .float32 ? .float32 : .bfloat16
-      stored.append(StoredParameter(path: path, shape: tensor.shape, type: types[path.name] ?? inMemory))
+      var shape = tensor.shape
+      if let shard, shard.experts(of: path.name) != nil { shape[0] = shard.placement.experts }
+      stored.append(StoredParameter(path: path, shape: shape, type: types[path.name] ?? inMemory))
     }
     return stored
   }
@@ -69,7 +77,7 @@ public struct ModelBytes: ParameterBytes {
     var found: Tensor?
     model.forEachParameter { path, tensor in if path == parameter.path { found = tensor } }
     guard let found else { preconditionFailure("\(parameter.path) is no parameter of this model") }
-    try found.withBytes(as: type, named: parameter.path.name, body)
+    try assemble(parameter.path.name, found).withBytes(as: type, named: parameter.path.name, body)
   }
 }
 

@@ -24,11 +24,20 @@ public struct TrainingState: Sendable {
 
   private static let groups = (first: "training/first_moment/", second: "training/second_moment/")
 
+  /// What is written of a moment: itself, or where it is a shard, the whole. Called in the order of ``order``.
+  public var assemble: @Sendable (_ name: String, Tensor) -> Tensor = { $1 }
+
+  /// Every moment in the order in which they are written.
+  public var order: [(name: String, moment: Tensor)] {
+    moments.sorted { $0.key < $1.key }.flatMap { [($0.key, $0.value.first), ($0.key, $0.value.second)] }
+  }
+
   /// Writes `/training`.
   func write(to file: borrowing HDF5Writer) throws(FileError) {
     try file.makeGroup("training")
     for (name, moment) in moments.sorted(by: { $0.key < $1.key }) {
-      for (group, tensor) in [(Self.groups.first, moment.first), (Self.groups.second, moment.second)] {
+      for (group, part) in [(Self.groups.first, moment.first), (Self.groups.second, moment.second)] {
+        let tensor = assemble(name, part)
         let dataset = group + name.replacing(".", with: "/")
         try tensor.withBytes { (bytes) throws(FileError) in
           try file.write(dataset, shape: tensor.shape, type: .float32, bytes: bytes)
@@ -42,9 +51,11 @@ public struct TrainingState: Sendable {
 
   /// Reads the state that a checkpoint carries.
   ///
-  /// - Parameter path: A checkpoint of a run.
+  /// - Parameters:
+  ///   - path: A checkpoint of a run.
+  ///   - shard: The experts of each stacked parameter that are wanted; nil for all of them.
   /// - Throws: ``FileError``; `.missing` when the file carries no state, as a final checkpoint does not.
-  public init(readingFrom path: String) throws(FileError) {
+  public init(readingFrom path: String, shard: ExpertShard? = nil) throws(FileError) {
     let file = try HDF5Reader(path)
     guard try file.contains("training") else {
       throw .missing(path: path, item: "/training", nearest: nil)
@@ -52,8 +63,9 @@ public struct TrainingState: Sendable {
     var moments: [String: (first: Tensor, second: Tensor)] = [:]
     for dataset in try file.datasets() where dataset.hasPrefix("/" + Self.groups.first) {
       let name = String(dataset.dropFirst(Self.groups.first.count + 1))
+      let experts = shard?.experts(of: name.replacing("/", with: "."))
       moments[name.replacing("/", with: ".")] = (
-        try Self.tensor(file, dataset), try Self.tensor(file, "/" + Self.groups.second + name)
+        try Self.tensor(file, dataset, experts), try Self.tensor(file, "/" + Self.groups.second + name, experts)
       )
     }
     self.init(
@@ -62,10 +74,19 @@ public struct TrainingState: Sendable {
       batchOrder: try file.string(attribute: "batch_order", of: "training"), moments: moments)
   }
 
-  private static func tensor(_ file: HDF5Reader, _ dataset: String) throws(FileError) -> Tensor {
+  private static func tensor(_ file: HDF5Reader, _ dataset: String, _ entries: [Int]?) throws(FileError) -> Tensor {
     let shape = try file.info(dataset).shape
-    let tensor = try Tensor.read(shape, dtype: .float32) { (bytes) throws(FileError) in
-      try file.read(dataset, shape: shape, type: .float32, into: bytes)
+    let whole = entries == nil
+    let tensor = try Tensor.read(
+      whole ? shape : [entries?.count ?? 0] + shape.dropFirst(), dtype: .float32
+    ) { (bytes) throws(FileError) in
+      guard let entries else { return try file.read(dataset, shape: shape, type: .float32, into: bytes) }
+      let width = shape.dropFirst().reduce(4, *)
+      for (place, entry) in entries.enumerated() {
+        try file.read(
+          dataset, rows: entry..<entry + 1, shape: shape, type: .float32,
+          into: UnsafeMutableRawBufferPointer(rebasing: bytes[place * width..<(place + 1) * width]))
+      }
     }
     guard tensor.isFinite else {
       throw .invalid(path: file.path, item: dataset, expected: "finite numbers", found: "NaN or infinity")

@@ -73,6 +73,30 @@ public struct CommunicationTally: Sendable, Equatable {
     }
   }
 
+  /// All counts in a fixed order, for ranks that add theirs up.
+  public var integers: [Int] {
+    [
+      tokens, expertRows, deviceRows, chosenDeviceRows, remoteRows, naiveRows, naiveRemoteRows, intraPairs, pairs,
+      Int(retainedUnits), retainedTokens,
+    ] + rowsPerDevice + receivedPerDevice
+  }
+
+  /// The same counts again.
+  ///
+  /// - Parameters:
+  ///   - integers: In the order of ``integers``.
+  ///   - devices: D.
+  public init(integers: ArraySlice<Int>, devices: Int) {
+    self.init(devices: devices)
+    precondition(integers.count == self.integers.count, "CommunicationTally: \(integers.count) counts")
+    let values = Array(integers)
+    (tokens, expertRows, deviceRows, chosenDeviceRows) = (values[0], values[1], values[2], values[3])
+    (remoteRows, naiveRows, naiveRemoteRows) = (values[4], values[5], values[6])
+    (intraPairs, pairs, retainedUnits, retainedTokens) = (values[7], values[8], Int64(values[9]), values[10])
+    rowsPerDevice = Array(values[11..<11 + devices])
+    receivedPerDevice = Array(values[(11 + devices)...])
+  }
+
   /// Counts tokens.
   ///
   /// - Parameters:

@@ -2,9 +2,16 @@ public import Tensors
 
 /// What stands between a block's second norm and its residual sum: a sparse layer or a dense one.
 public protocol FeedForward: Module {
-  /// - Parameter x: `[tokens, hidden]`.
+  /// - Parameters:
+  ///   - x: `[tokens, hidden]`.
+  ///   - batch: The tokens, where their numbers are not 0, 1, ….
   /// - Returns: y, `[tokens, hidden]`, and the routing that made it; nil in a dense layer.
-  func callAsFunction(_ x: Tensor) -> (y: Tensor, routing: LayerRouting?)
+  func callAsFunction(_ x: Tensor, batch: TokenBatch?) -> (y: Tensor, routing: LayerRouting?)
+}
+
+extension FeedForward {
+  /// The same of tokens with the numbers 0, 1, ….
+  public func callAsFunction(_ x: Tensor) -> (y: Tensor, routing: LayerRouting?) { self(x, batch: nil) }
 }
 
 /// A gated feed-forward network: y = W_down · (silu(W_gate x) ⊙ W_up x).
@@ -45,7 +52,7 @@ public struct DenseLayer: FeedForward {
   public var mlp: GatedMLP
 
   /// y, and no routing.
-  public func callAsFunction(_ x: Tensor) -> (y: Tensor, routing: LayerRouting?) { (mlp(x), nil) }
+  public func callAsFunction(_ x: Tensor, batch: TokenBatch?) -> (y: Tensor, routing: LayerRouting?) { (mlp(x), nil) }
 
   /// Visits every parameter once, in the order of the checkpoint.
   public mutating func visit(

@@ -55,6 +55,8 @@ public struct LayerRouting: Sendable {
   /// k
   public let k: Int
   private let weighting: ExpertWeighting
+  /// Tokens that one task routes.
+  private static let blockTokens = 128
 
   /// Selects experts by a rule and weighs them.
   ///
@@ -64,8 +66,10 @@ public struct LayerRouting: Sendable {
   ///   - rule: From probabilities to the experts used and the sources of their weights.
   ///   - renormalization: Scale of the weights.
   ///   - weighting: How the family scales them.
+  ///   - batch: The tokens, where their numbers are not 0, 1, ….
   public init(
-    layer: Int, logits: Tensor, rule: RoutingRule, renormalization: Renormalization, weighting: ExpertWeighting
+    layer: Int, logits: Tensor, rule: RoutingRule, renormalization: Renormalization, weighting: ExpertWeighting,
+    batch: TokenBatch? = nil
   ) {
     let (tokens, experts, k) = (logits.rows, rule.experts, rule.topK)
     precondition(logits.columns == experts, "LayerRouting: \(logits.columns) logits for \(experts) experts")
@@ -79,11 +83,17 @@ public struct LayerRouting: Sendable {
         used.withUnsafeMutableBufferPointer { used in
           sources.withUnsafeMutableBufferPointer { sources in
             nonisolated(unsafe) let (chosen, used, sources) = (chosen, used, sources)
-            Parallel.blocks(tokens, grain: 128) { block in
+            let runs =
+              batch?.runs(upTo: Self.blockTokens)
+              ?? stride(from: 0, to: tokens, by: Self.blockTokens).map {
+                ($0..<min($0 + Self.blockTokens, tokens), $0)
+              }
+            Parallel.run(runs.count) { index in
+              let (block, first) = runs[index]
               let slots = block.lowerBound * k..<block.upperBound * k
               rule.route(
                 UnsafeBufferPointer(rebasing: p[block.lowerBound * experts..<block.upperBound * experts]),
-                firstToken: block.lowerBound, chosen: UnsafeMutableBufferPointer(rebasing: chosen[slots]),
+                firstToken: first, chosen: UnsafeMutableBufferPointer(rebasing: chosen[slots]),
                 used: UnsafeMutableBufferPointer(rebasing: used[slots]),
                 sources: UnsafeMutableBufferPointer(rebasing: sources[slots]))
             }

@@ -82,10 +82,12 @@ public struct MoELayer: FeedForward {
     renormalization = .model
   }
 
-  /// - Parameter x: `[tokens, hidden]`.
+  /// - Parameters:
+  ///   - x: `[tokens, hidden]`.
+  ///   - batch: The tokens, where their numbers are not 0, 1, ….
   /// - Returns: y, `[tokens, hidden]`, and the routing that made it, for losses and profiling.
-  public func callAsFunction(_ x: Tensor) -> (y: Tensor, routing: LayerRouting?) {
-    let routing = route(x)
+  public func callAsFunction(_ x: Tensor, batch: TokenBatch?) -> (y: Tensor, routing: LayerRouting?) {
+    let routing = route(x, batch: batch)
     if let execution {
       let y = execution(x, routing, experts)
       return (shared.map { y + $0(x) } ?? y, routing)
@@ -132,20 +134,20 @@ public struct MoELayer: FeedForward {
   }
 
   /// What the router decides for `x`.
-  public func route(_ x: Tensor) -> LayerRouting {
+  public func route(_ x: Tensor, batch: TokenBatch? = nil) -> LayerRouting {
     var logits = gate(x)
     if let expertOrder {
       var place = Array(repeating: Int32(0), count: expertOrder.count)
       for (index, number) in expertOrder.enumerated() { place[number] = Int32(index) }
       logits = logits.gatherColumns((0..<logits.rows).flatMap { _ in place }, k: rule.experts)
     }
-    return routing(ofLogits: logits)
+    return routing(ofLogits: logits, batch: batch)
   }
 
   /// What becomes of the router's logits, `[tokens, experts]` in the order of original numbers.
-  func routing(ofLogits logits: Tensor) -> LayerRouting {
+  func routing(ofLogits logits: Tensor, batch: TokenBatch?) -> LayerRouting {
     LayerRouting(
-      layer: number, logits: logits, rule: rule, renormalization: renormalization, weighting: weighting)
+      layer: number, logits: logits, rule: rule, renormalization: renormalization, weighting: weighting, batch: batch)
   }
 
   /// Visits every parameter once, in the order of the checkpoint.

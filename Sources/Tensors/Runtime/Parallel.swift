@@ -7,7 +7,8 @@ internal import Synchronization
 /// into blocks whose size does not depend on the number of threads, and every block writes its own part of the result.
 /// A call from inside a task, or while another thread uses the team, runs its tasks in order on the calling thread.
 public enum Parallel {
-  /// Number of threads, the calling one included. `OCCULT_THREADS` sets it; otherwise the processors this process may use.
+  /// Number of threads, the calling one included. `OCCULT_THREADS` sets it; otherwise the processors this process may
+  /// use, shared with other ranks on its host.
   public static var threads: Int { Team.shared.size }
 
   /// Runs `body(0), …, body(count - 1)`, each exactly once, and returns when all have ended.
@@ -56,8 +57,11 @@ private final class Team: @unchecked Sendable {
   private static let patience = 4_000
 
   private init() {
-    let wanted = ProcessInfo.processInfo.environment["OCCULT_THREADS"].flatMap(Int.init)
-    size = min(max(wanted ?? ProcessInfo.processInfo.activeProcessorCount, 1), 256)
+    let environment = ProcessInfo.processInfo.environment
+    let wanted = environment["OCCULT_THREADS"].flatMap(Int.init)
+    // Ranks that mpirun started on this host share its processors.
+    let neighbours = max(environment["OMPI_COMM_WORLD_LOCAL_SIZE"].flatMap(Int.init) ?? 1, 1)
+    size = min(max(wanted ?? ProcessInfo.processInfo.activeProcessorCount / neighbours, 1), 256)
     pthread_mutex_init(mutex, nil)
     pthread_cond_init(wake, nil)
     for _ in 1..<max(size, 1) {

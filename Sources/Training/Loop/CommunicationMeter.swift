@@ -1,4 +1,5 @@
 public import Collaboration
+public import ExpertParallel
 public import Models
 public import Text
 
@@ -26,11 +27,16 @@ public struct CommunicationMeter: Sendable {
   ///   - batch: The sequences.
   ///   - pass: What the model computed for them.
   ///   - firstSequence: Number of the batch's first sequence in the global batch.
-  public mutating func add(_ batch: Batch, _ pass: ForwardPass, firstSequence: Int = 0) {
-    var homes = [Int32](repeating: 0, count: batch.tokens.count)
-    for (index, sequence) in batch.sequences.enumerated() {
-      let home = Int32((firstSequence + index) % counter.devices)
-      for token in sequence { homes[token] = home }
+  ///   - ranks: The processes that share the batch; with several, `batch` is what is at home on this one.
+  public mutating func add(
+    _ batch: Batch, _ pass: ForwardPass, firstSequence: Int = 0, ranks: any Communicator = SingleProcess()
+  ) {
+    var homes = [Int32](repeating: Int32(ranks.rank), count: batch.tokens.count)
+    if ranks.size == 1 {
+      for (index, sequence) in batch.sequences.enumerated() {
+        let home = Int32((firstSequence + index) % counter.devices)
+        for token in sequence { homes[token] = home }
+      }
     }
     for routing in pass.routing {
       guard let place = places[routing.layer] else {
@@ -42,6 +48,16 @@ public struct CommunicationMeter: Sendable {
     }
   }
 
-  /// Ends a step: imbalances are means over steps.
-  public mutating func endStep() { counter.endStep() }
+  /// Ends a step: imbalances are means over steps. What several ranks counted is added up.
+  public mutating func endStep(_ ranks: any Communicator = SingleProcess()) {
+    if ranks.size > 1 {
+      let sums = ranks.sum(counter.step.flatMap(\.integers))
+      let length = sums.count / max(counter.step.count, 1)
+      counter.replaceStep(
+        counter.step.indices.map {
+          CommunicationTally(integers: sums[$0 * length..<($0 + 1) * length], devices: counter.devices)
+        })
+    }
+    counter.endStep()
+  }
 }

@@ -1,4 +1,5 @@
 internal import Checkpoint
+internal import ExpertParallel
 internal import Foundation
 internal import Models
 internal import Tensors
@@ -6,8 +7,9 @@ internal import Tensors
 extension FineTuning {
   /// The base model before the first step.
   func begun() throws -> State {
-    var model = try base.model()
+    var model = try base.model(shard: shard)
     try model.apply(routing)
+    try spread(&model)
     if let adapters { model.attach(adapters, seed: UInt64(recipe.run.seed)) }
     model.train(recipe.train.fullRoles)
     let optimizer = AdamW(
@@ -20,7 +22,8 @@ extension FineTuning {
 
   /// What `step-N.h5` leaves to the base model: all that does not train, where that is more than half or adapters train.
   private func reference(_ model: LanguageModel) throws(FileError) -> BaseReference? {
-    let counts = model.parameterCounts
+    // Of the whole model, of which a rank holds a part.
+    let counts = try base.inventory().reduce(into: [Role: Int]()) { $0[$1.path.role, default: 0] += $1.count }
     let trained = recipe.train.fullRoles.intersection(counts.keys)
     let stored = trained.reduce(0) { $0 + counts[$1, default: 0] }
     guard base.base == nil, adapters != nil || 2 * stored < counts.values.reduce(0, +) else { return nil }
@@ -45,7 +48,7 @@ extension FineTuning {
       throw RunFolderError.nothingToResume(path: folder.path, found: "no checkpoint in it")
     }
     let path = folder.checkpoint(step: step)
-    let saved = try TrainingState(readingFrom: path)
+    let saved = try TrainingState(readingFrom: path, shard: shard)
     guard saved.batchOrder == batchOrder else {
       throw RunFolderError.otherData(path: path, expected: saved.batchOrder, found: batchOrder)
     }
@@ -53,8 +56,9 @@ extension FineTuning {
     guard files.adapters == adapters else {
       throw RunFolderError.changed(path: folder.path, keys: ["train: adapters on other experts, or of another size"])
     }
-    var model = try files.model()
+    var model = try files.model(shard: shard)
     try model.apply(routing)
+    try spread(&model)
     model.train(recipe.train.fullRoles)
     let optimizer = AdamW(
       learningRate: recipe.optimizer.learningRate, betas: (recipe.optimizer.betas[0], recipe.optimizer.betas[1]),
@@ -73,10 +77,10 @@ extension FineTuning {
     var extras = extras
     extras.training = TrainingState(
       step: state.step, tokens: state.tokens, batchOrder: batchOrder, moments: state.optimizer.moments)
+    extras.training?.assemble = assemble
     extras.base = state.base
-    try CheckpointWriter.write(
-      folder.checkpoint(step: state.step), weights: ModelBytes(state.model), extras: extras, program: program)
-    folder.rotate(keep: recipe.save.keep)
+    try write(state.model, extras, to: folder.checkpoint(step: state.step))
+    if ranks.rank == 0 { folder.rotate(keep: recipe.save.keep) }
   }
 
   /// Writes the result: complete, or adapters and what trained fully over the base model.
@@ -86,8 +90,7 @@ extension FineTuning {
     let dtype = recipe.save.dtype.flatMap { name in ElementType.allCases.first { $0.description == name.rawValue } }
     var extras = extras
     if adapters != nil { extras.base = state.base }
-    try CheckpointWriter.write(
-      folder.final, weights: ModelBytes(state.model, types: types), dtype: dtype, extras: extras, program: program)
+    try write(state.model, types: types, dtype: dtype, extras, to: folder.final)
   }
 
   private func checkWeights(_ state: State) throws(TrainingError) {
@@ -110,13 +113,14 @@ extension FineTuning {
   func summarize(_ state: State, seconds: Double, validation: Validation?) throws {
     // Under the rule that the model was trained with, and as it would run without any.
     let unlimited = try validated(state.model, under: routing.unlimited)
-    let trained = state.model.trainedCounts
+    let trained = trainedCounts(state.model)
     let summary = RunSummary(
       program: program, recipeHash: recipe.contentHash(), model: base.path, seed: recipe.run.seed, steps: state.step,
       tokens: state.tokens, batchOrder: batchOrder, seconds: seconds, peakMemory: Memory.peakResidentBytes,
       trainedParameters: trained.reduce(into: [:]) { $0[$1.key.rawValue] = $1.value },
       validationLoss: validation?.loss, deviceLimits: routing.layerLimits, devicesPerToken: validation?.devicesPerToken,
       validationLossUnlimited: unlimited?.loss, devicesPerTokenUnlimited: unlimited?.devicesPerToken)
+    guard ranks.rank == 0 else { return }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
     encoder.keyEncodingStrategy = .convertToSnakeCase

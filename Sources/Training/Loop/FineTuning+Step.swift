@@ -39,16 +39,14 @@ extension FineTuning {
     let range = microBatches(ofStep: state.step)
     let batches = range.map { batcher.batch(at: $0) }
     var meter = CommunicationMeter(routing.placement, topK: base.configuration.topK)
-    var firstSequence = 0
     let number = state.step + 1
     let (losses, gradients) = try TrainingStep(
-      terms: terms, placement: routing.placement, teacher: state.teacher
-    )(state.model, batches, step: number) { batch, pass in
-      meter.add(batch, pass, firstSequence: firstSequence)
-      firstSequence += batch.sequences.count
+      terms: terms, placement: routing.placement, teacher: state.teacher, ranks: ranks
+    )(state.model, batches, step: number) { batch, pass, firstSequence in
+      meter.add(batch, pass, firstSequence: firstSequence, ranks: ranks)
     }
-    meter.endStep()
-    let norm = try gradients.norm(of: state.model, step: number)
+    meter.endStep(ranks)
+    let norm = try gradients.norm(of: state.model, step: number, ranks: ranks)
     let factor = schedule.factor(at: state.step)
     state.optimizer.learningRate = recipe.optimizer.learningRate * factor
     state.optimizer.routerLearningRate = recipe.train.routerLearningRate.map { $0 * factor }

@@ -16,7 +16,8 @@ extension FineTuning {
     student.forEachParameter { path, parameter in
       if !path.isAdapter, !parameter.isTracked { shared[path.name] = parameter }
     }
-    var teacher = try base.model().untracked().unlimited()
+    var teacher = try base.model(shard: shard).untracked().unlimited()
+    try spread(&teacher)
     teacher.updateParameters { path, parameter in
       if let tensor = shared[path.name] { parameter = tensor }
     }

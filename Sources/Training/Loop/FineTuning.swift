@@ -1,4 +1,5 @@
 public import Checkpoint
+public import ExpertParallel
 public import Models
 internal import Text
 
@@ -21,6 +22,8 @@ public struct FineTuning {
   public let folder: RunFolder
   /// Name and version of the program, for the record.
   public let program: String
+  /// The processes that train together, one a device; one alone plays all devices.
+  public let ranks: any Communicator
 
   /// Optimizer steps of the whole run.
   public let steps: Int
@@ -40,16 +43,20 @@ public struct FineTuning {
   ///   - data: Tokenised training and validation data.
   ///   - folder: Where the run is recorded.
   ///   - program: Name and version of the program.
+  ///   - ranks: The processes that train together: one, or as many as devices.
   public init(
     recipe: Recipe, base: ModelFiles, routing: RoutingSettings, adapters: AdapterSettings? = nil, data: TrainingData,
-    folder: RunFolder, program: String
+    folder: RunFolder, program: String, ranks: any Communicator = SingleProcess()
   ) {
+    precondition(
+      ranks.size == 1 || ranks.size == routing.placement.devices,
+      "FineTuning: \(ranks.size) ranks for \(routing.placement.devices) devices")
     precondition(
       Set(recipe.train.adaptedRoles.keys) == Set(adapters.map { Array($0.roles.keys) } ?? []),
       "FineTuning: adapters of other roles than the recipe's")
     self.adapters = adapters
     (self.recipe, self.base, self.routing, self.data, self.folder) = (recipe, base, routing, data, folder)
-    self.program = program
+    (self.program, self.ranks) = (program, ranks)
     batcher = Self.batcher(recipe, data)
     microBatches = batcher.stepCount(epochs: recipe.schedule.epochs)
     steps = Self.stepCount(recipe, batcher)
@@ -98,20 +105,24 @@ public struct FineTuning {
     _ mode: RunFolder.Mode, sinks extra: [any MetricSink] = [], isStopRequested: () -> Bool = { false }
   ) throws -> (ending: Ending, model: LanguageModel) {
     if mode == .resume { try Self.checkUnchanged(recipe, folder) }
-    try folder.prepare(mode)
+    if ranks.rank == 0 { try folder.prepare(mode) }
+    ranks.barrier()
     var state = try mode == .resume ? resumed() : begun()
     state.model.recomputesActivations = recipe.run.activationCheckpointing
     let resumedStep = mode == .resume ? state.step : nil
+    // Figures are the same on all ranks; one writes them down.
     let sinks = MetricSinks(
-      [
-        try JSONLinesSink(path: folder.metrics, resumedStep: resumedStep),
-        try TensorBoardSink(folder: folder.path, resumedStep: resumedStep),
-      ] + extra)
+      ranks.rank > 0
+        ? []
+        : [
+          try JSONLinesSink(path: folder.metrics, resumedStep: resumedStep),
+          try TensorBoardSink(folder: folder.path, resumedStep: resumedStep),
+        ] + extra)
     let began = Clock.monotonic()
     let result: (ending: Ending, validation: Validation?)
     do {
       if mode != .resume {
-        try folder.write(recipe.yaml(), to: folder.recipe)
+        if ranks.rank == 0 { try folder.write(recipe.yaml(), to: folder.recipe) }
         try sinks.logConfig(recipe.yaml())
         if recipe.run.evaluateEvery != nil, let result = try validated(state.model, under: routing) {
           try sinks.log(step: 0, values: [.validationCE: result.loss])
@@ -148,7 +159,8 @@ public struct FineTuning {
       }
       try sinks.log(step: state.step, values: values)
       if isLast { break }
-      let stop = isStopRequested()
+      // A signal may reach one rank before the others: they stop together.
+      let stop = ranks.sum([isStopRequested() ? 1 : 0])[0] > 0
       if stop || isDue(state.step, every: recipe.save.every) { try save(&state) }
       if stop { return (.stopped(step: state.step), validation) }
     }
@@ -171,7 +183,7 @@ public struct FineTuning {
     try model.apply(routing)
     var meter: CommunicationMeter? = CommunicationMeter(routing.placement, topK: base.configuration.topK)
     let documents = HeldOutLoss.score(
-      model, data.validation, batchTokens: recipe.schedule.batchTokens, meter: &meter)
+      model, data.validation, batchTokens: recipe.schedule.batchTokens, meter: &meter, ranks: ranks)
     guard let loss = HeldOutLoss.mean(documents), let meter else { return nil }
     return Validation(loss: loss, devicesPerToken: meter.counter.statistics().devicesPerToken)
   }

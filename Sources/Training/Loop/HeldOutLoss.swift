@@ -1,3 +1,4 @@
+public import ExpertParallel
 public import Models
 public import Text
 
@@ -20,11 +21,12 @@ public enum HeldOutLoss {
   ///   - documents: What to score; a document's numbers do not depend on the others.
   ///   - batchTokens: Largest batch.
   ///   - meter: Counts communication if given; a batch is a step.
+  ///   - ranks: The processes that share the documents and the model's experts; all of them get all results.
   ///   - progress: Called with the number of documents scored.
   /// - Returns: One entry a document, in their order.
   public static func score(
     _ model: LanguageModel, _ documents: [TokenizedDocument], batchTokens: Int, meter: inout CommunicationMeter?,
-    progress: (Int) -> Void = { _ in }
+    ranks: any Communicator = SingleProcess(), progress: (Int) -> Void = { _ in }
   ) -> [HeldOutDocument] {
     let model = model.untracked()
     var results: [HeldOutDocument] = []
@@ -35,23 +37,39 @@ public enum HeldOutLoss {
         tokens += documents[end].tokens.count
         end += 1
       }
-      let batch = Batch(sequences: documents[start..<end].map { [$0] })
-      let pass = model(TokenBatch(tokens: batch.tokens, segments: batch.segments))
-      meter?.add(batch, pass, firstSequence: start)
-      meter?.endStep()
+      let whole = Batch(sequences: documents[start..<end].map { [$0] })
+      let part = MicroBatch(whole, ranks, firstSequence: start)
+      let (batch, pass) = (part.batch, model(part.tokens))
+      meter?.add(batch, pass, firstSequence: start, ranks: ranks)
+      meter?.endStep(ranks)
       let losses = model.crossEntropy(pass, targets: batch.targets).losses
-      for (document, segment) in zip(documents[start..<end], batch.segments) {
-        var (nll, count) = (0.0, 0)
-        for (loss, target) in zip(losses[segment], batch.targets[segment]) where target != TokenizedDocument.ignored {
-          nll += Double(loss)
-          count += 1
+      let sums = batch.segments.map { segment in
+        zip(losses[segment], batch.targets[segment]).reduce(0.0) { sum, pair in
+          pair.1 == TokenizedDocument.ignored ? sum : sum + Double(pair.0)
         }
-        results.append(HeldOutDocument(id: document.id, nll: nll, tokens: count))
+      }
+      for (place, nll) in gathered(sums, of: end - start, firstSequence: start, ranks).enumerated() {
+        let document = documents[start + place]
+        let tokens = document.targets.count { $0 != TokenizedDocument.ignored }
+        results.append(HeldOutDocument(id: document.id, nll: nll, tokens: tokens))
       }
       start = end
       progress(start)
     }
     return results
+  }
+
+  /// The losses of all documents of a batch, of which this rank has those that are at home on it.
+  private static func gathered(
+    _ own: [Double], of count: Int, firstSequence: Int, _ ranks: any Communicator
+  ) -> [Double] {
+    if ranks.size == 1 { return own }
+    var (all, next) = ([Double](repeating: 0, count: count), 0)
+    for place in 0..<count where (firstSequence + place) % ranks.size == ranks.rank {
+      all[place] = own[next]
+      next += 1
+    }
+    return ranks.sum(all)
   }
 
   /// Σ nll / Σ tokens in nats per token; nil for no tokens.

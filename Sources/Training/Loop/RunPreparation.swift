@@ -1,5 +1,6 @@
 public import Checkpoint
 public import Collaboration
+public import ExpertParallel
 public import Models
 internal import Text
 
@@ -142,16 +143,46 @@ public struct RunPreparation {
       limits: limits)
   }
 
+  /// The same on several ranks: rank 0 profiles and places, and hands the routing to the others.
+  ///
+  /// - Parameters:
+  ///   - ranks: The processes of the run.
+  ///   - progress: Called on rank 0 with the number of tokens profiled.
+  /// - Returns: The same plan on all of them.
+  /// - Throws: As above.
+  public func plan(_ ranks: any Communicator, progress: (Int) -> Void = { _ in }) throws -> Plan {
+    let own = ranks.rank == 0 ? try plan(progress: progress) : nil
+    if let own, ranks.size == 1 { return own }
+    let text = ranks.broadcast(Array((own?.routing.json ?? "").utf8))
+    if let own { return own }
+    let adapters =
+      mode == .resume
+      ? try folder.savedSteps().last.flatMap { try ModelFiles(opening: folder.checkpoint(step: $0)).adapters }
+      : AdapterPlan.sizes(recipe)
+    return Plan(
+      routing: try RoutingSettings(json: String(decoding: text, as: UTF8.self), base.configuration),
+      adapters: adapters, limits: nil)
+  }
+
   /// The run itself.
   ///
   /// - Parameters:
   ///   - plan: Placement, limit and adapters.
   ///   - program: Name and version of the program, for the record.
+  ///   - ranks: The processes that train together.
   /// - Returns: A run that is ready to begin in ``mode``.
-  public func tuning(_ plan: Plan, program: String) -> FineTuning {
+  public func tuning(_ plan: Plan, program: String, ranks: any Communicator = SingleProcess()) -> FineTuning {
     FineTuning(
       recipe: recipe, base: base, routing: plan.routing, adapters: plan.adapters, data: data, folder: folder,
-      program: program)
+      program: program, ranks: ranks)
+  }
+
+  /// Checks that a run can be divided among ranks.
+  ///
+  /// - Parameter ranks: The processes of the run.
+  /// - Throws: ``PreparationError/adaptedExperts``.
+  public func check(_ ranks: any Communicator) throws(PreparationError) {
+    if ranks.size > 1, recipe.train.experts.lora != nil { throw .adaptedExperts }
   }
 
   /// A role of the model, and what of it trains.
@@ -198,6 +229,8 @@ public enum PreparationError: Error, Equatable, CustomStringConvertible {
   case nothingTrains
   /// The run ends before the limit is reached.
   case schedule(reached: Int, limit: Int, steps: Int)
+  /// Adapters of experts on several ranks.
+  case adaptedExperts
   /// The run would need more memory than there is; `fits` are changes of the recipe that would not.
   case memory(needed: Int, available: Int, fits: [String])
 
@@ -212,6 +245,8 @@ public enum PreparationError: Error, Equatable, CustomStringConvertible {
         + "it after step \(reached); try \(max(steps / 2, 1))"
     case .nothingTrains:
       "train: expected a role that trains and that the model has, found all frozen; try train.experts=full"
+    case .adaptedExperts:
+      "train.experts: expected full or frozen on several ranks, found lora; try one process, or train.experts=full"
     case .memory(let needed, let available, let fits):
       "memory: expected at most \(ByteSize.words(available)), found a run that needs about \(ByteSize.words(needed)): a "
         + "parameter that trains takes 16 bytes, one that does not 2 or 4; try "

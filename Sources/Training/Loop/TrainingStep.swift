@@ -1,4 +1,5 @@
 public import Collaboration
+public import ExpertParallel
 public import Models
 public import Tensors
 public import Text
@@ -87,8 +88,11 @@ public struct StepLosses: Sendable, Equatable {
 /// Loss and gradients of an accumulated batch.
 ///
 /// The cross-entropy is divided by the predicted tokens of all micro-batches together, so that its gradient equals that
-/// of one big batch; so is the divergence from the teacher's predictions. The auxiliary losses are formed per micro-batch and averaged: their statistics are of a batch, and
-/// cannot be had from parts.
+/// of one big batch; so is the divergence from the teacher's predictions. The auxiliary losses are formed per micro-batch and
+/// averaged: their statistics are of a batch, and cannot be had from parts.
+///
+/// With several ranks each runs the sequences that are at home on it; losses are those of the whole batch on all of them, and
+/// gradients of replicated parameters are summed. Experts have theirs on their own rank already.
 public struct TrainingStep {
   /// Terms besides cross-entropy.
   public let terms: LossTerms
@@ -97,16 +101,23 @@ public struct TrainingStep {
   /// A frozen model that runs beside the trained one, for the divergences.
   public let teacher: LanguageModel?
 
+  /// The processes that share the batch.
+  public let ranks: any Communicator
+
   /// A step with the given terms.
   ///
   /// - Parameters:
   ///   - terms: Terms besides cross-entropy.
   ///   - placement: Needed by the collaboration loss.
   ///   - teacher: Needed by the divergences; its routing is its own.
-  public init(terms: LossTerms, placement: Placement? = nil, teacher: LanguageModel? = nil) {
+  ///   - ranks: The processes that share the batch.
+  public init(
+    terms: LossTerms, placement: Placement? = nil, teacher: LanguageModel? = nil,
+    ranks: any Communicator = SingleProcess()
+  ) {
     precondition(terms.collaborationCoefficient == 0 || placement != nil, "TrainingStep: collaboration, no placement")
     precondition(!terms.needsTeacher || teacher != nil, "TrainingStep: distillation, no teacher")
-    (self.terms, self.placement) = (terms, placement)
+    (self.terms, self.placement, self.ranks) = (terms, placement, ranks)
     self.teacher = terms.needsTeacher ? teacher : nil
   }
 
@@ -114,64 +125,70 @@ public struct TrainingStep {
   ///
   /// - Parameters:
   ///   - model: Parameters that train are tracked.
-  ///   - batches: The micro-batches.
+  ///   - batches: The micro-batches, whole on every rank.
   ///   - step: Number of the step, for messages.
-  ///   - observe: Sees every micro-batch with what the model computed for it.
+  ///   - observe: Sees this rank's part of every micro-batch with what the model computed for it, and the number of the
+  ///     micro-batch's first sequence.
   /// - Returns: Losses, and gradients of the total.
   /// - Throws: ``TrainingError`` when a loss is not finite or nothing is to be predicted.
   public func callAsFunction(
-    _ model: LanguageModel, _ batches: [Batch], step: Int, observe: (Batch, ForwardPass) -> Void = { _, _ in }
+    _ model: LanguageModel, _ batches: [Batch], step: Int, observe: (Batch, ForwardPass, Int) -> Void = { _, _, _ in }
   ) throws(TrainingError) -> (losses: StepLosses, gradients: Gradients) {
     var losses = StepLosses()
     losses.tokens = batches.reduce(0) { $0 + $1.tokens.count }
     losses.targets = batches.reduce(0) { $0 + $1.lossTokens }
     guard losses.targets > 0 else { throw .noTargets(step: step) }
     let parts = 1 / Double(batches.count)
+    let reduction: (any BatchReduction)? = ranks.size > 1 ? RankReduction(ranks) : nil
     var gradients = Gradients()
-    for batch in batches {
-      let pass = model(TokenBatch(tokens: batch.tokens, segments: batch.segments))
-      observe(batch, pass)
+    var firstSequence = 0
+    for whole in batches {
+      let part = MicroBatch(whole, ranks, firstSequence: firstSequence)
+      let (batch, pass) = (part.batch, model(part.tokens))
+      observe(batch, pass, firstSequence)
+      firstSequence += whole.sequences.count
       let (sum, _, _) = model.crossEntropy(pass, targets: batch.targets)
       var total = sum * Float(1 / Double(losses.targets))
       losses.crossEntropy += Double(sum.scalar) / Double(losses.targets)
       if terms.auxiliaryCoefficient != 0 {
-        let loss = pass.auxiliaryLoss(terms.auxiliary, counts: terms.counts)
+        let loss = pass.auxiliaryLoss(terms.auxiliary, counts: terms.counts, over: reduction)
         losses.auxiliary = (losses.auxiliary ?? 0) + Double(loss.scalar) * parts
         total = total + loss * Float(terms.auxiliaryCoefficient * parts)
       }
       if terms.zCoefficient != 0 {
-        let loss = pass.zLoss()
+        let loss = pass.zLoss(over: reduction)
         losses.z = (losses.z ?? 0) + Double(loss.scalar) * parts
         total = total + loss * Float(terms.zCoefficient * parts)
       }
       if terms.collaborationCoefficient != 0, let placement {
-        let loss = pass.collaborationLoss(placement, temperature: terms.collaborationTemperature)
+        let loss = pass.collaborationLoss(placement, temperature: terms.collaborationTemperature) * part.share
         losses.collaboration = (losses.collaboration ?? 0) + Double(loss.scalar) * parts
         total = total + loss * Float(terms.collaborationCoefficient * parts)
       }
-      if let teacher { total = total + distillation(model, pass, teacher, batch, parts, &losses) }
+      if let teacher { total = total + distillation(model, pass, teacher, part, parts, &losses) }
       losses.total += Double(total.scalar)
-      try check(losses, model, step)
+      try check(losses.sum(over: ranks), model, step)
       gradients.add(total.gradients())
     }
-    return (losses, gradients)
+    if ranks.size > 1 { gradients.sumReplicated(of: model, over: ranks) }
+    return (losses.sum(over: ranks), gradients)
   }
 
   /// Weighted divergences of one micro-batch.
   private func distillation(
-    _ model: LanguageModel, _ pass: ForwardPass, _ teacher: LanguageModel, _ batch: Batch, _ parts: Double,
+    _ model: LanguageModel, _ pass: ForwardPass, _ teacher: LanguageModel, _ part: MicroBatch, _ parts: Double,
     _ losses: inout StepLosses
   ) -> Tensor {
-    let teacherPass = teacher(TokenBatch(tokens: batch.tokens, segments: batch.segments))
+    let teacherPass = teacher(part.tokens)
     var total = Tensor(0)
     if terms.routerCoefficient != 0 {
-      let loss = pass.routerDivergence(from: teacherPass)
+      let loss = pass.routerDivergence(from: teacherPass) * part.share
       losses.routerDivergence = (losses.routerDivergence ?? 0) + Double(loss.scalar) * parts
       total = total + loss * Float(terms.routerCoefficient * parts)
     }
     if terms.predictionCoefficient != 0 {
       let sum = model.predictionDivergence(
-        pass, from: teacher, teacherPass, targets: batch.targets, temperature: terms.temperature)
+        pass, from: teacher, teacherPass, targets: part.batch.targets, temperature: terms.temperature)
       losses.predictionDivergence = (losses.predictionDivergence ?? 0) + Double(sum.scalar) / Double(losses.targets)
       total = total + sum * Float(terms.predictionCoefficient / Double(losses.targets))
     }
@@ -202,24 +219,3 @@ public struct TrainingStep {
   }
 }
 
-extension Gradients {
-  /// Norm of all gradients of a model together, added up in double precision in the order of the module tree.
-  ///
-  /// - Parameters:
-  ///   - model: Whose parameters.
-  ///   - step: Number of the step, for messages.
-  /// - Returns: √ Σ g².
-  /// - Throws: ``TrainingError/gradient(step:parameter:)`` naming the first that is not finite.
-  func norm(of model: LanguageModel, step: Int) throws(TrainingError) -> Double {
-    var squares = 0.0
-    var broken: String?
-    model.forEachParameter { path, parameter in
-      guard let gradient = self[parameter] else { return }
-      let sum = gradient.sumOfSquares
-      if broken == nil, !sum.isFinite { broken = path.name }
-      squares += sum
-    }
-    if let broken { throw .gradient(step: step, parameter: broken) }
-    return squares.squareRoot()
-  }
-}

@@ -59,9 +59,9 @@ extension Recipe {
 
   static func decodeParallel(_ section: RecipeSection) -> Parallel {
     var parallel = Parallel()
-    parallel.dispatch = section.choice("dispatch", planned: ["naive"], default: parallel.dispatch)
+    parallel.dispatch = section.choice("dispatch", default: parallel.dispatch)
     parallel.overlap = section.value("overlap", default: parallel.overlap, expected: "on or off", \.bool)
-    parallel.wire = section.choice("wire", planned: ["bfloat16", "float16"], default: parallel.wire)
+    parallel.wire = section.choice("wire", planned: ["float16"], default: parallel.wire)
     parallel.nodes = section.int("nodes", in: 1...(.max), default: parallel.nodes)
     if parallel.nodes > 1 {
       section.report("nodes", "\(parallel.nodes) nodes: not supported yet by this version; use 1")

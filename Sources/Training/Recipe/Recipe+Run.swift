@@ -1,3 +1,5 @@
+public import ExpertParallel
+
 extension Recipe {
   /// `optimizer`.
   public struct Optimizer: Sendable, Equatable {
@@ -85,28 +87,16 @@ extension Recipe {
 
   /// `parallel`: how expert-parallel ranks work together. This version runs them as virtual devices in one process.
   public struct Parallel: Sendable, Equatable {
-    /// Default: `deduplicated`, one copy of a token per device.
-    public var dispatch: Dispatch = .deduplicated
+    /// How many copies of a token go to one device. Default: `deduplicated`, one.
+    public var dispatch: DispatchPlan.Mode = .deduplicated
     /// Whether communication overlaps with work; without effect in one process. Default: on.
     public var overlap: Bool = true
     /// Type on the wire. Default: `float32`.
-    public var wire: Wire = .float32
+    public var wire: DispatchOptions.Wire = .float32
     /// Machines; only 1 in this version. Default: 1.
     public var nodes: Int = 1
 
     /// The defaults.
     public init() {}
-  }
-
-  /// Dispatch of tokens to devices.
-  public enum Dispatch: String, Sendable, CaseIterable {
-    /// One copy per device.
-    case deduplicated
-  }
-
-  /// Types on the wire.
-  public enum Wire: String, Sendable, CaseIterable {
-    /// IEEE single.
-    case float32
   }
 }

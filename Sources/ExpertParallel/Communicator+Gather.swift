@@ -1,0 +1,59 @@
+public import Tensors
+
+extension Communicator {
+  /// Puts the entries of a stack together on rank 0.
+  ///
+  /// - Parameters:
+  ///   - part: This rank's entries, `[n, …]`.
+  ///   - places: For each rank, where its entries belong in the whole.
+  ///   - kind: What they are.
+  /// - Returns: The whole on rank 0; on others what they gave.
+  public func gather(_ part: Tensor, places: [[Int]], _ kind: Traffic.Kind = .init(purpose: .parameters)) -> Tensor {
+    if size == 1 { return part }
+    let count = places.reduce(0) { $0 + $1.count }
+    let row = part.count / max(part.shape[0], 1)
+    let bytes = row * part.dtype.byteCount
+    let isRoot = rank == 0
+    let arriving = Storage(isRoot ? count * row : 0, dtype: part.dtype)
+    let source = part.detached()
+    source.withBytes { own in
+      var outgoing = [UnsafeRawBufferPointer](repeating: .init(start: nil, count: 0), count: size)
+      outgoing[0] = own
+      var start = 0
+      let incoming = places.map { places -> UnsafeMutableRawBufferPointer in
+        if !isRoot { return .init(start: nil, count: 0) }
+        defer { start += places.count }
+        return .init(start: arriving.address + start * bytes, count: places.count * bytes)
+      }
+      exchange(outgoing, into: incoming, kind).wait()
+    }
+    guard isRoot else { return part }
+    let whole = Storage(count * row, dtype: part.dtype)
+    for (index, place) in places.joined().enumerated() {
+      (whole.address + place * bytes).copyMemory(from: arriving.address + index * bytes, byteCount: bytes)
+    }
+    withExtendedLifetime(arriving) {}
+    return Tensor(whole, [count] + part.shape.dropFirst())
+  }
+
+  /// Hands bytes of rank 0 to all.
+  ///
+  /// - Parameter bytes: On rank 0 what is sent; elsewhere ignored.
+  /// - Returns: The bytes of rank 0.
+  public func broadcast(_ bytes: [UInt8], _ kind: Traffic.Kind = .init(purpose: .scalars)) -> [UInt8] {
+    if size == 1 { return bytes }
+    let count = sum([rank == 0 ? bytes.count : 0], kind)[0]
+    return [UInt8](unsafeUninitializedCapacity: count) { target, filled in
+      bytes.withUnsafeBytes { source in
+        let empty = UnsafeRawBufferPointer(start: nil, count: 0)
+        let room = UnsafeMutableRawBufferPointer(target)
+        exchange(
+          (0..<size).map { _ in rank == 0 ? source : empty },
+          into: (0..<size).map { $0 == 0 ? .init(start: room.baseAddress, count: count) : .init(start: nil, count: 0) },
+          kind
+        ).wait()
+      }
+      filled = count
+    }
+  }
+}

@@ -1,0 +1,60 @@
+internal import Checkpoint
+internal import Collaboration
+internal import ExpertParallel
+internal import Models
+internal import Tensors
+
+// A run on several ranks: everything but the experts is on all of them, the experts are on their own. A checkpoint is one file
+// that rank 0 writes, tensor by tensor, as one process would have written it: it resumes on any number of ranks, converts, and
+// needs no room for more than one stacked tensor.
+extension FineTuning {
+  /// The experts of this rank; nil in one process, which has all.
+  var shard: ExpertShard? {
+    ranks.size > 1 ? ExpertShard(routing.placement, device: ranks.rank, base.configuration) : nil
+  }
+
+  /// Makes the layers of a model that was loaded as a shard send rows to the ranks of their experts.
+  func spread(_ model: inout LanguageModel) throws(PlacementError) {
+    if ranks.size > 1 { try model.spread(routing.placement, over: ranks, options: recipe.parallel.options) }
+  }
+
+  /// The whole of a stacked parameter, on rank 0.
+  var assemble: @Sendable (String, Tensor) -> Tensor {
+    guard let shard else { return { $1 } }
+    return { [ranks] name, tensor in
+      let places = (0..<ranks.size).compactMap { shard.experts(of: name, on: $0) }
+      return places.isEmpty ? tensor : ranks.gather(tensor, places: places)
+    }
+  }
+
+  /// Writes a checkpoint through rank 0; the others hand over what they hold, in the same order.
+  func write(
+    _ model: LanguageModel, types: [String: ElementType] = [:], dtype: ElementType? = nil, _ extras: CheckpointExtras,
+    to path: String
+  ) throws {
+    let weights = ModelBytes(model, types: types, shard: shard, assemble: assemble)
+    if ranks.rank == 0 {
+      try CheckpointWriter.write(path, weights: weights, dtype: dtype, extras: extras, program: program)
+    } else {
+      var tensors: [String: Tensor] = [:]
+      model.forEachParameter { path, tensor in tensors[path.name] = tensor }
+      for parameter in try CheckpointWriter.parameters(of: weights, extras) {
+        if let tensor = tensors[parameter.path.name] { _ = assemble(parameter.path.name, tensor) }
+      }
+      for (name, moment) in extras.training?.order ?? [] { _ = assemble(name, moment) }
+    }
+    ranks.barrier()
+  }
+
+  /// Trained parameters by role, of all ranks together.
+  func trainedCounts(_ model: LanguageModel) -> [Role: Int] {
+    var counts = model.trainedCounts
+    if ranks.size > 1, let experts = counts[.experts] { counts[.experts] = ranks.sum([experts])[0] }
+    return counts
+  }
+}
+
+extension Recipe.Parallel {
+  /// How rows travel.
+  var options: DispatchOptions { DispatchOptions(mode: dispatch, wire: wire, overlaps: overlap) }
+}

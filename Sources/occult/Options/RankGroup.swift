@@ -1,0 +1,32 @@
+import ArgumentParser
+import ExpertParallel
+import Foundation
+
+/// The processes of one command: one, or those that `mpirun` started.
+enum RankGroup {
+  /// Joins the other ranks; one process where `mpirun` did not start this one.
+  static func join() throws -> any Communicator {
+    MPICommunicator.isLaunched ? try MPICommunicator() : SingleProcess()
+  }
+}
+
+extension Communicator {
+  /// Checks that ranks and devices are as many; one rank alone plays all devices.
+  func check(devices: Int) throws {
+    guard size == 1 || size == devices else { throw CommunicatorError.ranks(found: size, devices: devices) }
+  }
+
+  /// Runs what may fail on every rank. Where it fails, the lowest rank that failed says why, and all end.
+  func together<Result>(_ body: () throws -> Result) throws -> Result {
+    let outcome = Swift.Result { try body() }
+    if size == 1 { return try outcome.get() }
+    var failed = [Int](repeating: 0, count: size)
+    if case .failure = outcome { failed[rank] = 1 }
+    guard let first = sum(failed).firstIndex(where: { $0 > 0 }) else { return try outcome.get() }
+    if first == rank, case .failure(let error) = outcome {
+      FileHandle.standardError.write(Data("\(first > 0 ? "rank \(first): " : "")\(error)\n".utf8))
+    }
+    finish()
+    throw ExitCode.failure
+  }
+}
