@@ -81,6 +81,25 @@ extension Communicator {
   }
 }
 
+extension Communicator {
+  /// Figures of all items of a list, of which rank r has those with (first + place) mod D = r.
+  ///
+  /// - Parameters:
+  ///   - own: This rank's figures, in the order of their places.
+  ///   - count: Items of the list.
+  ///   - first: Number of the first item.
+  /// - Returns: One figure an item, the same on all ranks.
+  public func gather(_ own: [Double], of count: Int, first: Int = 0) -> [Double] {
+    if size == 1 { return own }
+    var (all, next) = ([Double](repeating: 0, count: count), 0)
+    for place in 0..<count where (first + place) % size == rank {
+      all[place] = own[next]
+      next += 1
+    }
+    return sum(all)
+  }
+}
+
 /// One process: devices are virtual, nothing is sent.
 public struct SingleProcess: Communicator {
   /// 0

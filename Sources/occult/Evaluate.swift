@@ -2,6 +2,7 @@ import ArgumentParser
 import Checkpoint
 import Collaboration
 import Evaluation
+import ExpertParallel
 import Foundation
 import Models
 import Text
@@ -53,11 +54,22 @@ struct Evaluate: ParsableCommand {
 
   func run() throws {
     let began = Clock.monotonic()
-    let files = try ModelFiles(opening: options.model)
-    let (model, routing) = try files.model(overriding: options.routing.overrides)
+    let ranks = try RankGroup.join()
+    defer { ranks.finish() }
+    let (files, model, routing, data) = try ranks.together {
+      let files = try ModelFiles(opening: options.model)
+      var (model, routing) = try files.model(
+        overriding: options.routing.overrides, device: ranks.size > 1 ? ranks.rank : nil)
+      if ranks.size > 1, let placement = routing?.placement {
+        try ranks.check(devices: placement.devices)
+        try model.spread(placement, over: ranks)
+      }
+      return (files, model, routing, try recipe.map { try held($0, files) })
+    }
     var result = EvaluationResult(model: options.model, routing: routing, program: Program.name)
-    if let recipe { try measure(recipe, files, model, routing, into: &result) }
-    try measureTexts(files, model, into: &result)
+    if let data { try measure(data, files, model, routing, ranks, into: &result) }
+    try measureTexts(files, model, ranks, into: &result)
+    guard ranks.rank == 0 else { return }
     result.seconds = Clock.monotonic() - began
     let path = try write(result)
     if outputOptions.json {
@@ -68,18 +80,24 @@ struct Evaluate: ParsableCommand {
     }
   }
 
-  private func measure(
-    _ path: String, _ files: ModelFiles, _ model: LanguageModel, _ routing: RoutingSettings?,
-    into result: inout EvaluationResult
-  ) throws {
+  /// Test and retention documents of a recipe.
+  private func held(_ path: String, _ files: ModelFiles) throws -> TrainingData {
     let recipe = try Recipe.load(path)
     let (tokenizer, end) = try TrainingData.tokenizer(of: files)
-    let data = try TrainingData(recipe, tokenizer: tokenizer, endOfSequence: end, parts: .evaluation).limited(to: limit)
-    let line = ProgressLine(label: "evaluate", total: data.test.count + data.retention.count, unit: "documents")
+    return try TrainingData(recipe, tokenizer: tokenizer, endOfSequence: end, parts: .evaluation).limited(to: limit)
+  }
+
+  private func measure(
+    _ data: TrainingData, _ files: ModelFiles, _ model: LanguageModel, _ routing: RoutingSettings?,
+    _ ranks: any Communicator, into result: inout EvaluationResult
+  ) throws {
+    let line =
+      ranks.rank == 0
+      ? ProgressLine(label: "evaluate", total: data.test.count + data.retention.count, unit: "documents") : nil
     let measured = try CellMeasurement.measure(
-      model, try routing ?? unplaced(files), data, batchTokens: batchTokens
-    ) { line.update($0) }
-    line.finish()
+      model, try routing ?? unplaced(files), data, batchTokens: batchTokens, ranks: ranks
+    ) { line?.update($0) }
+    line?.finish()
     if !measured.target.isEmpty {
       result.target = try .init(measured.target, model: options.model, text: "target")
       if routing != nil { result.communication = measured.communication.first }
@@ -98,17 +116,19 @@ struct Evaluate: ParsableCommand {
         layers: c.sparseLayers.map { .init(layer: $0, expertDevice: Array(repeating: 0, count: c.experts)) }))
   }
 
-  private func measureTexts(_ files: ModelFiles, _ model: LanguageModel, into result: inout EvaluationResult) throws {
+  private func measureTexts(
+    _ files: ModelFiles, _ model: LanguageModel, _ ranks: any Communicator, into result: inout EvaluationResult
+  ) throws {
     for file in text {
       let (tokenizer, end) = try TrainingData.tokenizer(of: files)
       let contents = try TextFile.read(file)
-      let line = ProgressLine(label: "evaluate \(file)", total: nil, unit: "tokens")
+      let line = ranks.rank == 0 ? ProgressLine(label: "evaluate \(file)", total: nil, unit: "tokens") : nil
       result.texts.append(
         try TextPerplexity(
           contents, file: file, model: model, tokenizer: tokenizer, endOfText: end,
-          blockTokens: min(block ?? 2048, files.configuration.maxPositions)
-        ) { line.update($0) })
-      line.finish()
+          blockTokens: min(block ?? 2048, files.configuration.maxPositions), ranks: ranks
+        ) { line?.update($0) })
+      line?.finish()
     }
   }
 

@@ -20,6 +20,10 @@ extension ModelFiles {
 
   /// The model without any routing applied.
   func weights(_ shard: ExpertShard? = nil) throws -> LanguageModel {
+    if shard != nil, adapters?.roles[.experts] != nil {
+      throw FileError.invalid(
+        path: path, item: "adapters", expected: "none of experts where ranks share them", found: "some")
+    }
     let inventory = try inventory()
     let types = Dictionary(uniqueKeysWithValues: inventory.map { ($0.path.name, $0.type) })
     let verifying = inventory.reduce(0) { $0 + $1.byteCount } < Self.verifiedMap

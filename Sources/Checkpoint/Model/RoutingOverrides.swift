@@ -118,14 +118,21 @@ public enum RoutingOverrideError: Error, Equatable, CustomStringConvertible {
 extension ModelFiles {
   /// Loads the model under the routing that the overrides leave.
   ///
-  /// - Parameter overrides: What replaces the routing of the file.
+  /// - Parameters:
+  ///   - overrides: What replaces the routing of the file.
+  ///   - device: The device whose experts are wanted, of a model that is placed; nil for all experts.
   /// - Returns: The model, and the routing it is under; nil for none.
   /// - Throws: ``FileError``, `PlacementError`, `RoutingError` or ``RoutingOverrideError``.
   public func model(
-    overriding overrides: RoutingOverrides
+    overriding overrides: RoutingOverrides, device: Int? = nil
   ) throws -> (model: LanguageModel, routing: RoutingSettings?) {
     let settings = try overrides.settings(over: routing, configuration)
-    var model = try weights()
+    var shard: ExpertShard?
+    if let device {
+      guard let placement = settings?.placement else { throw RoutingOverrideError.noDevices("mpirun") }
+      shard = ExpertShard(placement, device: device, configuration)
+    }
+    var model = try weights(shard)
     if let settings { try model.apply(settings) }
     return (model, settings)
   }

@@ -1,3 +1,4 @@
+public import ExpertParallel
 internal import Foundation
 public import Models
 internal import Tensors
@@ -51,11 +52,12 @@ public struct TextPerplexity: Codable, Equatable, Sendable {
   ///   - tokenizer: The model's.
   ///   - endOfText: Token that stands before the first window.
   ///   - blockTokens: Length of blocks and windows, at most the model's longest sequence.
+  ///   - ranks: The processes that share the model's experts; each scores its part of the windows.
   ///   - progress: Called with the number of tokens scored; every token is scored twice.
   /// - Throws: ``PerplexityError`` when there is too little text.
   public init(
     _ text: String, file: String, model: LanguageModel, tokenizer: Tokenizer, endOfText: Int32, blockTokens: Int,
-    progress: (Int) -> Void = { _ in }
+    ranks: any Communicator = SingleProcess(), progress: (Int) -> Void = { _ in }
   ) throws(PerplexityError) {
     let model = model.untracked()
     let tokens = tokenizer.encode(text)
@@ -64,7 +66,7 @@ public struct TextPerplexity: Codable, Equatable, Sendable {
     let blocks = stride(from: 0, to: document.count - 1, by: blockTokens).map { start in
       Window(Array(document[start..<min(start + blockTokens, document.count)]))
     }.filter { $0.predicted > 0 }
-    let losses = Self.score(blocks, model, batchTokens: max(blockTokens, 4096), progress)
+    let losses = Self.score(blocks, model, batchTokens: max(blockTokens, 4096), ranks, progress)
     let predicted = blocks.reduce(0) { $0 + $1.predicted }
     let mean = losses.reduce(0, +) / Double(predicted)
 
@@ -73,7 +75,7 @@ public struct TextPerplexity: Codable, Equatable, Sendable {
     let windows = stride(from: 0, to: tokens.count, by: blockTokens).map { start in
       Window(Array(stream[start...min(start + blockTokens, tokens.count)]))
     }
-    let rolling = Self.score(windows, model, batchTokens: max(blockTokens, 4096)) { progress(tokens.count + $0) }
+    let rolling = Self.score(windows, model, batchTokens: max(blockTokens, 4096), ranks) { progress(tokens.count + $0) }
       .reduce(0, +)
     let words = text.split(whereSeparator: \.isWhitespace).count
     let bytes = text.utf8.count
@@ -95,7 +97,7 @@ public struct TextPerplexity: Codable, Equatable, Sendable {
 
   /// Σ nll of every window.
   private static func score(
-    _ windows: [Window], _ model: LanguageModel, batchTokens: Int, _ progress: (Int) -> Void
+    _ windows: [Window], _ model: LanguageModel, batchTokens: Int, _ ranks: any Communicator, _ progress: (Int) -> Void
   ) -> [Double] {
     var sums: [Double] = []
     var (start, done) = (0, 0)
@@ -105,10 +107,12 @@ public struct TextPerplexity: Codable, Equatable, Sendable {
         size += windows[end].predicted
         end += 1
       }
-      let batch = TokenBatch(sequences: windows[start..<end].map { Array($0.tokens.dropLast()) })
-      let targets = windows[start..<end].flatMap { $0.tokens.dropFirst() }
+      let mine = (start..<end).filter { $0 % ranks.size == ranks.rank }.map { windows[$0] }
+      let batch = TokenBatch(sequences: mine.map { Array($0.tokens.dropLast()) })
+      let targets = mine.flatMap { $0.tokens.dropFirst() }
       let losses = model.crossEntropy(model(batch), targets: targets).losses
-      for segment in batch.segments { sums.append(losses[segment].reduce(0.0) { $0 + Double($1) }) }
+      let own = batch.segments.map { segment in losses[segment].reduce(0.0) { $0 + Double($1) } }
+      sums += ranks.gather(own, of: end - start, first: start)
       start = end
       done += size
       progress(done)

@@ -1,4 +1,5 @@
 internal import Collaboration
+public import ExpertParallel
 internal import Foundation
 public import Models
 internal import Text
@@ -13,19 +14,20 @@ public enum CellMeasurement {
   ///   - routing: Placement, policy and the limit to evaluate under.
   ///   - data: Test and retention documents.
   ///   - batchTokens: Largest batch.
+  ///   - ranks: The processes that share the model's experts.
   ///   - progress: Called with the number of documents scored.
   /// - Returns: Losses by document, and communication per layer and over all layers.
   /// - Throws: `RoutingError` or `PlacementError` when routing and model do not fit.
   public static func measure(
     _ model: LanguageModel, _ routing: RoutingSettings, _ data: TrainingData, batchTokens: Int,
-    progress: (Int) -> Void = { _ in }
+    ranks: any Communicator = SingleProcess(), progress: (Int) -> Void = { _ in }
   ) throws -> (target: [DocumentLoss], retention: [DocumentLoss], communication: [CommunicationFigures]) {
     var model = model.untracked()
     try model.apply(routing)
     var meter: CommunicationMeter? = CommunicationMeter(routing.placement, topK: model.configuration.topK)
-    let target = HeldOutLoss.score(model, data.test, batchTokens: batchTokens, meter: &meter, progress: progress)
+    let target = HeldOutLoss.score(model, data.test, batchTokens: batchTokens, meter: &meter, ranks: ranks, progress: progress)
     var none: CommunicationMeter?
-    let retention = HeldOutLoss.score(model, data.retention, batchTokens: batchTokens, meter: &none) {
+    let retention = HeldOutLoss.score(model, data.retention, batchTokens: batchTokens, meter: &none, ranks: ranks) {
       progress(data.test.count + $0)
     }
     guard let counter = meter?.counter else { preconditionFailure("CellMeasurement: the meter is gone") }

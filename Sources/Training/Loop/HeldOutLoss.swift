@@ -48,7 +48,7 @@ public enum HeldOutLoss {
           pair.1 == TokenizedDocument.ignored ? sum : sum + Double(pair.0)
         }
       }
-      for (place, nll) in gathered(sums, of: end - start, firstSequence: start, ranks).enumerated() {
+      for (place, nll) in ranks.gather(sums, of: end - start, first: start).enumerated() {
         let document = documents[start + place]
         let tokens = document.targets.count { $0 != TokenizedDocument.ignored }
         results.append(HeldOutDocument(id: document.id, nll: nll, tokens: tokens))
@@ -57,19 +57,6 @@ public enum HeldOutLoss {
       progress(start)
     }
     return results
-  }
-
-  /// The losses of all documents of a batch, of which this rank has those that are at home on it.
-  private static func gathered(
-    _ own: [Double], of count: Int, firstSequence: Int, _ ranks: any Communicator
-  ) -> [Double] {
-    if ranks.size == 1 { return own }
-    var (all, next) = ([Double](repeating: 0, count: count), 0)
-    for place in 0..<count where (firstSequence + place) % ranks.size == ranks.rank {
-      all[place] = own[next]
-      next += 1
-    }
-    return ranks.sum(all)
   }
 
   /// Σ nll / Σ tokens in nats per token; nil for no tokens.
