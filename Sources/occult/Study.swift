@@ -1,5 +1,6 @@
 import ArgumentParser
 import Evaluation
+import ExpertParallel
 import Foundation
 import Training
 
@@ -22,16 +23,26 @@ struct StudyCommand: ParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() throws {
-    let recipe = try options.load(.study)
+    let ranks = try RankGroup.join()
+    defer { ranks.finish() }
+    let recipe = try ranks.together {
+      let recipe = try options.load(.study)
+      try ranks.check(devices: recipe.routing.devices)
+      return recipe
+    }
     options.useThreads(recipe)
     let stop = StopSignal.install()
     do {
-      let study = try StudyRunner(
-        recipe, program: Program.name,
-        console: StudyRunner.Console(
-          say: note, progress: { ProgressLine(label: $0, total: $1, unit: $2) },
-          isStopRequested: { stop.isRequested }))
-      let comparison = try study.run(overwrite: overwrite)
+      let isFirst = ranks.rank == 0
+      let study = try ranks.together {
+        try StudyRunner(
+          recipe, program: Program.name,
+          console: StudyRunner.Console(
+            say: { if isFirst { note($0) } },
+            progress: { ProgressLine(label: $0, total: $1, unit: $2, output: isFirst ? .standardError : .nowhere) },
+            isStopRequested: { stop.isRequested }), ranks: ranks)
+      }
+      guard let comparison = try study.run(overwrite: overwrite) else { return }
       if output.json {
         print(String(decoding: try comparison.json(), as: UTF8.self))
       } else {

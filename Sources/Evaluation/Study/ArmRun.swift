@@ -13,6 +13,9 @@ struct ArmRun {
   /// The run; nil for the base.
   let tuning: FineTuning?
 
+  /// The model before fine-tuning.
+  static var base: ArmRun { ArmRun(name: "base", rule: nil, seed: nil, key: "base", tuning: nil) }
+
   /// As messages call it: `L2`, or `L2, seed 3` where a study has several.
   func title(of seeds: [Int]) -> String {
     seeds.count > 1 ? seed.map { "\(name), seed \($0)" } ?? name : name

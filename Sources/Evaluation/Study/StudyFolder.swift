@@ -35,6 +35,8 @@ public enum StudyError: Error, Equatable, CustomStringConvertible {
 /// The files of a study: profile, placement, one run folder an arm, one measurement a cell, and the results.
 struct StudyFolder {
   let path: String
+  /// Whether this process writes and removes files: of several ranks one does.
+  var isWriter = true
 
   var profile: String { path + "/profile.h5" }
   var placement: String { path + "/placement.json" }
@@ -51,6 +53,7 @@ struct StudyFolder {
 
   /// Makes the folder ready; one of an earlier study is kept, so that what did not change is not done again.
   func prepare(overwrite: Bool) throws(StudyError) {
+    guard isWriter else { return }
     let manager = FileManager.default
     let contents = (try? manager.contentsOfDirectory(atPath: path)) ?? []
     if overwrite {
@@ -70,7 +73,7 @@ struct StudyFolder {
 
   /// Removes a file or folder that may exist.
   func remove(_ path: String) throws(StudyError) {
-    guard FileManager.default.fileExists(atPath: path) else { return }
+    guard isWriter, FileManager.default.fileExists(atPath: path) else { return }
     do {
       try FileManager.default.removeItem(atPath: path)
     } catch {
@@ -81,6 +84,7 @@ struct StudyFolder {
   func write(_ text: String, to file: String) throws(StudyError) { try write(Data(text.utf8), to: file) }
 
   func write(_ data: Data, to file: String) throws(StudyError) {
+    guard isWriter else { return }
     do {
       try data.write(to: URL(fileURLWithPath: file), options: .atomic)
     } catch {

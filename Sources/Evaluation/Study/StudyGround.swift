@@ -1,19 +1,38 @@
+internal import Checkpoint
 internal import Collaboration
+internal import ExpertParallel
 internal import Models
 
 /// What all arms of a study share once its profile is made: placement, and the routing of every rule.
 struct StudyGround {
-  let profile: CollaborationProfile
+  /// Of the base model; nil on ranks other than the first.
+  let profile: CollaborationProfile?
   let placement: Placement
   private let settings: [String: RoutingSettings]
 
-  /// Makes the routing of every rule once: tables from the profile, budgets spent.
+  /// Makes the routing of every rule once: tables from the profile, budgets spent. The first rank does, the others are told.
+  ///
+  /// - Parameters:
+  ///   - profile: Of the base model, on the first rank.
+  ///   - placement: Of the study, on the first rank.
+  ///   - rules: All rules.
+  ///   - ranks: The processes of the study.
+  ///   - configuration: The model's sizes.
+  ///   - make: The routing of a rule, on the first rank.
   init(
-    _ profile: CollaborationProfile, _ placement: Placement, rules: [StudyRule],
-    _ make: (StudyRule) throws -> RoutingSettings
-  ) rethrows {
-    (self.profile, self.placement) = (profile, placement)
-    settings = try Dictionary(uniqueKeysWithValues: rules.map { ($0.name, try make($0)) })
+    _ profile: CollaborationProfile?, _ placement: Placement?, rules: [StudyRule], _ ranks: any Communicator,
+    _ configuration: ModelConfiguration, make: (StudyRule) throws -> RoutingSettings
+  ) throws {
+    func told(_ own: RoutingSettings?) throws -> RoutingSettings {
+      let text = ranks.broadcast(Array((own?.json ?? "").utf8))
+      return try own ?? RoutingSettings(json: String(decoding: text, as: UTF8.self), configuration)
+    }
+    self.profile = profile
+    self.placement = try told(placement.map { RoutingSettings(placement: $0) }).placement
+    settings = try Dictionary(
+      uniqueKeysWithValues: rules.map { rule in
+        (rule.name, try told(ranks.rank == 0 ? try make(rule) : nil))
+      })
   }
 
   /// Routing without a rule.

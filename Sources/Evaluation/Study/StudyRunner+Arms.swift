@@ -1,5 +1,6 @@
 internal import Checkpoint
 internal import Collaboration
+internal import ExpertParallel
 internal import Foundation
 internal import Models
 internal import Training
@@ -17,7 +18,7 @@ extension StudyRunner {
         if choosesRate { rates[arm.name] = try bestRate(arm, ground) }
         let run = try run(arm, seed: seed, rate: rates[arm.name], ground)
         if !choosesRate { try train(run) }
-        let cells = try cells(run, ground) { try weights(run) }
+        let cells = try cells(run, ground) { try weights(run, ground) }
         if !recipe.study.keepsCheckpoints { try discardWeights(run) }
         arms.append((run, cells))
       }
@@ -32,7 +33,8 @@ extension StudyRunner {
     for rate in recipe.study.learningRates {
       let run = try run(arm, seed: seeds[0], rate: rate, ground)
       try train(run)
-      let loss = try run.summary().validationLoss ?? .infinity
+      // The first rank has the summary.
+      let loss = ranks.sum([ranks.rank == 0 ? try run.summary().validationLoss ?? .infinity : 0])[0]
       console.say("\(arm.name): learning rate \(rate): validation loss \(loss)")
       if best.map({ loss < $0.loss }) ?? true { best = (loss, rate) }
     }
@@ -54,12 +56,14 @@ extension StudyRunner {
     var path = folder.arm(arm.name)
     if seeds.count > 1 { path += "/seed-\(seed)" }
     if let rate { path += "/rate-\(rate)" }
-    var routing = try ground.settings(rule) ?? RoutingPlan.settings(recipe, ground.placement) { ground.profile }
+    var routing = ground.settings(rule) ?? ground.unlimited
     routing.seed = UInt64(seed)
     let tuning = FineTuning(
       recipe: recipe, base: base, routing: routing,
-      adapters: try AdapterPlan.settings(recipe, base.configuration) { ground.profile }, data: data,
-      folder: RunFolder(path), program: program)
+      adapters: try AdapterPlan.settings(recipe, base.configuration) {
+        guard let profile = ground.profile else { preconditionFailure("StudyRunner: adapted experts on ranks") }
+        return profile
+      }, data: data, folder: RunFolder(path), program: program, ranks: ranks)
     let key = baseKey.adding(recipe.contentHash()).adding(ground.placement.json).adding(tuning.batchOrder).text
     return ArmRun(name: arm.name, rule: rule, seed: seed, key: key, tuning: tuning)
   }
@@ -79,12 +83,12 @@ extension StudyRunner {
   private func train(_ arm: ArmRun) throws {
     guard let tuning = arm.tuning else { return }
     let title = arm.title(of: seeds)
-    if isFinished(tuning, key: arm.key) { return console.say("\(title): kept from an earlier run") }
+    if agreed(isFinished(tuning, key: arm.key)) { return console.say("\(title): kept from an earlier run") }
     let line = console.progress("train \(title)", tuning.steps, "steps")
-    let resumes = isBegun(tuning, key: arm.key) && !tuning.folder.savedSteps().isEmpty
+    let resumes = agreed(isBegun(tuning, key: arm.key) && !tuning.folder.savedSteps().isEmpty)
     let sinks: [any MetricSink] = [ConsoleSink(progress: line, shown: [.ce, .validationCE, .tokensPerSecond])]
     if !resumes {
-      try tuning.folder.prepare(.overwrite)
+      if ranks.rank == 0 { try tuning.folder.prepare(.overwrite) }
       try folder.keep(arm.name, key: arm.key, in: marker(tuning))
     }
     let (ending, _) = try tuning.run(resumes ? .resume : .prepared, sinks: sinks) { console.isStopRequested() }
@@ -95,13 +99,14 @@ extension StudyRunner {
   }
 
   /// The weights of a finished run; trained again where they were not kept.
-  private func weights(_ arm: ArmRun) throws -> LanguageModel {
-    guard let tuning = arm.tuning else { return model }
-    if !FileManager.default.fileExists(atPath: tuning.folder.final) {
+  private func weights(_ arm: ArmRun, _ ground: StudyGround) throws -> LanguageModel {
+    guard let tuning = arm.tuning else { preconditionFailure("StudyRunner: the base has weights of its own") }
+    if !agreed(FileManager.default.fileExists(atPath: tuning.folder.final)) {
       try folder.remove(tuning.folder.path)
       try train(arm)
     }
-    return try ModelFiles(opening: tuning.folder.final).model()
+    ranks.barrier()
+    return try loaded(try ModelFiles(opening: tuning.folder.final), ground)
   }
 
   private func discardWeights(_ arm: ArmRun) throws {

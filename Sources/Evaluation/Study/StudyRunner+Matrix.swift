@@ -24,8 +24,9 @@ extension StudyRunner {
     for (place, rule) in ([nil] + met).enumerated() {
       let file = folder.cell(arm.name, rule: rule?.name, seed: seeds.count > 1 ? arm.seed : nil)
       let key = cellKey(arm, rule, ground.placement)
-      if let cell = folder.cached(file, key: key, as: Cell.self) {
-        cells.append(cell)
+      let kept = folder.cached(file, key: key, as: Cell.self)
+      if agreed(kept != nil) {
+        if let kept { cells.append(kept) }
         continue
       }
       let model = try loaded ?? weights()
@@ -33,7 +34,8 @@ extension StudyRunner {
         line ?? console.progress("evaluate \(arm.title(of: seeds))", documents * (met.count + 1), "documents")
       (loaded, line) = (model, progress)
       let measured = try CellMeasurement.measure(
-        model, ground.settings(rule) ?? ground.unlimited, data, batchTokens: recipe.schedule.batchTokens
+        model, ground.settings(rule) ?? ground.unlimited, data, batchTokens: recipe.schedule.batchTokens,
+        ranks: ranks
       ) { progress.update(documents * place + $0, note: rule?.name ?? "no limit") }
       let cell = Cell(
         arm: arm.name, fineTuned: arm.tuning != nil, trainedLimit: arm.rule?.limit, evaluatedLimit: rule?.limit,
@@ -43,7 +45,7 @@ extension StudyRunner {
         layers: Array(measured.communication.dropFirst()))
       try folder.keep(cell, key: key, in: file)
       cells.append(cell)
-      if console.isStopRequested() { throw StudyError.stopped(after: "measuring \(cell.name)") }
+      if agreed(console.isStopRequested()) { throw StudyError.stopped(after: "measuring \(cell.name)") }
     }
     return cells
   }

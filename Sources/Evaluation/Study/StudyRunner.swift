@@ -1,4 +1,5 @@
 internal import Collaboration
+public import ExpertParallel
 internal import Checkpoint
 internal import Foundation
 internal import Models
@@ -38,7 +39,10 @@ public struct StudyRunner {
   let program: String
   let console: Console
   let base: ModelFiles
-  let model: LanguageModel
+  /// All of the base model, on the first rank.
+  private let whole: LanguageModel?
+  /// The processes of the study: one, or one a device.
+  let ranks: any Communicator
   let data: TrainingData
   /// Depends on program, weights and all tokens.
   let baseKey: CacheKey
@@ -52,13 +56,17 @@ public struct StudyRunner {
   ///   - recipe: A recipe with a `study` section.
   ///   - program: Name and version of the program.
   ///   - console: Where the study tells what it does.
+  ///   - ranks: The processes of the study: one, or one a device; all of them see the output folder.
   /// - Throws: What is wrong with model, data or routing.
-  public init(_ recipe: Recipe, program: String, console: Console) throws {
+  public init(
+    _ recipe: Recipe, program: String, console: Console, ranks: any Communicator = SingleProcess()
+  ) throws {
+    self.ranks = ranks
     var recipe = recipe
     seeds = recipe.study.seeds.isEmpty ? [recipe.run.seed] : recipe.study.seeds
     recipe.run.seed = seeds[0]
     (self.recipe, self.program, self.console) = (recipe, program, console)
-    folder = StudyFolder(path: recipe.output)
+    folder = StudyFolder(path: recipe.output, isWriter: ranks.rank == 0)
     base = try ModelFiles(opening: recipe.model)
     let (tokenizer, end) = try TrainingData.tokenizer(of: base)
     data = try TrainingData(
@@ -66,37 +74,48 @@ public struct StudyRunner {
     if recipe.study.learningRates.count > 1, data.validation.isEmpty { throw StudyError.noValidation }
     for arm in recipe.study.arms {
       let run = try RunPreparation(try recipe.arm(arm.name), base: base, data: data)
-      try run.checkMemory(available: Memory.limitBytes)
+      try run.check(ranks)
+      if ranks.size == 1 { try run.checkMemory(available: Memory.limitBytes) }
     }
     rules = try StudyRule.all(of: recipe, base.configuration)
-    model = try base.model()
+    whole = ranks.rank == 0 ? try base.model() : nil
     baseKey = CacheKey(program, String(try base.checksum()), Self.hash([data.test, data.retention, data.profile]))
   }
 
   /// Runs what is not done yet.
   ///
   /// - Parameter overwrite: Whether an earlier study in the folder is removed first.
-  /// - Returns: The comparison, with all files written.
+  /// - Returns: The comparison, with all files written; nil on ranks other than the first.
   /// - Throws: What went wrong; ``StudyError/stopped(after:)`` after a signal.
-  public func run(overwrite: Bool = false) throws -> Comparison {
+  public func run(overwrite: Bool = false) throws -> Comparison? {
     let began = Clock.monotonic()
     try folder.prepare(overwrite: overwrite)
+    ranks.barrier()
+    guard let whole else {
+      let ground = try StudyGround(nil, nil, rules: rules, ranks, base.configuration) { _ in
+        preconditionFailure("StudyRunner: rules are made on the first rank")
+      }
+      _ = try trained(ground)
+      _ = try cells(ArmRun.base, ground) { try loaded(base, ground) }
+      return nil
+    }
     try folder.write(recipe.yaml(), to: folder.recipe)
     for (part, report) in data.reports { console.say("\(part): \(report)") }
 
-    let profile = try profiled()
+    let profile = try profiled(whole)
     try ProfileFile.write(profile, to: folder.profile, program: program)
-    let placement = try RoutingPlan.placement(recipe, model) { profile }
+    let placement = try RoutingPlan.placement(recipe, whole) { profile }
     try folder.write(placement.json, to: folder.placement)
     let contiguous = try Placement(profile, devices: placement.devices, method: .contiguous)
     describe(placement, against: contiguous)
-    let difference = try PlacementProof.largestDifference(model, placement, documents: proofDocuments)
+    let difference = try PlacementProof.largestDifference(whole, placement, documents: proofDocuments)
     console.say("moving the experts to their devices changes logits by at most \(difference)")
 
-    let ground = try StudyGround(profile, placement, rules: rules) { try settings($0, placement, profile) }
+    let ground = try StudyGround(profile, placement, rules: rules, ranks, base.configuration) {
+      try settings($0, placement, profile, whole)
+    }
     let (arms, rates) = try trained(ground)
-    let base = ArmRun(name: "base", rule: nil, seed: nil, key: "base", tuning: nil)
-    let baseCells = try cells(base, ground) { model }
+    let baseCells = try cells(ArmRun.base, ground) { ranks.size == 1 ? whole : try loaded(base, ground) }
     let cells = baseCells + arms.flatMap(\.cells)
     let runs = arms.map(\.run)
     let study = Study(
@@ -116,7 +135,7 @@ public struct StudyRunner {
 
   // MARK: Profile and placement
 
-  private func profiled() throws -> CollaborationProfile {
+  private func profiled(_ model: LanguageModel) throws -> CollaborationProfile {
     let documents = data.profileDocuments
     let line = console.progress("profile", documents.reduce(0) { $0 + $1.tokens.count }, "tokens")
     defer { line.finish() }
@@ -130,7 +149,7 @@ public struct StudyRunner {
 
   /// Routing of a rule; a budget of devices is spent on profile text.
   private func settings(
-    _ rule: StudyRule, _ placement: Placement, _ profile: CollaborationProfile
+    _ rule: StudyRule, _ placement: Placement, _ profile: CollaborationProfile, _ model: LanguageModel
   ) throws -> RoutingSettings {
     let settings = try RoutingPlan.settings(rule.recipe, placement) { profile }
     guard let budget = rule.recipe.routing.limitBudget else { return settings }
@@ -140,6 +159,17 @@ public struct StudyRunner {
     console.say("\(rule.name): device_limit by layer \(found.allocation.limits)")
     return found.settings
   }
+
+  /// A model as this rank holds it: with its own experts, or all in one process.
+  func loaded(_ files: ModelFiles, _ ground: StudyGround) throws -> LanguageModel {
+    if ranks.size == 1 { return try files.model() }
+    var model = try files.model(shard: ExpertShard(ground.placement, device: ranks.rank, base.configuration))
+    try model.spread(ground.placement, over: ranks, options: recipe.parallel.options)
+    return model
+  }
+
+  /// What the first rank found, on all of them.
+  func agreed(_ own: Bool) -> Bool { ranks.sum([ranks.rank == 0 && own ? 1 : 0])[0] > 0 }
 
   private var proofDocuments: [[Int32]] {
     var documents: [[Int32]] = []

@@ -53,8 +53,3 @@ extension FineTuning {
     return counts
   }
 }
-
-extension Recipe.Parallel {
-  /// How rows travel.
-  var options: DispatchOptions { DispatchOptions(mode: dispatch, wire: wire, overlaps: overlap) }
-}

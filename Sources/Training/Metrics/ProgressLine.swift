@@ -25,6 +25,9 @@ public final class ProgressLine {
       self.columns = columns
     }
 
+    /// Nowhere: of several ranks one shows progress.
+    public static var nowhere: Output { Output(isTerminal: false) { _ in } }
+
     /// Standard error as it is now.
     public static var standardError: Output {
       var size = winsize()

@@ -98,5 +98,8 @@ extension Recipe {
 
     /// The defaults.
     public init() {}
+
+    /// How rows travel.
+    public var options: DispatchOptions { DispatchOptions(mode: dispatch, wire: wire, overlaps: overlap) }
   }
 }
