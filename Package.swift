@@ -79,7 +79,7 @@ let package = Package(
     .testTarget(
       name: "TrainingTests",
       dependencies: [
-        "Training", "Checkpoint", "Models", "Text", "Tensors", "Collaboration",
+        "Training", "ExpertParallel", "Checkpoint", "Models", "Text", "Tensors", "Collaboration",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       exclude: ["check_tensorboard.py"], swiftSettings: strict),

@@ -77,9 +77,11 @@ import Training
         isStopRequested: { [said] in said.stops }))
   }
 
+  func compare(_ overrides: [String] = []) throws -> Comparison { try #require(try runner(overrides).run()) }
+
   @Test func writesEverythingAndKeepsWhatDidNotChange() throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
-    let comparison = try runner().run()
+    let comparison = try compare()
     // base, standard and L1, each without a limit and at 1.
     #expect(comparison.results.count == 6)
     #expect(said.lines.contains { $0.hasPrefix("moving the experts to their devices changes logits by at most 0.0") })
@@ -116,8 +118,8 @@ import Training
     said.stops = true
     #expect(throws: StudyError.stopped(after: "step 1 of arm 'standard'")) { try runner().run() }
     said.stops = false
-    let resumed = try runner().run()
-    let unbroken = try runner(["output=\(folder)/other"]).run()
+    let resumed = try compare()
+    let unbroken = try compare(["output=\(folder)/other"])
     #expect(resumed.results.map(\.loss) == unbroken.results.map(\.loss))
   }
 
@@ -136,7 +138,7 @@ import Training
       "study.seeds=[1, 2]", "study.learning_rates=[1.0e-3, 1.0e-2]", "study.matrix=own", "study.keep_checkpoints=false",
       "study.rules={mass1: {routing.policy: mass, routing.device_limit: 1}}", "schedule.max_steps=2",
     ]
-    let comparison = try runner(overrides).run()
+    let comparison = try compare(overrides)
     // base and standard: no limit, L1, mass1; L1: no limit and its own.
     #expect(
       comparison.results.map { "\($0.arm) \($0.evaluatedRule ?? "-")" } == [
@@ -154,13 +156,13 @@ import Training
     #expect(files.contains { $0.hasSuffix("metrics.jsonl") } && !files.contains { $0.hasSuffix("final.h5") })
 
     // Again: nothing is trained and the numbers are the same, although the weights are gone.
-    #expect(try runner(overrides).run().results == comparison.results)
+    #expect(try compare(overrides).results == comparison.results)
     #expect(said.lines.count { $0.hasSuffix("kept from an earlier run") } == 6)
     // One more rule: the arms that meet it are trained again, to the same weights.
     let more = overrides.map {
       $0.replacing("{mass1:", with: "{drop1: {routing.policy: drop, routing.device_limit: 1}, mass1:")
     }
-    let again = try runner(more).run()
+    let again = try compare(more)
     #expect(again.results.filter { $0.evaluatedRule != "drop1" } == comparison.results)
   }
 

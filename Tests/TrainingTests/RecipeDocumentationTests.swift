@@ -1,3 +1,4 @@
+import ExpertParallel
 import Collaboration
 import Foundation
 import Testing
@@ -93,7 +94,7 @@ import Testing
       "routing.renormalize": words(Recipe.Renormalize.self), "loss.aux.kind": words(Recipe.AuxiliaryKind.self),
       "optimizer.name": words(Recipe.OptimizerName.self), "schedule.name": words(Recipe.ScheduleName.self),
       "schedule.batch_tokens": ["data.max_tokens"], "save.dtype": words(Recipe.SaveType.self),
-      "parallel.dispatch": words(Recipe.Dispatch.self), "parallel.wire": words(Recipe.Wire.self),
+      "parallel.dispatch": words(DispatchPlan.Mode.self), "parallel.wire": words(DispatchOptions.Wire.self),
       "study.arms": [],
     ]
     for mode in modes { expected["train." + mode] = ["frozen", "full"] }

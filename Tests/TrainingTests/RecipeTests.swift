@@ -44,7 +44,7 @@ import Testing
     schedule: {name: linear, warmup_steps: 0, epochs: 3, max_steps: 7, batch_tokens: 200, accumulation: 4}
     run: {seed: 0, evaluate_every: none, threads: 3, activation_checkpointing: true}
     save: {every: none, keep: 9, dtype: bfloat16}
-    parallel: {dispatch: deduplicated, overlap: off, wire: float32, nodes: 1}
+    parallel: {dispatch: naive, overlap: off, wire: bfloat16, nodes: 1}
     study:
       arms: {standard: {routing.device_limit: none}, L2: , L1: {routing.device_limit: 1, routing.device_limit_schedule: null, routing.placement: q.json}}
       learning_rates: [1e-5, 0.1]
@@ -85,7 +85,7 @@ import Testing
     let same = recipe.leaves.filter { leaf in defaults.leaves.contains { $0 == leaf } }.map(\.0)
     #expect(
       same == [
-        "version", "optimizer.name", "parallel.dispatch", "parallel.wire", "parallel.nodes",
+        "version", "optimizer.name", "parallel.nodes",
       ])
   }
 

@@ -1,0 +1,134 @@
+import Foundation
+import Testing
+
+/// `mpirun -n N occult finetune`: the same figures as one process, checkpoints that any number of ranks goes on from, and ranks
+/// that end together.
+@Suite(.serialized) struct RankTests {
+  /// `mpirun`, told to end after `seconds`.
+  private static func mpirun(_ ranks: Int, _ arguments: [String], seconds: Int = 120) -> Process {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    // More ranks than processors give way to each other while they wait.
+    process.arguments =
+      [
+        "timeout", "\(seconds)", "mpirun", "--oversubscribe", "--mca", "mpi_yield_when_idle", "1", "-n", "\(ranks)",
+        CommandLineTests.program.path,
+      ] + arguments
+    var environment = ProcessInfo.processInfo.environment
+    environment["OMPI_ALLOW_RUN_AS_ROOT"] = "1"
+    environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
+    environment["OCCULT_THREADS"] = "1"
+    process.environment = environment
+    process.standardInput = FileHandle.nullDevice
+    return process
+  }
+
+  /// Runs to the end; exit code and standard error.
+  private static func run(_ ranks: Int, _ arguments: [String]) throws -> (status: Int32, error: String) {
+    let process = ranks == 1 ? Process() : mpirun(ranks, arguments)
+    if ranks == 1 {
+      process.executableURL = CommandLineTests.program
+      process.arguments = arguments
+    }
+    let file = NSTemporaryDirectory() + "/occult-ranks-" + UUID().uuidString
+    _ = FileManager.default.createFile(atPath: file, contents: nil)
+    defer { try? FileManager.default.removeItem(atPath: file) }
+    process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: file))
+    process.standardOutput = FileHandle.nullDevice
+    try process.run()
+    process.waitUntilExit()
+    return (process.terminationStatus, try String(contentsOfFile: file, encoding: .utf8))
+  }
+
+  private func metrics(_ place: Workplace, _ run: String) throws -> [[String: Double]] {
+    try String(contentsOfFile: place.run(run) + "/metrics.jsonl", encoding: .utf8).split(separator: "\n").map { line in
+      let record = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+      return (record ?? [:]).compactMapValues { $0 as? Double }
+    }
+  }
+
+  /// Counts are equal, losses and norms as good as equal; every rank saw its own part.
+  private func expectSame(_ one: [[String: Double]], _ other: [[String: Double]]) {
+    #expect(one.count == other.count && !one.isEmpty)
+    let counts = [
+      "step", "tokens", "devices_per_token", "chosen_devices_per_token", "remote_copies", "naive_remote_copies",
+      "intra_share", "imbalance_rows", "imbalance_wire",
+    ]
+    for (a, b) in zip(one, other) {
+      for name in counts { #expect(a[name] == b[name], "\(name)") }
+      for name in ["ce", "aux", "loss", "grad_norm", "retained_mass"] {
+        let (a, b) = (a[name] ?? .nan, b[name] ?? .nan)
+        #expect(abs(a - b) <= 1e-5 * abs(a), "\(name): \(a), \(b)")
+      }
+    }
+  }
+
+  @Test func ranksReportWhatOneProcessDoes() throws {
+    let place = try Workplace()
+    let arguments = ["finetune", place.recipe, "schedule.max_steps=4", "save.every=2"]
+    #expect(try Self.run(1, arguments + ["output=\(place.run("one"))"]).status == 0)
+    let one = try metrics(place, "one")
+    #expect(try Self.run(4, arguments + ["output=\(place.run("four"))"]).status == 0)
+    expectSame(one, try metrics(place, "four"))
+    // One file, as one process would have written it: it evaluates, and a run of other devices begins from it.
+    let read = try CommandLineTests.run(["inspect", place.run("four") + "/final.h5", "--json"])
+    #expect(read.status == 0)
+
+    // Stopped after step 2 on four ranks, it goes on in one process and on two devices' worth of ranks is refused.
+    try FileManager.default.removeItem(atPath: place.run("four") + "/final.h5")
+    try FileManager.default.removeItem(atPath: place.run("four") + "/summary.json")
+    #expect(try Self.run(1, arguments + ["output=\(place.run("four"))", "--resume"]).status == 0)
+    expectSame(one, try metrics(place, "four"))
+  }
+
+  @Test func aRunOfOneProcessGoesOnOnRanks() throws {
+    let place = try Workplace()
+    let arguments = ["finetune", place.recipe, "schedule.max_steps=4", "save.every=2", "output=\(place.run("one"))"]
+    #expect(try Self.run(1, arguments).status == 0)
+    let one = try metrics(place, "one")
+    try FileManager.default.removeItem(atPath: place.run("one") + "/final.h5")
+    #expect(try Self.run(4, arguments + ["--resume"]).status == 0)
+    expectSame(one, try metrics(place, "one"))
+  }
+
+  @Test func aWrongNumberOfRanksIsSaidOnce() throws {
+    let place = try Workplace()
+    let (status, error) = try Self.run(3, ["finetune", place.recipe])
+    #expect(status == 1)
+    let message =
+      "mpirun: expected 4 ranks, one for each of routing.devices, found 3; try mpirun -n 4, or routing.devices=3"
+    #expect(error.components(separatedBy: message).count == 2, "\(error)")
+  }
+
+  /// A rank that is killed takes all others with it, and the last checkpoint is whole.
+  @Test func aRankThatDiesEndsTheOthers() throws {
+    let place = try Workplace()
+    let process = Self.mpirun(
+      4, ["finetune", place.recipe, "schedule.max_steps=4000", "save.every=5", "output=\(place.run("run"))"])
+    (process.standardOutput, process.standardError) = (FileHandle.nullDevice, FileHandle.nullDevice)
+    try process.run()
+    defer { if process.isRunning { process.terminate() } }
+    let began = ContinuousClock.now
+    while place.steps("run").last ?? 0 < 6, ContinuousClock.now < began + .seconds(60) { usleep(100_000) }
+    let kill = Process()
+    kill.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    kill.arguments = [
+      "sh", "-c",
+      "pgrep -f \(place.run("run")) | xargs -I{} sh -c 'grep -qz OMPI_COMM_WORLD_RANK=2 /proc/{}/environ && kill -9 {}'",
+    ]
+    (kill.standardOutput, kill.standardError) = (FileHandle.nullDevice, FileHandle.nullDevice)
+    try kill.run()
+    kill.waitUntilExit()
+    let killed = ContinuousClock.now
+    process.waitUntilExit()
+    #expect(process.terminationStatus != 0 && ContinuousClock.now < killed + .seconds(10))
+    #expect(
+      try Self.run(
+        1,
+        [
+          "finetune", place.recipe, "schedule.max_steps=4000", "save.every=5", "output=\(place.run("run"))", "--resume",
+          "--dry-run",
+        ]
+      ).status == 0)
+  }
+}
