@@ -38,6 +38,6 @@ import Testing
     let lines = output.split(separator: "\n")
     let failures = lines.filter { !$0.hasPrefix("pass") }
     #expect(status == 0 && failures.isEmpty, "\(failures.joined(separator: "\n"))")
-    #expect(lines.count > 100)
+    #expect(lines.count > 90)
   }
 }
