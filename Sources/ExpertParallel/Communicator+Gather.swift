@@ -38,7 +38,9 @@ extension Communicator {
 
   /// Hands bytes of rank 0 to all.
   ///
-  /// - Parameter bytes: On rank 0 what is sent; elsewhere ignored.
+  /// - Parameters:
+  ///   - bytes: On rank 0 what is sent; elsewhere ignored.
+  ///   - kind: What it is.
   /// - Returns: The bytes of rank 0.
   public func broadcast(_ bytes: [UInt8], _ kind: Traffic.Kind = .init(purpose: .scalars)) -> [UInt8] {
     if size == 1 { return bytes }

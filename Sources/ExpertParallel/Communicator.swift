@@ -53,7 +53,9 @@ extension Communicator {
       outgoing.withUnsafeBytes { outgoing in
         let room = UnsafeMutableRawBufferPointer(incoming)
         exchange(
-          (0..<size).map { UnsafeRawBufferPointer(rebasing: outgoing[$0 * count * stride..<($0 + 1) * count * stride]) },
+          (0..<size).map {
+            UnsafeRawBufferPointer(rebasing: outgoing[$0 * count * stride..<($0 + 1) * count * stride])
+          },
           into: (0..<size).map {
             UnsafeMutableRawBufferPointer(rebasing: room[$0 * count * stride..<($0 + 1) * count * stride])
           }, kind

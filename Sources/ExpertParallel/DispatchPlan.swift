@@ -35,6 +35,7 @@ public struct DispatchPlan: Sendable, Equatable {
   public let rowTokens: [Int32]
   /// Slots `t · k + j` of row r are `slots[slotOffsets[r]..<slotOffsets[r + 1]]`, in the order in which the token sums.
   public let slotOffsets: [Int32]
+  /// Slots by row.
   public let slots: [Int32]
   /// Expert of each slot as the device numbers its own: by rising original number.
   public let localExperts: [UInt16]
@@ -94,6 +95,7 @@ public struct DispatchPlan: Sendable, Equatable {
   /// - Parameters:
   ///   - device: Which.
   ///   - expertDevice: π.
+  /// - Returns: Original numbers.
   public static func experts(of device: Int, _ expertDevice: [Int]) -> [Int] {
     expertDevice.indices.filter { expertDevice[$0] == device }
   }

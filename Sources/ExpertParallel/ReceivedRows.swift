@@ -49,7 +49,8 @@ struct ReceivedRows: Sendable {
         }
         row += 1
       }
-      precondition(entry == source.entries, "ReceivedRows: rank \(source.rank) announced \(source.entries) entries, sent \(entry)")
+      precondition(
+        entry == source.entries, "ReceivedRows: rank \(source.rank) announced \(source.entries) entries, sent \(entry)")
     }
     (self.width, self.slotOfEntry) = (width, slotOfEntry)
     assignment = ExpertAssignment(chosen, k: width, experts: experts)

@@ -18,7 +18,8 @@ struct WireRows {
   init(_ product: ShardedProduct, gathering source: Storage) {
     (communicator, plan, hidden) = (product.communicator, product.plan, product.hidden)
     (wire, rank) = (product.options.wire, product.communicator.rank)
-    rows = Tensor(source, [source.count / max(product.hidden, 1), product.hidden]).gatherRows(product.plan.rowTokens)
+    rows =
+      Tensor(source, [source.count / max(product.hidden, 1), product.hidden]).gatherRows(product.plan.rowTokens)
       .storage
     travelling = wire == .bfloat16 ? Kernels.bfloat16(rows) : rows
   }

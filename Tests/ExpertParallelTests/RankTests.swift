@@ -8,12 +8,16 @@ import Testing
     .appendingPathComponent("Ranks").path
 
   /// Output and exit code of `mpirun -n ranks Ranks`; -1 where it took longer than `seconds`.
-  static func run(ranks: Int, _ arguments: [String] = [], seconds: Int = 120) throws -> (status: Int32, output: String) {
+  static func run(ranks: Int, _ arguments: [String] = [], seconds: Int = 120) throws -> (status: Int32, output: String)
+  {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     // More ranks than processors give way to each other while they wait.
     process.arguments =
-      ["timeout", "\(seconds)", "mpirun", "--oversubscribe", "--mca", "mpi_yield_when_idle", "1", "-n", "\(ranks)", program]
+      [
+        "timeout", "\(seconds)", "mpirun", "--oversubscribe", "--mca", "mpi_yield_when_idle", "1", "-n", "\(ranks)",
+        program,
+      ]
       + arguments
     var environment = ProcessInfo.processInfo.environment
     environment["OMPI_ALLOW_RUN_AS_ROOT"] = "1"

@@ -171,8 +171,11 @@ func step(
     guard let reference = expected[path.name] else { return }
     let error: Double
     if path.role == .experts {
-      guard let layer = configuration.sparseLayers.first(where: { path.name.contains(".layers.\($0).") }) else { return }
-      let own = (try? placement.expertDevice(layer: layer)).map { DispatchPlan.experts(of: communicator.rank, $0) } ?? []
+      guard let layer = configuration.sparseLayers.first(where: { path.name.contains(".layers.\($0).") }) else {
+        return
+      }
+      let own =
+        (try? placement.expertDevice(layer: layer)).map { DispatchPlan.experts(of: communicator.rank, $0) } ?? []
       let rows = reference.reshaped([16, reference.count / 16]).gatherRows(own.map(Int32.init))
       let gradient = part.gradients[tensor] ?? Tensor.zeros(tensor.shape)
       error = difference(gradient.reshaped(rows.shape), rows)

@@ -11,6 +11,7 @@ extension ModelFiles {
   /// checksums only where the model has less than 1 GiB; ``verify(progress:)`` checks larger ones.
   ///
   /// - Parameter shard: The experts of each stacked parameter that are wanted; nil for all of them.
+  /// - Returns: The model.
   /// - Throws: ``FileError`` naming file, tensor, expected and found; `RoutingError` or `PlacementError`.
   public func model(shard: ExpertShard? = nil) throws -> LanguageModel {
     var model = try weights(shard)

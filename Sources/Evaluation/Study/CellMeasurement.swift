@@ -25,7 +25,8 @@ public enum CellMeasurement {
     var model = model.untracked()
     try model.apply(routing)
     var meter: CommunicationMeter? = CommunicationMeter(routing.placement, topK: model.configuration.topK)
-    let target = HeldOutLoss.score(model, data.test, batchTokens: batchTokens, meter: &meter, ranks: ranks, progress: progress)
+    let target = HeldOutLoss.score(
+      model, data.test, batchTokens: batchTokens, meter: &meter, ranks: ranks, progress: progress)
     var none: CommunicationMeter?
     let retention = HeldOutLoss.score(model, data.retention, batchTokens: batchTokens, meter: &none, ranks: ranks) {
       progress(data.test.count + $0)

@@ -19,6 +19,7 @@ struct StudyGround {
   ///   - ranks: The processes of the study.
   ///   - configuration: The model's sizes.
   ///   - make: The routing of a rule, on the first rank.
+  /// - Throws: What `make` throws.
   init(
     _ profile: CollaborationProfile?, _ placement: Placement?, rules: [StudyRule], _ ranks: any Communicator,
     _ configuration: ModelConfiguration, make: (StudyRule) throws -> RoutingSettings

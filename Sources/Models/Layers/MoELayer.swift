@@ -120,7 +120,8 @@ public struct MoELayer: FeedForward {
   ///
   /// - Parameter numbers: Rising.
   public mutating func keep(experts numbers: [Int]) {
-    precondition(expertOrder == nil && experts.adapter == nil, "keep: expected experts in their own order, without adapters")
+    precondition(
+      expertOrder == nil && experts.adapter == nil, "keep: expected experts in their own order, without adapters")
     experts.gateUp = experts.gateUp.stackRows(numbers)
     experts.down = experts.down.stackRows(numbers)
   }

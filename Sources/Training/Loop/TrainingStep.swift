@@ -218,4 +218,3 @@ public struct TrainingStep {
     return worst.name
   }
 }
-
