@@ -12,7 +12,7 @@ extension Bench {
       abstract: "Placement methods, fitted on one half of the tokens and judged on the other.",
       discussion: """
         Halves are cut between blocks of at least 200 tokens. held_out and novel (sets that the first half does not hold) \
-        are devices per token; us/token is the time of a layer on its busiest device; 'refined at equal imbalance' is \
+        are devices per token; us/token is the forward time of a layer by the model of 'occult plan', devices on PCIe; 'refined at equal imbalance' is \
         refined under the rival's own imbalance as load cap, minus the rival, with the 95 % interval over blocks. gpmetis \
         (Debian's package metis) takes part where it is installed.
 
@@ -31,6 +31,9 @@ extension Bench {
 
     @Option(help: "Seed of placements and intervals.")
     var seed: UInt64 = 0
+
+    @Flag(help: "Also a draw of the null model of each layer: the same loads, no structure.")
+    var null = false
 
     @Option(help: "Draws of small layers that are compared with exact search; 0 leaves it out.")
     var exact = 3
@@ -61,6 +64,7 @@ extension Bench {
       for (name, layer) in layers {
         for count in devices where layer.experts % count == 0 {
           rows += try benchmark.run(layer, data: name, devices: count)
+          if null { rows += try benchmark.run(layer, data: name, devices: count, nullModel: true) }
         }
       }
       let exactness = exact > 0 ? try benchmark.exactness(draws: exact) : nil
@@ -75,7 +79,8 @@ extension Bench {
       }
       for row in rows {
         table.rows.append([
-          row.data, "\(row.devices)", row.method, fixed(row.fitted), fixed(row.heldOut), fixed(row.novel),
+          row.data + (row.nullModel ? " (null)" : ""), "\(row.devices)", row.method, fixed(row.fitted),
+          fixed(row.heldOut), fixed(row.novel),
           fixed(row.imbalance), fixed(row.microseconds), fixed(row.seconds, 2), interval(row.refinedAtEqualImbalance),
           interval(row.refinedAtEqualImbalanceNovel),
         ])

@@ -37,7 +37,8 @@ struct Place: ParsableCommand {
   @Option(help: "refined: swaps proposed in a layer (default: eight rounds of fifty looks at each pair of experts).")
   var proposals: Int?
 
-  @Option(help: "refined: anneal for about so many seconds, over all layers; prints the --proposals that repeat it.")
+  @Option(
+    help: "refined: take about so many seconds in all; prints, and keeps in the file, the --proposals that repeat it.")
   var seconds: Double?
 
   @Option(help: "refined: experts that a device may hold more or fewer than its equal share.")
@@ -76,17 +77,18 @@ struct Place: ParsableCommand {
     guard let devices, let output else {
       return try topology.writeExport(try Placement(path: profile, replicas: true))
     }
+    let begun = ContinuousClock.now
     let profile = try ProfileFile.read(profile)
     var placing = PlacementOptions(seed: seed, loadCap: loadCap.value, proposals: proposals, slack: slack)
     placing.certify = true
-    if let seconds, let first = profile.layers.first {
-      let end = ContinuousClock.now + .seconds(seconds / Double(profile.layers.count))
-      placing.proposals = try PlacementMethod.proposals(first, devices: devices, options: placing) {
-        ContinuousClock.now >= end
-      }
+    if let seconds {
+      placing.proposals = try PlacementMethod.proposals(
+        profile, devices: devices, options: placing, searches: pareto ? 1 + PlacementFrontier.caps.count : 1,
+        seconds: seconds, clock: { (ContinuousClock.now - begun) / .seconds(1) })
     }
-    let placement = try Placement(
+    var placement = try Placement(
       profile, devices: devices, method: method, options: placing, topology: topology.options)
+    if method == .refined { placement.proposals = placing.proposals }
     let summary = try PlacementSummary(placement, method: method, profile: profile, proposals: placing.proposals)
     let frontier = pareto ? try PlacementFrontier(profile, devices: devices, options: placing) : nil
     try TextFile.write(placement.json, to: output)

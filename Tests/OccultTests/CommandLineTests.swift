@@ -104,6 +104,37 @@ import Testing
       ["place", "p.json", "--export", "eplb", "m.json", "--layers", "3"],
       "--layers: expected --export sglang, found 'eplb'"
     ),
+    (
+      ["place", "p.h5", "--devices", "4", "--output", "p.json", "--seconds", "0"],
+      "--seconds: expected more than 0, found 0.0"
+    ),
+    (
+      ["place", "p.h5", "--devices", "4", "--output", "p.json", "--seconds", "nan"],
+      "--seconds: expected more than 0, found nan"
+    ),
+    (
+      ["place", "p.h5", "--devices", "4", "--output", "p.json", "--seconds", "3", "--proposals", "5"],
+      "--seconds: expected no --proposals beside it, found both"
+    ),
+    (
+      ["place", "p.h5", "--devices", "4", "--output", "p.json", "--seconds", "3", "--method", "load"],
+      "--seconds: expected --method refined, found load"
+    ),
+    (
+      ["place", "p.h5", "--devices", "4", "--output", "p.json", "--proposals=-1"],
+      "--proposals: expected at least 0, found -1"
+    ),
+    (
+      ["place", "p.h5", "--devices", "4", "--output", "p.json", "--slack=-1"], "--slack: expected at least 0, found -1"
+    ),
+    (
+      ["place", "p.h5", "--devices", "4", "--output", "p.json", "--slack", "1", "--method", "occult"],
+      "--slack: expected --method refined, found occult"
+    ),
+    (
+      ["place", "p.h5", "--devices", "4", "--output", "p.json", "--slack", "1", "--nodes", "2"],
+      "--slack: expected one node and no replicas beside it, found 1"
+    ),
     (["plan", "p.h5"], "plan: expected --topology or --fit, found neither"),
     (["plan", "p.h5", "--topology", "t.yaml", "--fit", "f.yaml"], "plan: expected --topology or --fit, found both"),
     (["plan", "--topology", "t.yaml"], "plan: expected a profile, found none"),

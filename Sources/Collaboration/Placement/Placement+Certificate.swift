@@ -42,7 +42,7 @@ extension Placement {
       let rows = Prediction.deviceRows(sets, placement: placement, devices: devices)
       lowerBound = least / Double(max(sets.total, 1))
       gap = rows == 0 ? 0 : max(0, 1 - least / Double(rows))
-      method = "convex tangents with projected eigenvalues"
+      method = "tangents over subsets with projected eigenvalues"
     }
   }
 }

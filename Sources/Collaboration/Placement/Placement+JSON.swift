@@ -2,7 +2,7 @@ public import Foundation
 
 extension Placement: Codable {
   private enum CodingKeys: String, CodingKey {
-    case format, version, experts, devices, nodes, layers
+    case format, version, experts, devices, nodes, proposals, layers
     case modelType = "model_type"
   }
 
@@ -14,10 +14,11 @@ extension Placement: Codable {
     let experts: Int
     let devices: Int
     let nodes: Int
+    let proposals: Int?
     let layers: [Layer]
 
     enum CodingKeys: String, CodingKey {
-      case format, version, experts, devices, nodes, layers
+      case format, version, experts, devices, nodes, proposals, layers
       case modelType = "model_type"
     }
 
@@ -33,6 +34,7 @@ extension Placement: Codable {
       experts = try container.decode(Int.self, forKey: .experts)
       devices = try container.decode(Int.self, forKey: .devices)
       nodes = try container.decodeIfPresent(Int.self, forKey: .nodes) ?? 1
+      proposals = try container.decodeIfPresent(Int.self, forKey: .proposals)
       layers = try container.decode([Layer].self, forKey: .layers)
     }
   }
@@ -47,6 +49,7 @@ extension Placement: Codable {
       modelType: document.modelType, experts: document.experts, devices: document.devices, nodes: document.nodes,
       layers: document.layers, slack: decoder.userInfo[slackKey] as? Bool ?? false,
       file: decoder.userInfo[fileKey] as? String ?? "placement")
+    proposals = document.proposals
   }
 
   /// Writes the keys of the file format.
@@ -61,6 +64,7 @@ extension Placement: Codable {
     try container.encode(experts, forKey: .experts)
     try container.encode(devices, forKey: .devices)
     if nodes > 1 { try container.encode(nodes, forKey: .nodes) }
+    try container.encodeIfPresent(proposals, forKey: .proposals)
     try container.encode(layers, forKey: .layers)
   }
 
@@ -121,7 +125,7 @@ extension Placement: Codable {
         "version": \(Self.version),
         "model_type": \(text(modelType)),
         "experts": \(experts),
-        "devices": \(devices),\(nodes > 1 ? "\n  \"nodes\": \(nodes)," : "")
+        "devices": \(devices),\(nodes > 1 ? "\n  \"nodes\": \(nodes)," : "")\(proposals.map { "\n  \"proposals\": \($0)," } ?? "")
         "layers": [
       \(lines)
         ]

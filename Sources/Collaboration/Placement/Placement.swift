@@ -65,6 +65,8 @@ public struct Placement: Sendable, Equatable {
   public let nodes: Int
   /// One entry per MoE layer, ascending by layer number.
   public let layers: [Layer]
+  /// Swaps that `refined` proposed in each layer, with which it can be repeated; `nil` for its default or another method.
+  public var proposals: Int?
 
   /// R: further experts on each device.
   public var replicasPerDevice: Int { (layers.first?.replicas?.count ?? 0) / devices }

@@ -2,17 +2,18 @@
 ///
 /// Let y_jl = 1 where j and l share a device, and n_tj = Σ_{l ∈ t} y_jl the experts that set t has on j's device. Then
 ///
-///     Σ_t w_t C_T(t) = F(Y) = Σ_t w_t Σ_{j ∈ t} φ(n_tj),   φ(n) = 1/n at whole n, linear between them
+///     Σ_t w_t C_T(t) = Σ_t w_t Σ_{j ∈ t} φ(n_tj),   φ(n) = 1/n at whole n, linear between them
 ///
-/// and F is convex. So at any Ȳ, F(Y) ≥ F(Ȳ) + ⟨∇F(Ȳ), Y − Ȳ⟩ = A − ⟨W, Y⟩ with W ≥ 0, and what is left is the most
-/// that ⟨W, Y⟩ can be over the matrices of placements: a bound on graph partitioning. Those have Y ⪰ 0, Y_jj = 1, Y ≥ 0,
-/// eigenvalues 0 or a device's number of experts, row sums m = E/D, and row sums in load of at most the cap. For any
-/// multipliers v, N ≥ 0, μ ≥ 0 therefore
+/// which is convex in Y: its tangents, and stronger ones from subsets of t (`SetInequality`), say that Σ_t w_t C_T(t) is at
+/// least A − ⟨W, Y⟩ with W ≥ 0, and so does any mean of them. What is left is the most that ⟨W, Y⟩ can be over the matrices
+/// of placements: a bound on graph partitioning. Those have Y ⪰ 0, Y_jj = 1, Y ≥ 0, eigenvalues 0 or a device's number of
+/// experts, row sums m = E/D, and row sums in load of at most the cap. For any multipliers v, N ≥ 0, μ ≥ 0 therefore
 ///
 ///     ⟨W, Y⟩ ≤ Σ_i s_i λ_i(M) − Σ_j v_j + cap · Σ_j μ_j,   M = W + N + diag(v) − (μ ℓᵀ + ℓ μᵀ) / 2
 ///
 /// with s_i = m for the D largest eigenvalues, one of them taken by the constant vector; with slack s_i ≤ m + slack and
-/// Σ s_i = E. Multipliers and Ȳ are improved by subgradient steps; every step gives a valid bound, and the best is kept.
+/// Σ s_i = E. Multipliers are improved by subgradient steps, tangents follow the mean of the relaxed Y met on the way; every
+/// step gives a valid bound, and the best is kept.
 ///
 /// - Source: Donath and Hoffman 1973, *Lower bounds for the partitioning of graphs*; Rendl and Wolkowicz 1995, *A
 ///   projection technique for partitioning the nodes of a graph*.
@@ -36,6 +37,9 @@ struct PlacementBound {
     self.room = room
   }
 
+  /// Most parts into which sets are divided, each with a tangent of its own.
+  static let mostParts = 16
+
   /// Iterations that keep the time near that of `refined`.
   static func iterations(experts: Int) -> Int { max(20, min(300, 80_000_000 / (experts * experts * experts))) }
 
@@ -48,7 +52,7 @@ struct PlacementBound {
   func best(from placement: [Int], iterations: Int) -> Double {
     let e = experts
     let trivial = Double(sets.total * ((sets.topK + room - 1) / room))
-    if devices == 1 || devices == e { return devices == 1 ? trivial : Double(sets.total * sets.topK) }
+    if devices == 1 || room == 1 { return trivial }
     var middle = [Double](repeating: 0, count: e * e)
     for j in 0..<e { for l in 0..<e where placement[j] == placement[l] { middle[j * e + l] = 1 } }
     var multipliers = Multipliers(experts: e)
@@ -56,7 +60,10 @@ struct PlacementBound {
     let target = Double(Prediction.deviceRows(sets, placement: placement, devices: devices))
     var scale = 1.0
     var quiet = 0
-    var tangent = tangent(at: middle)
+    let count = max(1, min(Self.mostParts, iterations / Self.mostParts))
+    func rows(_ part: Int) -> StrideTo<Int> { stride(from: part, to: sets.rows, by: count) }
+    var parts = (0..<count).map { self.tangent(at: middle, rows: rows($0)) }
+    var tangent = Tangent.sum(parts)
     for step in 1...max(1, iterations) {
       let (most, y) = partition(tangent.weights, multipliers)
       let bound = tangent.constant - most
@@ -65,41 +72,14 @@ struct PlacementBound {
       multipliers.step(
         y, load: load, cap: cap, room: equal ? nil : Double(room), gap: max(target - bound, 1e-9) * scale)
       let share = 2 / Double(step + 8)
-      for slot in middle.indices { middle[slot] += share * (min(max(y[slot], 0), 1) - middle[slot]) }
-      // A tangent costs a pass over all sets, and stays valid wherever Ȳ has gone meanwhile.
-      if step % 4 == 0 { tangent = self.tangent(at: middle) }
+      for slot in middle.indices { middle[slot] += share * (y[slot] - middle[slot]) }
+      // A part of the sets at a time: a pass over all costs more than the eigenvalues.
+      let part = step % parts.count
+      parts[part] = parts[part].mean(with: self.tangent(at: middle.map { min(max($0, 0), 1) }, rows: rows(part)))
+      tangent = .sum(parts)
     }
     // Rounding in eigenvalues is far below this.
     return best - 1e-9 * target
-  }
-
-  /// A and W of the tangent of F.
-  private func tangent(at y: [Double]) -> (constant: Double, weights: [Double]) {
-    let (e, k) = (experts, sets.topK)
-    var constant = 0.0
-    var weights = [Double](repeating: 0, count: e * e)
-    sets.sets.withUnsafeBufferPointer { ids in
-      for row in 0..<sets.rows {
-        let w = Double(sets.weights[row])
-        for a in row * k..<(row + 1) * k {
-          let j = Int(ids[a]) * e
-          var n = 1.0
-          for b in row * k..<(row + 1) * k where b != a { n += y[j + Int(ids[b])] }
-          // 1/n ≥ (2r + 1 − n) / (r (r + 1)) for every whole r, with equality at n = r and r + 1.
-          let r = max(1, (n + 1e-9).rounded(.down))
-          let slope = w / (r * (r + 1))
-          constant += slope * 2 * r
-          for b in row * k..<(row + 1) * k where b != a { weights[j + Int(ids[b])] += slope }
-        }
-      }
-    }
-    for j in 0..<e {
-      for l in j + 1..<e {
-        let mean = (weights[j * e + l] + weights[l * e + j]) / 2
-        (weights[j * e + l], weights[l * e + j]) = (mean, mean)
-      }
-    }
-    return (constant, weights)
   }
 
   /// An upper bound of ⟨W, Y⟩ off the diagonal, and the relaxed Y that attains it under these multipliers.

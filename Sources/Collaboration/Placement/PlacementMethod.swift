@@ -63,6 +63,45 @@ public enum PlacementMethod: String, CaseIterable, Codable, Sendable {
     }
   }
 
+  /// How many proposals a layer let `refined`, its certificates and this very measurement end after so many seconds.
+  ///
+  /// Measured on the layer whose number of distinct sets is nearest the mean: what a proposal costs goes by them.
+  ///
+  /// - Parameters:
+  ///   - profile: all layers that will be placed.
+  ///   - devices: D, a divisor of E.
+  ///   - options: seed, load cap, slack, whether to certify; its proposals are not used.
+  ///   - searches: how often each layer will be searched.
+  ///   - seconds: when all should be done, on `clock`.
+  ///   - clock: seconds gone by.
+  /// - Returns: proposals, for `PlacementOptions.proposals`; at least two rounds.
+  /// - Throws: `PlacementError`.
+  public static func proposals(
+    _ profile: CollaborationProfile, devices: Int, options: PlacementOptions, searches: Int = 1, seconds: Double,
+    clock: () -> Double
+  ) throws(PlacementError) -> Int {
+    let distinct = profile.layers.map {
+      Double(DistinctSets(experts: $0.experts, topK: $0.topK, sets: $0.sets).rows)
+    }
+    let mean = distinct.reduce(0, +) / Double(max(distinct.count, 1))
+    guard let typical = distinct.indices.min(by: { abs(distinct[$0] - mean) < abs(distinct[$1] - mean) }) else {
+      return 0
+    }
+    let layer = profile.layers[typical]
+    guard (1...profile.experts).contains(devices), profile.experts % devices == 0 else {
+      throw .devices(file: "place", experts: profile.experts, found: devices)
+    }
+    let begun = clock()
+    if options.certify {
+      let placement = contiguous(experts: profile.experts, devices: devices)
+      _ = Placement.Certificate(layer, placement: placement, devices: devices, options: options)
+    }
+    let certified = clock()
+    let left = seconds - certified - (certified - begun) * Double(profile.layers.count)
+    let end = certified + left / Double(profile.layers.count * searches + 1)
+    return try proposals(layer, devices: devices, options: options) { clock() >= end }
+  }
+
   /// Experts in their own order.
   ///
   /// - Parameters:

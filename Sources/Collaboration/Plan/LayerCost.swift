@@ -49,7 +49,7 @@ public struct LayerCost: Sendable, Equatable, Encodable {
   }
 
   /// The sizes that a layer runs at.
-  struct Group {
+  package struct Group {
     /// D, expert-parallel.
     let devices: Int
     /// N of one group.
@@ -58,6 +58,13 @@ public struct LayerCost: Sendable, Equatable, Encodable {
     let replicas: Int
     /// m of one group.
     var perNode: Int { devices / nodes }
+
+    /// Sizes.
+    package init(devices: Int, nodes: Int, replicas: Int) {
+      self.devices = devices
+      self.nodes = nodes
+      self.replicas = replicas
+    }
   }
 
   /// Applies the model of time.
@@ -69,7 +76,7 @@ public struct LayerCost: Sendable, Equatable, Encodable {
   ///   - workload: the work.
   ///   - topology: the machine.
   ///   - exchange: how rows travel; one copy per expert always goes `direct`.
-  init(
+  package init(
     _ traffic: Traffic, _ group: Group, experts: Int, workload: Workload, topology: Topology,
     exchange: Topology.Exchange
   ) {

@@ -100,7 +100,8 @@ public struct Traffic: Sendable, Equatable {
     expertRows = zip(rows, spread).map { (Double($0) + $1) / tokens }
   }
 
-  private init(deviceCopies: [Double], nodeCopies: [Double], expertRows: [Double]) {
+  /// Figures already at hand.
+  package init(deviceCopies: [Double], nodeCopies: [Double], expertRows: [Double]) {
     self.deviceCopies = deviceCopies
     self.nodeCopies = nodeCopies
     self.expertRows = expertRows

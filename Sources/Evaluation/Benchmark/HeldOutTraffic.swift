@@ -1,24 +1,27 @@
-internal import Collaboration
+public import Collaboration
 
-/// What a layer's step costs on one device, as far as a placement decides it: rows received and rows computed.
-///
-///     time = 2 · copies · (D − 1)/D · bytes / bandwidth + rows · flops / rate        of the busiest device, each
-public struct LayerCost: Sendable, Equatable {
-  /// Bytes of a hidden state on the wire.
-  public var bytesPerRow = 4096.0
-  /// Bytes a second into one device.
-  public var bandwidth = 12e9
-  /// Floating-point operations of an expert on one row.
-  public var flopsPerRow = 6.0 * 2048 * 1024
-  /// Floating-point operations a second of one device.
-  public var rate = 60e12
+/// The step that held-out traffic is timed for: layers of OLMoE-1B-7B's shape in bfloat16, and devices on PCIe with the
+/// figures of `recipes/topologies/pcie.yaml`, all in one node.
+public struct PlacementStep: Sendable {
+  /// The machine.
+  public var topology = Topology(
+    name: "PCIe 4.0", devicesPerNode: 64, inside: .init(latency: 30e-6, perPeer: 2e-6, bandwidth: 20e9), between: nil,
+    flops: 62e12)
+  /// The work.
+  public var workload = Workload(tokens: 4096, hidden: 2048, intermediate: 1024)
 
-  /// OLMoE-1B-7B's shape in bfloat16 on PCIe devices.
+  /// The step described.
   public init() {}
 
-  func seconds(copies: Int, rows: Int, devices: Int) -> Double {
-    2 * Double(copies) * Double(devices - 1) / Double(devices) * bytesPerRow / bandwidth
-      + Double(rows) * flopsPerRow / rate
+  /// Seconds forward for each token of the group, as `LayerCost` has it.
+  func secondsPerToken(copies: [Int], rows: [Int], tokens: Int, experts: Int) -> Double {
+    let traffic = Traffic(
+      deviceCopies: copies.map { Double($0) / Double(tokens) }, nodeCopies: [1],
+      expertRows: rows.map { Double($0) / Double(tokens) })
+    let cost = LayerCost(
+      traffic, .init(devices: copies.count, nodes: 1, replicas: 1), experts: experts, workload: workload,
+      topology: topology, exchange: .direct)
+    return cost.forward / Double(workload.tokens * copies.count)
   }
 }
 
@@ -31,7 +34,7 @@ struct HeldOutTraffic {
     /// Tokens whose set the fitted half does not hold, and their Σ C_T.
     var novelTokens = 0
     var novelRows = 0
-    /// Of the block as one step.
+    /// Of all tokens, each as in a step like this block.
     var seconds = 0.0
   }
 
@@ -40,7 +43,7 @@ struct HeldOutTraffic {
   var imbalance = 1.0
 
   init(
-    _ profile: LayerProfile, blocks ranges: [[Int]], novel: [Bool], placement: [Int], devices: Int, cost: LayerCost
+    _ profile: LayerProfile, blocks ranges: [[Int]], novel: [Bool], placement: [Int], devices: Int, step: PlacementStep
   ) {
     var all = [Int](repeating: 0, count: devices)
     for tokens in ranges {
@@ -62,7 +65,9 @@ struct HeldOutTraffic {
           block.novelRows += seen.nonzeroBitCount
         }
       }
-      block.seconds = cost.seconds(copies: copies.max() ?? 0, rows: rows.max() ?? 0, devices: devices)
+      block.seconds =
+        Double(tokens.count)
+        * step.secondsPerToken(copies: copies, rows: rows, tokens: tokens.count, experts: profile.experts)
       for device in 0..<devices { all[device] += rows[device] }
       blocks.append(block)
     }

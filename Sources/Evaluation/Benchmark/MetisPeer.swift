@@ -47,8 +47,7 @@ public struct MetisPeer: Sendable {
       guard process.terminationStatus == 0,
         let text = try? String(contentsOfFile: "\(graph).part.\(devices)", encoding: .utf8)
       else { return nil }
-      let parts = text.split(separator: "\n").compactMap { Int($0) }
-      guard parts.count == experts, parts.allSatisfy({ (0..<devices).contains($0) }) else { return nil }
+      guard let parts = Self.parts(text, experts: experts, devices: devices) else { return nil }
       return Self.equal(parts, coactivation, devices: devices)
     }
     return cuts.max { Self.inside($0, coactivation) < Self.inside($1, coactivation) }
@@ -64,6 +63,12 @@ public struct MetisPeer: Sendable {
       lines.append(neighbours.map { "\($0 + 1) \(coactivation[i * experts + $0])" }.joined(separator: " "))
     }
     return "\(experts) \(edges / 2) 001\n" + lines.joined(separator: "\n") + "\n"
+  }
+
+  /// The group of each expert, a line each; `nil` for anything else.
+  static func parts(_ text: String, experts: Int, devices: Int) -> [Int]? {
+    let parts = text.split(separator: "\n").map { Int($0) ?? -1 }
+    return parts.count == experts && parts.allSatisfy({ (0..<devices).contains($0) }) ? parts : nil
   }
 
   /// Evens the groups out.

@@ -1,9 +1,9 @@
 import Foundation
 
 /// What the rows of a placement benchmark say together.
-public struct PlacementBars: Sendable, Encodable {
+public struct PlacementBars: Sendable, Equatable, Encodable {
   /// `refined` against the paper's greedy for one D.
-  public struct Ratio: Sendable, Encodable {
+  public struct Ratio: Sendable, Equatable, Encodable {
     /// D.
     public let devices: Int
     /// Layers that the means are over.
@@ -23,8 +23,9 @@ public struct PlacementBars: Sendable, Encodable {
 
   /// Sums up.
   ///
-  /// - Parameter rows: of any layers and numbers of devices.
+  /// - Parameter rows: of any layers and numbers of devices; those of the null model are left out.
   public init(_ rows: [PlacementBenchmark.Row]) {
+    let rows = rows.filter { !$0.nullModel }
     ratios = Set(rows.map(\.devices)).sorted().map { devices in
       func pick(_ method: String) -> [PlacementBenchmark.Row] {
         rows.filter { $0.devices == devices && $0.method == method }

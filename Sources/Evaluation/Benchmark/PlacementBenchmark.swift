@@ -4,8 +4,8 @@ public import Collaboration
 public struct PlacementBenchmark {
   /// Seed of placements and of the bootstrap.
   public var seed: UInt64 = 0
-  /// What a step costs.
-  public var cost = LayerCost()
+  /// What held-out traffic is timed for.
+  public var step = PlacementStep()
   /// METIS, where it is installed.
   public var metis: MetisPeer?
   /// Shortest block of consecutive tokens that is drawn as one.
@@ -18,6 +18,8 @@ public struct PlacementBenchmark {
   public struct Row: Sendable, Encodable {
     /// Which recording, and layer.
     public let data: String
+    /// Whether chance alone decides which experts meet.
+    public let nullModel: Bool
     /// D.
     public let devices: Int
     /// `refined`, `refined capped`, or a rival.
@@ -46,9 +48,13 @@ public struct PlacementBenchmark {
   ///   - profile: a layer; its recorded sets in the order of the text.
   ///   - data: its name.
   ///   - devices: D, a divisor of E, at most 64.
+  ///   - nullModel: judge a draw with the same loads and no structure instead, without rivals.
   /// - Returns: a row a method; none if there are fewer than two blocks on either side.
   /// - Throws: `PlacementError`.
-  public func run(_ profile: LayerProfile, data: String, devices: Int) throws -> [Row] {
+  public func run(
+    _ profile: LayerProfile, data: String, devices: Int, nullModel: Bool = false
+  ) throws -> [Row] {
+    let profile = nullModel ? NullModel.draw(profile, seed: seed, item: 0) : profile
     let blocks = Self.blocks(profile.documents)
     guard blocks.count >= 4 else { return [] }
     let fitted = blocks[..<(blocks.count / 2)].flatMap { $0 }
@@ -59,7 +65,7 @@ public struct PlacementBenchmark {
       !known.contains(Array(profile.sets[$0 * profile.topK..<($0 + 1) * profile.topK]))
     }
     func judge(_ placement: [Int]) -> HeldOutTraffic {
-      HeldOutTraffic(profile, blocks: held, novel: novel, placement: placement, devices: devices, cost: cost)
+      HeldOutTraffic(profile, blocks: held, novel: novel, placement: placement, devices: devices, step: step)
     }
     func refined(_ cap: Double?) throws -> [Int] {
       try PlacementMethod.refined.place(half, devices: devices, options: PlacementOptions(seed: seed, loadCap: cap))
@@ -82,22 +88,24 @@ public struct PlacementBenchmark {
       }
       rows.append(
         Row(
-          data: data, devices: devices, method: name, fitted: prediction.devicesPerToken,
+          data: data, nullModel: nullModel, devices: devices, method: name, fitted: prediction.devicesPerToken,
           heldOut: traffic.value(.devicesPerToken), novel: traffic.value(.novel), imbalance: traffic.imbalance,
           microseconds: traffic.value(.time) * 1e6, seconds: time, refinedAtEqualImbalance: intervals.first,
           refinedAtEqualImbalanceNovel: intervals.last))
     }
-    for method in [PlacementMethod.contiguous, .load, .occult, .spectral] {
-      try add(method.rawValue, rival: method != .contiguous) {
+    let methods: [PlacementMethod] = nullModel ? [.contiguous, .occult] : [.contiguous, .load, .occult, .spectral]
+    for method in methods {
+      try add(method.rawValue, rival: method != .contiguous && !nullModel) {
         try method.place(half, devices: devices, options: PlacementOptions(seed: seed))
       }
     }
-    if let metis {
+    if let metis, !nullModel {
       try add("metis", rival: true) {
         metis.place(half.coactivation, experts: half.experts, devices: devices, seed: seed)
       }
     }
     try add("refined", rival: false) { try refined(nil) }
+    if nullModel { return rows }
     try add("refined capped", rival: false) { try refined(1.10) }
     return rows
   }
@@ -130,7 +138,8 @@ public struct PlacementBenchmark {
       experts: profile.experts, topK: profile.topK, recordedLimit: max(tokens.count, 1))
     let slots = tokens.flatMap { $0 * profile.topK..<($0 + 1) * profile.topK }
     accumulator.add(
-      layer: profile.layer, topK: slots.map { profile.sets[$0] }, weights: slots.map { profile.weights[$0] },
+      layer: profile.layer, topK: slots.map { profile.sets[$0] },
+      weights: slots.map { profile.weights.isEmpty ? 0 : profile.weights[$0] },
       documents: tokens.map { profile.documents[$0] })
     return accumulator.profile(modelType: nil, data: "").layers[0]
   }

@@ -6,7 +6,7 @@
 ///
 /// - Source: Milo et al. 2003, arXiv cond-mat/0312028: about a hundred swaps an edge are safe, ten are usual; Connor and
 ///   Simberloff 1979.
-enum NullModel {
+package enum NullModel {
   /// Swaps that are tried for every (token, expert) pair.
   static let swapsPerPair = 10
 
@@ -17,7 +17,7 @@ enum NullModel {
   ///   - seed: of the draw.
   ///   - item: number of the draw.
   /// - Returns: the layer with shuffled sets, each ascending; loads and k are those of the recorded sets.
-  static func draw(_ layer: LayerProfile, seed: UInt64, item: Int) -> LayerProfile {
+  package static func draw(_ layer: LayerProfile, seed: UInt64, item: Int) -> LayerProfile {
     var generator = SplitMix64(seed: seed, item: item)
     let k = layer.topK
     var sets = layer.sets
