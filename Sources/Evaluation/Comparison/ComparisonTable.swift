@@ -124,10 +124,6 @@ public struct ComparisonTable: Sendable {
         "Recovery of \(result.arm) at \(comparison.condition(result)): \(Numbers.percent(recovery.mean)), "
           + "95 % interval \(Numbers.percent(recovery.low)) to \(Numbers.percent(recovery.high)).")
     }
-    let arms = comparison.results.filter { $0.evaluatedLimit == nil }.compactMap { result in
-      result.devicesPerTokenUnlimited.map { "\(result.arm) \(Numbers.fixed($0, 3))" }
-    }
-    if !arms.isEmpty { notes.append("Devices/token with the rule off: \(arms.joined(separator: ", ")).") }
     let (bootstrap, documents) = (comparison.bootstrap, comparison.results.first?.documents ?? 0)
     notes.append("Loss in nats per response token; bytes per token, layer and direction; imbalance of expert rows.")
     let seeds = comparison.seedCount > 1 ? "\(comparison.seedCount) seeds and " : ""

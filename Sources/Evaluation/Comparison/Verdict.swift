@@ -48,19 +48,19 @@ struct Verdict {
   private func cost(_ cell: CellResult, _ reference: CellResult) -> String {
     guard let difference = cell.difference, let limit = cell.trainedLimit else { return "" }
     let subject = "With at most \(limit) of \(run.devices) devices per token, "
-    let standard = "the standard checkpoint without a limit"
+    let standard = "the standard \(noun) without a limit"
     let traffic =
       "\(saving(cell, reference)) (compute imbalance \(Numbers.fixed(cell.communication.imbalanceRows, 2)) "
       + "against \(Numbers.fixed(reference.communication.imbalanceRows, 2)))"
     return switch difference.outcome {
     case .better:
-      subject + "checkpoint '\(cell.arm)' predicts the target text better than \(standard), by "
+      subject + "\(noun) '\(cell.arm)' predicts the target text better than \(standard), by "
         + "\(amount(difference)) nats per token (\(size(difference))), and sends \(traffic)."
     case .worse:
-      subject + "checkpoint '\(cell.arm)' predicts the target text worse than \(standard), by "
+      subject + "\(noun) '\(cell.arm)' predicts the target text worse than \(standard), by "
         + "\(amount(difference)) nats per token (\(size(difference))), and sends \(traffic)."
     case .noneShown:
-      subject + "no difference is shown between checkpoint '\(cell.arm)' and \(standard) "
+      subject + "no difference is shown between \(noun) '\(cell.arm)' and \(standard) "
         + "(\(Numbers.signed(difference.mean, 4)) nats per token, \(interval(difference)); "
         + "\(Numbers.fixed(difference.detectable, 4)) could have been detected), and it sends \(traffic)."
     }
@@ -70,9 +70,9 @@ struct Verdict {
   private func training(_ cell: CellResult) -> String {
     guard let limit = cell.trainedLimit, let effect = cell.trainingEffect else {
       return "Whether training under L = \(Numbers.limit(cell.trainedLimit)) helped cannot be said: the standard "
-        + "checkpoint was not evaluated under that limit."
+        + "\(noun) was not evaluated under that limit."
     }
-    let against = "against applying the limit to the standard checkpoint afterwards"
+    let against = "against applying the limit to the standard \(noun) afterwards"
     let share =
       if let recovery = cell.recovery {
         "it recovers \(Numbers.percent(recovery.mean)) of what the limit cost "
@@ -86,17 +86,22 @@ struct Verdict {
     case .worse:
       "Training under L = \(limit) hurt: it raises the loss by \(amount(effect)) (\(size(effect))) \(against); \(share)."
     case .noneShown:
-      "Training under L = \(limit) is not shown to differ from applying the limit to the standard checkpoint "
+      "Training under L = \(limit) is not shown to differ from applying the limit to the standard \(noun) "
         + "afterwards (\(Numbers.signed(effect.mean, 4)), \(interval(effect)); "
         + "\(Numbers.fixed(effect.detectable, 4)) could have been detected); \(share)."
     }
   }
 
+  private var seedCount: Int { results.map(\.seedLosses.count).max() ?? 1 }
+
+  /// What is compared: a file, or what several seeds have in common.
+  private var noun: String { seedCount == 1 ? "checkpoint" : "arm" }
+
   /// How far the verdict reaches.
   private func scope() -> String {
     let arms = Set(results.filter(\.fineTuned).map(\.arm)).count
-    let count = results.map(\.seedLosses.count).max() ?? 1
-    let (noun, seeds) = count == 1 ? ("checkpoint", "one seed") : ("arm", "\(count) seeds each")
+    let count = seedCount
+    let seeds = count == 1 ? "one seed" : "\(count) seeds each"
     let others = count == 1 ? "another seed" : "other models and data"
     let documents = results.first?.documents ?? 0
     let checkpoints =
