@@ -47,7 +47,8 @@ let package = Package(
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ], exclude: ["Metrics/tensorboard.proto"], swiftSettings: strict),
     .target(
-      name: "Evaluation", dependencies: ["Training", "Checkpoint", "Text", "Models", "Tensors", "Collaboration"],
+      name: "Evaluation",
+      dependencies: ["Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Tensors", "Collaboration"],
       swiftSettings: strict),
     .executableTarget(
       name: "occult",
