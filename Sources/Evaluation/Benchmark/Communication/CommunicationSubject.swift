@@ -26,7 +26,7 @@ struct CommunicationSubject {
   private var times: [CommunicationBenchmark.Measure: [Double]] = [:]
   private var rehearsals: [CommunicationBenchmark.Measure: [Double]] = [:]
 
-  /// - Parameter logits: Of all ranks' tokens, rank by rank, `[D · tokens, E]`.
+  /// `logits` are those of all ranks' tokens, rank by rank, `[D · tokens, E]`.
   init(
     _ benchmark: CommunicationBenchmark, _ profile: LayerProfile, _ variant: CommunicationBenchmark.Variant,
     _ expertDevice: [Int], _ logits: [Float], over wire: RehearsedCommunicator

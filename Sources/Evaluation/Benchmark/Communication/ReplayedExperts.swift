@@ -31,6 +31,7 @@ extension LayerProfile {
   /// all of them, by how often they are used together with them.
   ///
   /// - Parameter tokens: Numbers of recorded tokens.
+  /// - Returns: A row a token.
   func logits(of tokens: Range<Int>) -> [Float] {
     var logits: [Float] = []
     logits.reserveCapacity(tokens.count * experts)
