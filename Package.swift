@@ -85,10 +85,11 @@ let package = Package(
       ],
       exclude: ["check_tensorboard.py"], swiftSettings: strict),
     .testTarget(
-      name: "EvaluationTests", dependencies: ["Evaluation", "Training", "Checkpoint", "Models", "Text"],
-      swiftSettings: strict),
+      name: "EvaluationTests",
+      dependencies: ["Evaluation", "ExpertParallel", "Training", "Checkpoint", "Models", "Text"], swiftSettings: strict),
     .testTarget(name: "ExpertParallelTests", dependencies: ["ExpertParallel", "Ranks"], swiftSettings: strict),
-    .testTarget(name: "OccultTests", dependencies: ["occult", "Checkpoint", "Models"], swiftSettings: strict),
+    .testTarget(
+      name: "OccultTests", dependencies: ["occult", "Checkpoint", "Models", "Collaboration"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )

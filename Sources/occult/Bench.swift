@@ -15,7 +15,7 @@ struct Bench: ParsableCommand {
       """,
     subcommands: [
       Train.self, Prefill.self, Decode.self, ProfileTimes.self, KernelTimes.self, RoutingTimes.self,
-      PlacementTimes.self,
+      PlacementTimes.self, CommunicationTimes.self,
     ])
 
   /// Full training steps.

@@ -1,0 +1,145 @@
+public import ArgumentParser
+import Checkpoint
+import Collaboration
+public import Evaluation
+public import ExpertParallel
+import Training
+
+extension Bench {
+  /// Traffic between ranks.
+  struct CommunicationTimes: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "communication",
+      abstract: "Bytes and time between ranks under rules and placements: a MoE layer, and a whole training step.",
+      discussion: """
+        Ranks are devices. Tokens choose what the last recorded tokens chose; placements are fitted to those before. The \
+        defaults are a layer in which links of 100 mbit/s take most of the time. 'compute' is the share of the same run \
+        without the wire; 'gain' is the time of 'contiguous' over the variant's. scripts/limited_links.sh makes such links.
+
+        Example:
+          mpirun -n 4 occult bench communication --profile P.h5 --layer 3
+        """)
+
+    @Option(help: "A profile with recorded sets (.h5).", completion: .file())
+    var profile: String?
+
+    @Option(help: "Recorded routing (JSONL).", completion: .file())
+    var trace: String?
+
+    @Option(help: "Absolute number of the layer; the first recorded one if left out.")
+    var layer: Int?
+
+    @Option(help: "Width of the hidden states.") var hidden = 1024
+    @Option(help: "Width of one expert.") var intermediate = 16
+    @Option(help: "Blocks of the model whose whole step is run.") var layers = 2
+    @Option(help: "Number of attention heads.") var heads = 8
+    @Option(help: "Size of the vocabulary.") var vocabulary = 512
+    @Option(help: "Tokens of each rank.") var tokens = 256
+    @Option(help: "Timed rounds; each runs every variant.") var rounds = 5
+    @Option(help: "Seed of placements and weights.") var seed: UInt64 = 0
+    @Option(help: "Most max/mean load of the refined placement.") var loadCap = 1.10
+    @Option(help: "Elements on the wire: float32 or bfloat16.") var wire = DispatchOptions.Wire.float32
+    @Flag(inversion: .prefixedNo, help: "Compute on rows that are here while others travel.") var overlap = true
+
+    @Option(parsing: .upToNextOption, help: "What is timed: forward, backward (both passes of a layer), step.")
+    var measures = CommunicationBenchmark.Measure.allCases
+
+    @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+      try expectPositive([
+        ("--hidden", hidden), ("--intermediate", intermediate), ("--layers", layers), ("--heads", heads),
+        ("--vocabulary", vocabulary), ("--tokens", tokens), ("--rounds", rounds),
+      ])
+      if (trace == nil) == (profile == nil) {
+        throw ValidationError(
+          "communication: expected one of --trace and --profile, found \(trace == nil ? "neither" : "both")")
+      }
+      if !(loadCap >= 1) { throw ValidationError("--load-cap: expected at least 1, found \(loadCap)") }
+      if hidden % (2 * heads) != 0 {
+        throw ValidationError("--hidden: expected an even multiple of \(heads) heads, found \(hidden)")
+      }
+      if !MPICommunicator.isLaunched {
+        throw ValidationError(
+          "communication: expected several ranks, found one process; try mpirun -n 4 occult bench communication …")
+      }
+    }
+
+    func run() throws {
+      let ranks = try RankGroup.join()
+      let report = try ranks.together {
+        let line = ranks.rank == 0 ? ProgressLine(label: "communication", total: rounds, unit: "rounds") : nil
+        defer { line?.finish() }
+        return try benchmark.run(try recording(devices: ranks.size), over: ranks) { line?.update($0) }
+      }
+      if ranks.rank == 0 { try output.json ? OutputOptions.print(report) : show(report) }
+      ranks.barrier()
+      ranks.finish()
+    }
+
+    private var benchmark: CommunicationBenchmark {
+      var benchmark = CommunicationBenchmark()
+      (benchmark.hidden, benchmark.intermediate, benchmark.layers) = (hidden, intermediate, layers)
+      (benchmark.heads, benchmark.vocabulary, benchmark.tokens) = (heads, vocabulary, tokens)
+      (benchmark.rounds, benchmark.seed, benchmark.loadCap) = (rounds, seed, loadCap)
+      benchmark.options = DispatchOptions(wire: wire, overlaps: overlap)
+      benchmark.measures = CommunicationBenchmark.Measure.allCases.filter(measures.contains)
+      return benchmark
+    }
+
+    /// The layer whose choices are replayed.
+    private func recording(devices: Int) throws -> LayerProfile {
+      let path = profile ?? trace ?? ""
+      let all = try profile.map { try ProfileFile.read($0).layers } ?? RecordedRouting(path: path).profile.layers
+      guard let found = layer == nil ? all.first : all.first(where: { $0.layer == layer }) else {
+        throw ValidationError(
+          "--layer: expected one of \(all.map { "\($0.layer)" }.joined(separator: ", ")), found \(layer ?? 0)")
+      }
+      guard devices > 1, found.experts % devices == 0 else {
+        throw ValidationError(
+          "mpirun: expected at least two ranks that divide \(found.experts) experts, found \(devices); try mpirun -n 2")
+      }
+      let needed = benchmark.recordedTokens(devices: devices)
+      guard found.recorded >= needed else {
+        throw ValidationError(
+          "\(path): expected \(needed) recorded tokens, found \(found.recorded); try --tokens "
+            + "\(found.recorded / (2 * devices))")
+      }
+      return found
+    }
+
+    private func show(_ report: CommunicationReport) {
+      var table = TextTable(heads: [
+        "variant", ">devices_per_token", ">remote_copies", ">imbalance", ">on the wire", ">MB a direction", ">formula",
+        ">metadata", ">ms forward", ">compute", ">gain", ">ms both", ">compute", ">gain", ">ms step", ">compute",
+        ">gain",
+      ])
+      for row in report.rows {
+        table.rows.append(
+          [
+            row.name, fixed(row.devicesPerToken), fixed(row.remoteCopies), fixed(row.imbalanceRows),
+            fixed(row.imbalanceWire), row.rowBytes.map { fixed(Double($0) / 1e6) }.joined(separator: " "),
+            row.rowBytes == [row.formulaBytes] ? "equal" : fixed(Double(row.formulaBytes) / 1e6),
+            fixed(Double(row.metadataBytes) / 1e6),
+          ]
+            + CommunicationBenchmark.Measure.allCases.flatMap { measure -> [String] in
+              guard let time = row.times[measure.rawValue] else { return ["", "", ""] }
+              return [
+                fixed(time.seconds * 1e3, 1), "\(fixed(time.share * 100, 0)) %", time.gain.map { fixed($0, 2) } ?? "",
+              ]
+            })
+      }
+      print("\(report.devices) ranks, \(report.shape)\n\n\(table.text)\n")
+      for (name, fits) in [("remote copies", report.fits), ("copies on the busiest link", report.busiestFits)] {
+        for (measure, fit) in fits.sorted(by: { $0.key > $1.key }) {
+          print(
+            "\(measure): ms = \(fixed(fit.intercept * 1e3, 1)) + \(fixed(fit.slope * 1e3, 1)) · \(name) over "
+              + "\(fit.leftOut.count) points; left-out points off by at most \(fixed(fit.worst * 100, 1)) %")
+        }
+      }
+    }
+  }
+}
+
+extension CommunicationBenchmark.Measure: ExpressibleByArgument {}
+extension DispatchOptions.Wire: ExpressibleByArgument {}
