@@ -87,6 +87,10 @@ struct RefinementSearch {
       ? nil : SwapSearch(sample, load: load, placement: best.placement, devices: devices, cap: cap, room: room)
     // In units of an expert's mean share of Σ C_T: hot enough to forget the start, cold enough to end at rest.
     let unit = Double((coarse ?? search).data.total * all.topK) / Double(experts)
+    // A token more than a device may carry costs what so many copies do; without a cap that binds, nothing does.
+    let total = load.reduce(0, +)
+    let copy = Double((coarse ?? search).data.total * all.topK) / Double(max(total, 1))
+    let penalties = cap < total ? (first: copy, last: 5 * copy) : nil
     let round = Refinement.round(experts: experts)
     let budget = options.proposals ?? (enough == nil ? PlacementOptions.rounds * round : .max)
     var used = 0
@@ -102,10 +106,12 @@ struct RefinementSearch {
       }
       let reheated = number >= starts.count && number % 2 == 0
       walker.anneal(
-        proposals: length, temperatures: (unit * (reheated ? 0.03 : 0.1), unit * 0.001), &generator)
+        proposals: length, temperatures: (unit * (reheated ? 0.03 : 0.1), unit * 0.001), penalties: penalties,
+        &generator)
       if coarse != nil { search.restart(from: walker.placement) }
-      search.descend()
-      if search.deviceRows < best.deviceRows {
+      let isWithin = search.repair()
+      if isWithin { search.descend() }
+      if isWithin, search.deviceRows < best.deviceRows {
         best = Found(placement: search.placement, deviceRows: search.deviceRows)
       }
       used += length

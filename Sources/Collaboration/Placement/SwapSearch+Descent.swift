@@ -48,24 +48,30 @@ extension SwapSearch {
     }
   }
 
-  /// Simulated annealing over swaps (and with slack, moves) within the cap, with geometric temperatures tied to the number
-  /// of proposals.
+  /// Simulated annealing over swaps (and with slack, moves), with geometric temperatures tied to the number of proposals.
   ///
   /// A proposal of rise Δ is accepted with chance exp(−Δ / T). The chance is drawn first, so that the cheap lower bound
-  /// of Δ refuses most of them.
+  /// of Δ refuses most of them. A tight cap cuts the placements within it into islands: with `penalties`, swaps may cross
+  /// the water at a price for each unit of excess load, which rises, and what is left over is up to `repair`.
   ///
   /// - Parameters:
   ///   - proposals: how many.
   ///   - temperatures: first and last T, in the unit of Σ C_T.
+  ///   - penalties: first and last price of excess load, in Σ C_T; `nil` forbids more of it.
   ///   - generator: of pairs and chances.
-  func anneal(proposals: Int, temperatures: (first: Double, last: Double), _ generator: inout SplitMix64) {
+  func anneal(
+    proposals: Int, temperatures: (first: Double, last: Double), penalties: (first: Double, last: Double)? = nil,
+    _ generator: inout SplitMix64
+  ) {
     guard proposals > 0, devices > 1 else { return }
     let slack = room.lowerBound < room.upperBound
     // The temperature changes in steps: a power for every proposal would cost more than the proposal.
     let stages = min(proposals, 200)
     let ratio = temperatures.last / temperatures.first
     for stage in 0..<stages {
-      let temperature = temperatures.first * pow(ratio, Double(stage) / Double(max(stages - 1, 1)))
+      let progress = Double(stage) / Double(max(stages - 1, 1))
+      let temperature = temperatures.first * pow(ratio, progress)
+      let penalty = penalties.map { $0.first * pow($0.last / $0.first, progress) }
       for _ in proposals * stage / stages..<proposals * (stage + 1) / stages {
         let a = generator.below(experts)
         let threshold = -temperature * log(1 - generator.uniform())
@@ -79,9 +85,12 @@ extension SwapSearch {
         let b = generator.below(experts)
         if placement[a] == placement[b] { continue }
         let bound = bound(a, b)
-        if Double(bound) > threshold || excessChange(a, b) > 0 { continue }
+        let more = excessChange(a, b)
+        if penalty == nil, more > 0 { continue }
+        let allowed = threshold - (penalty ?? 0) * Double(more)
+        if Double(bound) > allowed { continue }
         let change = change(a, b, bound: bound)
-        if Double(change) <= threshold { swap(a, b, change: change) }
+        if Double(change) <= allowed { swap(a, b, change: change) }
       }
     }
   }
