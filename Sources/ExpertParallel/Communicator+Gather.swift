@@ -8,7 +8,8 @@ extension Communicator {
   ///   - places: For each rank, where its entries belong in the whole.
   ///   - kind: What they are.
   /// - Returns: The whole on rank 0; on others what they gave.
-  public func gather(_ part: Tensor, places: [[Int]], _ kind: Traffic.Kind = .init(purpose: .parameters)) -> Tensor {
+  public func gather(_ part: Tensor, places: [[Int]], _ kind: WireTraffic.Kind = .init(purpose: .parameters)) -> Tensor
+  {
     if size == 1 { return part }
     let count = places.reduce(0) { $0 + $1.count }
     let row = part.count / max(part.shape[0], 1)
@@ -42,7 +43,7 @@ extension Communicator {
   ///   - bytes: On rank 0 what is sent; elsewhere ignored.
   ///   - kind: What it is.
   /// - Returns: The bytes of rank 0.
-  public func broadcast(_ bytes: [UInt8], _ kind: Traffic.Kind = .init(purpose: .scalars)) -> [UInt8] {
+  public func broadcast(_ bytes: [UInt8], _ kind: WireTraffic.Kind = .init(purpose: .scalars)) -> [UInt8] {
     if size == 1 { return bytes }
     let count = sum([rank == 0 ? bytes.count : 0], kind)[0]
     return [UInt8](unsafeUninitializedCapacity: count) { target, filled in

@@ -8,7 +8,7 @@ public protocol Communicator: Sendable {
   /// Processes.
   var size: Int { get }
   /// Bytes sent so far.
-  var traffic: Traffic { get }
+  var traffic: WireTraffic { get }
 
   /// Starts sending `outgoing[d]` to every rank d and receiving `incoming[d]` from it. The memory on both sides stays in
   /// place until ``PendingExchange/wait()`` returned; sizes have to agree.
@@ -19,7 +19,7 @@ public protocol Communicator: Sendable {
   ///   - kind: What it is for.
   /// - Returns: The exchange under way.
   func exchange(
-    _ outgoing: [UnsafeRawBufferPointer], into incoming: [UnsafeMutableRawBufferPointer], _ kind: Traffic.Kind
+    _ outgoing: [UnsafeRawBufferPointer], into incoming: [UnsafeMutableRawBufferPointer], _ kind: WireTraffic.Kind
   ) -> any PendingExchange
 
   /// Returns once every rank has called it.
@@ -44,7 +44,7 @@ extension Communicator {
   ///   - values: As many for each rank as for every other.
   ///   - kind: What they are for.
   /// - Returns: What each rank sent to this one.
-  public func exchange<Number: BitwiseCopyable>(_ values: [[Number]], _ kind: Traffic.Kind) -> [[Number]] {
+  public func exchange<Number: BitwiseCopyable>(_ values: [[Number]], _ kind: WireTraffic.Kind) -> [[Number]] {
     precondition(values.count == size, "exchange: expected numbers for \(size) ranks, found \(values.count)")
     let outgoing = values.flatMap { $0 }
     let (count, stride) = (values[0].count, MemoryLayout<Number>.stride)
@@ -73,7 +73,7 @@ extension Communicator {
   ///   - kind: What they are for.
   /// - Returns: The sums.
   public func sum<Number: Numeric & BitwiseCopyable>(
-    _ values: [Number], _ kind: Traffic.Kind = .init(purpose: .scalars)
+    _ values: [Number], _ kind: WireTraffic.Kind = .init(purpose: .scalars)
   ) -> [Number] {
     if size == 1 || values.isEmpty { return values }
     let all = exchange(Array(repeating: values, count: size), kind)
@@ -109,14 +109,14 @@ public struct SingleProcess: Communicator {
   /// 1
   public var size: Int { 1 }
   /// Nothing.
-  public var traffic: Traffic { Traffic() }
+  public var traffic: WireTraffic { WireTraffic() }
 
   /// The one process.
   public init() {}
 
   /// Copies what is sent to oneself.
   public func exchange(
-    _ outgoing: [UnsafeRawBufferPointer], into incoming: [UnsafeMutableRawBufferPointer], _ kind: Traffic.Kind
+    _ outgoing: [UnsafeRawBufferPointer], into incoming: [UnsafeMutableRawBufferPointer], _ kind: WireTraffic.Kind
   ) -> any PendingExchange {
     incoming[0].copyMemory(from: outgoing[0])
     return Done()

@@ -13,7 +13,7 @@ public final class MPICommunicator: Communicator {
   public let size: Int
   /// Lowest rank on this host.
   private let leader: Int
-  private let sent = Mutex(Traffic())
+  private let sent = Mutex(WireTraffic())
   private let left = Mutex(false)
 
   /// Largest single message: MPI counts bytes in 32 bits.
@@ -37,15 +37,15 @@ public final class MPICommunicator: Communicator {
 
   /// For each rank, the lowest rank on its host: ranks with the same number share memory.
   public func hosts() -> [Int] {
-    exchange(Array(repeating: [leader], count: size), Traffic.Kind(purpose: .scalars)).map { $0[0] }
+    exchange(Array(repeating: [leader], count: size), WireTraffic.Kind(purpose: .scalars)).map { $0[0] }
   }
 
   /// Bytes sent so far.
-  public var traffic: Traffic { sent.withLock { $0 } }
+  public var traffic: WireTraffic { sent.withLock { $0 } }
 
   /// Starts an exchange.
   public func exchange(
-    _ outgoing: [UnsafeRawBufferPointer], into incoming: [UnsafeMutableRawBufferPointer], _ kind: Traffic.Kind
+    _ outgoing: [UnsafeRawBufferPointer], into incoming: [UnsafeMutableRawBufferPointer], _ kind: WireTraffic.Kind
   ) -> any PendingExchange {
     precondition(
       outgoing.count == size && incoming.count == size,

@@ -23,7 +23,7 @@ extension Communicator {
   ///   - tensor: Of the same shape on all ranks.
   ///   - kind: What it is.
   /// - Returns: The sum.
-  public func sum(_ tensor: Tensor, _ kind: Traffic.Kind = .init(purpose: .gradients)) -> Tensor {
+  public func sum(_ tensor: Tensor, _ kind: WireTraffic.Kind = .init(purpose: .gradients)) -> Tensor {
     if size == 1 { return tensor }
     let source = tensor.detached()
     let count = source.count

@@ -48,8 +48,8 @@ struct ShardedProduct: Sendable {
     part.map { (communicator.rank + $0) % communicator.size }.sorted()
   }
 
-  private func kind(_ direction: Traffic.Direction, _ purpose: Traffic.Purpose) -> Traffic.Kind {
-    Traffic.Kind(layer: layer, direction: direction, purpose: purpose)
+  private func kind(_ direction: WireTraffic.Direction, _ purpose: WireTraffic.Purpose) -> WireTraffic.Kind {
+    WireTraffic.Kind(layer: layer, direction: direction, purpose: purpose)
   }
 
   // MARK: Forward

@@ -46,7 +46,7 @@ struct WireRows {
   }
 
   /// Sends a part's rows to its destinations and receives those of its sources.
-  func dispatch(_ part: Range<Int>, rowsFrom: [Int], _ kind: Traffic.Kind) -> Trip {
+  func dispatch(_ part: Range<Int>, rowsFrom: [Int], _ kind: WireTraffic.Kind) -> Trip {
     let size = communicator.size
     let sources = part.map { (rank + size - $0) % size }.sorted()
     let arriving = Storage(sources.reduce(0) { $0 + rowsFrom[$1] } * hidden, dtype: travelling.dtype)
@@ -88,7 +88,7 @@ struct WireRows {
 
   /// Sends the outputs of a part's rows back and receives those of the rows that this rank sent, into `outputs`, `[rows, H]`.
   func combine(
-    _ part: Range<Int>, _ received: ReceivedRows, _ y: Storage, into outputs: Storage, _ kind: Traffic.Kind
+    _ part: Range<Int>, _ received: ReceivedRows, _ y: Storage, into outputs: Storage, _ kind: WireTraffic.Kind
   ) -> Return {
     let size = communicator.size
     let leaving = wire == .bfloat16 ? Kernels.bfloat16(y) : y

@@ -6,7 +6,7 @@ public import ExpertParallel
 import Training
 
 extension Bench {
-  /// Traffic between ranks.
+  /// WireTraffic between ranks.
   struct CommunicationTimes: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "communication",

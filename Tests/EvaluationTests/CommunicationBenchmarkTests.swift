@@ -60,7 +60,7 @@ struct CommunicationBenchmarkTests {
         #expect(abs(p[token * 12 + Int(expert)] - weight) <= 1e-6)
       }
     }
-    #expect(logits.allSatisfy(\.isFinite))
+    #expect(logits.allSatisfy { $0.isFinite })
   }
 
   // MARK: Rehearsal
@@ -68,7 +68,7 @@ struct CommunicationBenchmarkTests {
   /// Rank 0 of two; the other sends 1, 2, 3, … whatever it gets.
   final class Counting: Communicator, @unchecked Sendable {  // One thread.
     let (rank, size) = (0, 2)
-    var traffic = Traffic()
+    var traffic = WireTraffic()
     var calls = 0
 
     struct Done: PendingExchange {
@@ -77,7 +77,7 @@ struct CommunicationBenchmarkTests {
     }
 
     func exchange(
-      _ outgoing: [UnsafeRawBufferPointer], into incoming: [UnsafeMutableRawBufferPointer], _ kind: Traffic.Kind
+      _ outgoing: [UnsafeRawBufferPointer], into incoming: [UnsafeMutableRawBufferPointer], _ kind: WireTraffic.Kind
     ) -> any PendingExchange {
       calls += 1
       incoming[0].copyMemory(from: outgoing[0])
@@ -92,8 +92,8 @@ struct CommunicationBenchmarkTests {
     let base = Counting()
     let ranks = RehearsedCommunicator(base)
     func talk() -> [[[UInt8]]] {
-      [Traffic.Purpose.metadata, .rows, .scalars].map { purpose in
-        ranks.exchange([[7, 7], [8, 8]] as [[UInt8]], Traffic.Kind(purpose: purpose))
+      [WireTraffic.Purpose.metadata, .rows, .scalars].map { purpose in
+        ranks.exchange([[7, 7], [8, 8]] as [[UInt8]], WireTraffic.Kind(purpose: purpose))
       }
     }
     let recorded = ranks.run(.recording(3)) { talk() }

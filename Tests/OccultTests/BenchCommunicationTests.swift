@@ -20,7 +20,7 @@ import Testing
 
   /// 64 tokens with two of eight experts each.
   private static func trace(_ path: String) throws {
-    var random = SplitMix64(seed: 9)
+    var random = SplitMix64(seed: 10)
     var lines = [#"{"type": "meta", "num_experts": 8}"#]
     for token in 0..<64 {
       let first = random.below(8)

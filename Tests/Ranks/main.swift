@@ -11,7 +11,7 @@ let communicator: any Communicator = MPICommunicator.isLaunched ? try MPICommuni
 let devices = communicator.size
 var failures = 0
 /// What had been sent when the case began.
-var before = Traffic()
+var before = WireTraffic()
 
 @MainActor func report(_ name: String, _ error: Double, limit: Double = 1e-5) {
   // NaN fails.
@@ -128,8 +128,8 @@ func step(
       let away = used.map { expertDevice[Int($0)] }.filter { $0 != home }
       copies += test.options.mode == .naive ? away.count : Set(away).count
     }
-    for direction in [Traffic.Direction.dispatch, .combine, .dispatchGradient, .combineGradient] {
-      let kind = Traffic.Kind(layer: routing.layer, direction: direction, purpose: .rows)
+    for direction in [WireTraffic.Direction.dispatch, .combine, .dispatchGradient, .combineGradient] {
+      let kind = WireTraffic.Kind(layer: routing.layer, direction: direction, purpose: .rows)
       let sent = communicator.sum([communicator.traffic.bytes[kind, default: 0] - before.bytes[kind, default: 0]])[0]
       errors += Double(abs(sent - copies * size))
     }

@@ -22,7 +22,7 @@ struct CommunicationSubject {
   private let batch: Batch
   private var model: LanguageModel?
   private var optimizer = AdamW(learningRate: 1e-5)
-  private var sent = ExpertParallel.Traffic()
+  private var sent = ExpertParallel.WireTraffic()
   private var times: [CommunicationBenchmark.Measure: [Double]] = [:]
   private var rehearsals: [CommunicationBenchmark.Measure: [Double]] = [:]
 
@@ -164,8 +164,8 @@ struct CommunicationSubject {
       busiestCopies: busiest,
       imbalanceRows: counted.imbalanceRows, imbalanceWire: counted.imbalanceWire,
       formulaBytes: Int((copies * Double(wire.size * benchmark.tokens)).rounded()) * rowBytes)
-    for direction in ExpertParallel.Traffic.Direction.allCases where direction != .none {
-      for purpose in [ExpertParallel.Traffic.Purpose.rows, .metadata] {
+    for direction in ExpertParallel.WireTraffic.Direction.allCases where direction != .none {
+      for purpose in [ExpertParallel.WireTraffic.Purpose.rows, .metadata] {
         let bytes = sent.total { $0.layer == 0 && $0.direction == direction && $0.purpose == purpose }
         row.bytes[direction.rawValue, default: [:]][purpose.rawValue] = ranks.sum([bytes])[0]
       }

@@ -29,7 +29,7 @@ final class RehearsedCommunicator: Communicator {
 
   var rank: Int { base.rank }
   var size: Int { base.size }
-  var traffic: Traffic { base.traffic }
+  var traffic: WireTraffic { base.traffic }
 
   /// Runs in a mode, then is live again.
   func run<Result>(_ mode: Mode, _ body: () throws -> Result) rethrows -> Result {
@@ -42,7 +42,7 @@ final class RehearsedCommunicator: Communicator {
   }
 
   func exchange(
-    _ outgoing: [UnsafeRawBufferPointer], into incoming: [UnsafeMutableRawBufferPointer], _ kind: Traffic.Kind
+    _ outgoing: [UnsafeRawBufferPointer], into incoming: [UnsafeMutableRawBufferPointer], _ kind: WireTraffic.Kind
   ) -> any PendingExchange {
     let mode = state.withLock { $0.mode }
     guard case .rehearsing(let run) = mode else {

@@ -1,5 +1,5 @@
 /// What was passed to MPI, by what it was for: bytes that left this rank.
-public struct Traffic: Sendable, Equatable {
+public struct WireTraffic: Sendable, Equatable {
   /// What bytes are for.
   public struct Kind: Hashable, Sendable {
     /// Absolute layer number; nil for what belongs to no layer.
