@@ -51,6 +51,7 @@ import Testing
       seeds: [3, 1]
       rules: {mass: {routing.policy: mass}}
       matrix: own
+      documents: 300
       keep_checkpoints: false
     output: runs/é
     """

@@ -24,8 +24,19 @@ struct LayerAccumulator: Sendable {
     generator = SplitMix64(seed: seed)
   }
 
+  /// Counts tokens, puts them into the sample and, where their logits are known, into the Gram matrix.
+  mutating func add(_ choice: ProfileAccumulator.LayerChoice, documents: [Int32], limit: Int) {
+    choice.topK.withUnsafeBufferPointer { chosen in
+      count(chosen)
+      choice.weights.withUnsafeBufferPointer { weights in
+        documents.withUnsafeBufferPointer { record(chosen, weights, $0, limit: limit) }
+      }
+    }
+    choice.logits?.withUnsafeBufferPointer { correlate($0) }
+  }
+
   /// Adds tokens to A and the load; `tokens` is raised by ``record(_:_:_:limit:)``.
-  mutating func count(_ chosen: UnsafeBufferPointer<Int32>) {
+  private mutating func count(_ chosen: UnsafeBufferPointer<Int32>) {
     coactivation.withUnsafeMutableBufferPointer { coactivation in
       load.withUnsafeMutableBufferPointer { load in
         for row in stride(from: 0, to: chosen.count, by: topK) {
@@ -47,7 +58,7 @@ struct LayerAccumulator: Sendable {
   }
 
   /// Puts tokens into the sample.
-  mutating func record(
+  private mutating func record(
     _ chosen: UnsafeBufferPointer<Int32>, _ chosenWeights: UnsafeBufferPointer<Float>,
     _ newDocuments: UnsafeBufferPointer<Int32>, limit: Int
   ) {
@@ -92,7 +103,7 @@ struct LayerAccumulator: Sendable {
   }
 
   /// Adds z·zᵀ of tokens, in their order whatever the calls: four tokens a pass over G, added one after the other.
-  mutating func correlate(_ logits: UnsafeBufferPointer<Float>) {
+  private mutating func correlate(_ logits: UnsafeBufferPointer<Float>) {
     let width = (experts + 3) / 4 * 4
     let rows = logits.count / experts
     if gram.isEmpty { gram = [Double](repeating: 0, count: experts * width) }

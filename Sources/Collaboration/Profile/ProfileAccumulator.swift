@@ -35,33 +35,54 @@ public struct ProfileAccumulator: Sendable {
     self.seed = seed
   }
 
-  /// Counts routed tokens of one layer; padding must not be among them.
-  ///
-  /// - Parameters:
-  ///   - layer: absolute layer number.
-  ///   - chosen: chosen experts, `[tokens, k]`, in any order.
-  ///   - weights: their weights, `[tokens, k]`; empty where they are not known, in all calls for a layer alike.
-  ///   - logits: router logits, `[tokens, experts]`; `nil` leaves similarity out.
-  ///   - documents: `[tokens]`.
-  public mutating func add(
-    layer: Int, topK chosen: UnsafeBufferPointer<Int32>, weights: UnsafeBufferPointer<Float>,
-    logits: UnsafeBufferPointer<Float>? = nil, documents: UnsafeBufferPointer<Int32>
-  ) {
-    let tokens = documents.count
-    precondition(
-      chosen.count == tokens * topK && (weights.isEmpty || weights.count == chosen.count),
-      "ProfileAccumulator: \(chosen.count) experts and \(weights.count) weights for \(tokens) tokens of top_k \(topK)")
-    precondition(
-      logits.map { $0.count == tokens * experts } ?? true,
-      "ProfileAccumulator: \(logits?.count ?? 0) logits for \(tokens) tokens × \(experts) experts")
-    var state = layers.removeValue(forKey: layer) ?? LayerAccumulator(experts: experts, topK: topK, seed: seed)
-    state.count(chosen)
-    state.record(chosen, weights, documents, limit: recordedLimit)
-    if let logits { state.correlate(logits) }
-    layers[layer] = state
+  /// What one layer chose for some tokens.
+  public struct LayerChoice: Sendable {
+    /// Absolute layer number.
+    public let layer: Int
+    /// Chosen experts, `[tokens, k]`, in any order.
+    public let topK: [Int32]
+    /// Their weights, `[tokens, k]`; empty where they are not known, in all calls for a layer alike.
+    public let weights: [Float]
+    /// Router logits, `[tokens, experts]`; `nil` leaves similarity out.
+    public let logits: [Float]?
+
+    /// A choice.
+    ///
+    /// - Parameters:
+    ///   - layer: absolute layer number.
+    ///   - topK: chosen experts, `[tokens, k]`.
+    ///   - weights: `[tokens, k]`, or empty.
+    ///   - logits: `[tokens, experts]` or `nil`.
+    public init(layer: Int, topK: [Int32], weights: [Float], logits: [Float]? = nil) {
+      (self.layer, self.topK, self.weights, self.logits) = (layer, topK, weights, logits)
+    }
   }
 
-  /// The same from arrays.
+  /// Counts routed tokens of several layers; padding must not be among them.
+  ///
+  /// - Parameters:
+  ///   - choices: of different layers, all about the same tokens.
+  ///   - documents: `[tokens]`.
+  ///   - run: runs numbered tasks, in any order or side by side; each counts a layer of its own.
+  public mutating func add(
+    _ choices: [LayerChoice], documents: [Int32],
+    run: (Int, (Int) -> Void) -> Void = { count, task in for index in 0..<count { task(index) } }
+  ) {
+    let numbers = choices.map(\.layer)
+    precondition(Set(numbers).count == numbers.count, "ProfileAccumulator: layers \(numbers), one of them twice")
+    for choice in choices { check(choice, tokens: documents.count) }
+    var states = numbers.map {
+      layers.removeValue(forKey: $0) ?? LayerAccumulator(experts: experts, topK: topK, seed: seed)
+    }
+    let limit = recordedLimit
+    states.withUnsafeMutableBufferPointer { states in
+      nonisolated(unsafe) let states = states
+      run(choices.count) { states[$0].add(choices[$0], documents: documents, limit: limit) }
+    }
+    for (number, state) in zip(numbers, states) { layers[number] = state }
+  }
+
+  /// The same for one layer.
   ///
   /// - Parameters:
   ///   - layer: absolute layer number.
@@ -72,15 +93,17 @@ public struct ProfileAccumulator: Sendable {
   public mutating func add(
     layer: Int, topK chosen: [Int32], weights: [Float], logits: [Float]? = nil, documents: [Int32]
   ) {
-    chosen.withUnsafeBufferPointer { chosen in
-      weights.withUnsafeBufferPointer { weights in
-        documents.withUnsafeBufferPointer { documents in
-          withOptionalBuffer(logits) { logits in
-            add(layer: layer, topK: chosen, weights: weights, logits: logits, documents: documents)
-          }
-        }
-      }
-    }
+    add([LayerChoice(layer: layer, topK: chosen, weights: weights, logits: logits)], documents: documents)
+  }
+
+  private func check(_ choice: LayerChoice, tokens: Int) {
+    precondition(
+      choice.topK.count == tokens * topK && (choice.weights.isEmpty || choice.weights.count == choice.topK.count),
+      "ProfileAccumulator: \(choice.topK.count) experts and \(choice.weights.count) weights for \(tokens) tokens of "
+        + "top_k \(topK)")
+    precondition(
+      choice.logits.map { $0.count == tokens * experts } ?? true,
+      "ProfileAccumulator: \(choice.logits?.count ?? 0) logits for \(tokens) tokens × \(experts) experts")
   }
 
   /// What has been counted so far.

@@ -70,7 +70,8 @@ public struct StudyRunner {
     base = try ModelFiles(opening: recipe.model)
     let (tokenizer, end) = try TrainingData.tokenizer(of: base)
     data = try TrainingData(
-      recipe, tokenizer: tokenizer, endOfSequence: end, parts: [.training, .evaluation, .profile])
+      recipe, tokenizer: tokenizer, endOfSequence: end, parts: [.training, .evaluation, .profile]
+    ).thinned(to: recipe.study.documents)
     if recipe.study.learningRates.count > 1, data.validation.isEmpty { throw StudyError.noValidation }
     for arm in recipe.study.arms {
       let run = try RunPreparation(try recipe.arm(arm.name), base: base, data: data)

@@ -88,17 +88,14 @@ public struct ModelProfiler {
         rows.isEmpty
         ? model(TokenBatch(sequences: batch.map(\.tokens)))
         : model(TokenBatch(sequences: batch.map(\.tokens))) { layer, x in outputs.add(layer, x.gatherRows(rows)) }
-      for routing in pass.routing {
-        routing.chosen.withUnsafeBufferPointer { chosen in
-          routing.chosenWeights.withElements { weights in
-            routing.logits.withElements { logits in
-              ids.withUnsafeBufferPointer { ids in
-                accumulator.add(layer: routing.layer, topK: chosen, weights: weights, logits: logits, documents: ids)
-              }
-            }
-          }
-        }
-        if accumulator.nonFiniteTokens(layer: routing.layer) > 0 { throw .notFinite(layer: routing.layer) }
+      // All layers side by side: one after the other, they would keep the other cores waiting.
+      accumulator.add(
+        pass.routing.map {
+          .init(
+            layer: $0.layer, topK: $0.chosen, weights: $0.chosenWeights.elements, logits: $0.logits.elements)
+        }, documents: ids, run: Parallel.run)
+      for routing in pass.routing where accumulator.nonFiniteTokens(layer: routing.layer) > 0 {
+        throw .notFinite(layer: routing.layer)
       }
       done += tokens
       progress(done)

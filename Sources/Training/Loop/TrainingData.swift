@@ -99,6 +99,22 @@ public struct TrainingData: Sendable {
     return copy
   }
 
+  /// The same data with at most so many test and retention documents, evenly spread over all.
+  ///
+  /// - Parameter count: Most documents of each; nil for all.
+  /// - Returns: The data.
+  public func thinned(to count: Int?) -> TrainingData {
+    guard let count else { return self }
+    func thinned(_ documents: [TokenizedDocument]) -> [TokenizedDocument] {
+      if documents.count <= count { return documents }
+      return (0..<count).map { documents[$0 * documents.count / count] }
+    }
+    var copy = self
+    copy.test = thinned(test)
+    copy.retention = thinned(retention)
+    return copy
+  }
+
   /// Tokens that are profiled at most: on OLMoE's geometry E[C_T] moves by less than 0.01 beyond.
   public static let profiledTokens = 60_000
 

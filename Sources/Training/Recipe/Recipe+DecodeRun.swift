@@ -91,6 +91,7 @@ extension Recipe {
       let seeds = items.compactMap(\.int).filter { $0 >= 0 }
       return seeds.count == items.count && Set(seeds).count == seeds.count ? seeds : nil
     }
+    study.documents = section.optionalInt("documents", in: 1...(.max), or: "all", default: study.documents)
     study.keepsCheckpoints = section.bool("keep_checkpoints", default: study.keepsCheckpoints)
     if purpose == .study, study.arms.isEmpty, !section.reader.issues.contains(where: { $0.key.hasPrefix("study") }) {
       section.report("arms", "expected at least one arm for a study, like {standard: {}}, found none")

@@ -157,6 +157,7 @@ extension Recipe {
       ("matrix", .word(study.matrix.rawValue)),
       ("learning_rates", .list(study.learningRates.map(RecipeNode.double))),
       ("seeds", .list(study.seeds.map(RecipeNode.int))),
+      ("documents", study.documents.map(RecipeNode.int) ?? .word("all")),
       ("keep_checkpoints", .word(study.keepsCheckpoints ? "true" : "false")),
     ])
   }

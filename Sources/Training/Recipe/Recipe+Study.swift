@@ -13,6 +13,8 @@ extension Recipe {
     public var learningRates: [Double] = []
     /// Seeds, shared by all arms. Default: `[]`, only `run.seed`.
     public var seeds: [Int] = []
+    /// Test and retention documents that are evaluated, at most so many of each, spread over all. Default: all.
+    public var documents: Int?
     /// Whether the weights of every arm are kept once it is measured. Default: yes.
     public var keepsCheckpoints = true
 
