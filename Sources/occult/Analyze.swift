@@ -1,6 +1,7 @@
 import ArgumentParser
 import Checkpoint
 import Collaboration
+import Evaluation
 import Tensors
 
 /// `occult analyze`.

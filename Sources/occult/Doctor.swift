@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoint
+import Evaluation
 import Tensors
 
 /// `occult doctor`.

@@ -1,5 +1,6 @@
 import Checkpoint
 import Collaboration
+import Evaluation
 import Foundation
 import Models
 import Training

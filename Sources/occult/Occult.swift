@@ -9,8 +9,8 @@ struct Occult: AsyncParsableCommand {
     abstract: "Collaboration-pruning fine-tuning of Mixture-of-Experts language models.",
     version: Program.version,
     subcommands: [
-      StudyCommand.self, Finetune.self, Evaluate.self, Profile.self, Analyze.self, Place.self, PlanCommand.self,
-      Convert.self, Inspect.self, DataCommand.self, Trace.self, Generate.self, Recipes.self, Doctor.self, Bench.self,
+      StudyCommand.self, Finetune.self, Evaluate.self, Compare.self, Profile.self, Analyze.self, Place.self,
+      PlanCommand.self, Convert.self, Inspect.self, DataCommand.self, Trace.self, Generate.self, Recipes.self, Doctor.self, Bench.self,
     ])
 
   /// Errors of the libraries are complete sentences: they are printed as they are, without a prefix.

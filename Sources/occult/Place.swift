@@ -1,6 +1,7 @@
 public import ArgumentParser
 import Checkpoint
 public import Collaboration
+import Evaluation
 import Foundation
 
 /// `occult place`.

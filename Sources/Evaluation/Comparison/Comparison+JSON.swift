@@ -9,15 +9,18 @@ public import Foundation
 ///        "reference", "documents", "tokens", "seed_losses": [one a seed],
 ///        "token_perplexity", "token_perplexity_interval": {"low", "high"},
 ///        "loss", "stderr", "loss_interval": {"low", "high"},
-///        "difference": {"mean", "low", "high"},        loss − loss of the standard model with no limit
-///        "training_effect": {"mean", "low", "high"},   loss − loss of the standard model with the same limit
+///        "difference": {"mean", "low", "high", "detectable"},        loss − loss of the standard model with no limit
+///        "training_effect": {"mean", "low", "high", "detectable"},   loss − loss of the standard model with the same limit
 ///        "recovery": {"mean", "low", "high"},
-///        "retention_loss", "retention_stderr", "retention_difference": {"mean", "low", "high"},
+///        "non_inferiority": {"outcome": "non_inferior" | "inferior" | "not_shown" | "uninformative", "margin_share",
+///         "margin", "harm", "harm_at_most", "gain": {"mean", "low", "high", "detectable"}, "kept", "kept_at_least"},
+///        "retention_loss", "retention_stderr", "retention_difference": {"mean", "low", "high", "detectable"},
 ///        "devices_per_token", "remote_copies", "naive_copies", "naive_remote_copies", "bytes", "naive_bytes",
 ///        "intra_share", "imbalance_rows", "imbalance_wire", "retained_mass",
 ///        "layers": [{"layer", "devices_per_token", …}, …]}, …]}
 ///
-/// Losses are in nats per token, bytes per token, layer and direction; all are means over seeds. Limits are integers or
+/// `detectable` is the smallest true difference that would have been found in 4 of 5 repetitions; `harm_at_most` and
+/// `kept_at_least` are one-sided 95 % bounds. Losses are in nats per token, bytes per token, layer and direction; all are means over seeds. Limits are integers or
 /// null, rules the names of the arms or `study.rules` that define them; null also stands
 /// for a figure that is undefined or was not measured. Every number is finite: others are errors before this point.
 extension Comparison: Codable {
@@ -108,6 +111,7 @@ extension CellResult: Codable {
     case tokenPerplexityInterval = "token_perplexity_interval"
     case lossInterval = "loss_interval"
     case trainingEffect = "training_effect"
+    case nonInferiority = "non_inferiority"
     case devicesPerTokenUnlimited = "devices_per_token_unlimited"
     case retentionLoss = "retention_loss"
     case retentionError = "retention_stderr"
@@ -134,6 +138,7 @@ extension CellResult: Codable {
     difference = try container.decodeIfPresent(Difference.self, forKey: .difference)
     trainingEffect = try container.decodeIfPresent(Difference.self, forKey: .trainingEffect)
     recovery = try container.decodeIfPresent(Recovery.self, forKey: .recovery)
+    nonInferiority = try container.decodeIfPresent(NonInferiority.self, forKey: .nonInferiority)
     retentionLoss = try container.decodeIfPresent(Double.self, forKey: .retentionLoss)
     retentionError = try container.decodeIfPresent(Double.self, forKey: .retentionError)
     retentionDifference = try container.decodeIfPresent(Difference.self, forKey: .retentionDifference)
@@ -167,6 +172,7 @@ extension CellResult: Codable {
     try container.encode(difference, forKey: .difference)
     try container.encode(trainingEffect, forKey: .trainingEffect)
     try container.encode(recovery, forKey: .recovery)
+    try container.encode(nonInferiority, forKey: .nonInferiority)
     try container.encode(retentionLoss, forKey: .retentionLoss)
     try container.encode(retentionError, forKey: .retentionError)
     try container.encode(retentionDifference, forKey: .retentionDifference)

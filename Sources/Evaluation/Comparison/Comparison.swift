@@ -48,6 +48,7 @@ public struct Comparison: Equatable, Sendable {
     let arm = standards.contains { $0.cell.arm == "standard" } ? "standard" : standards.first?.cell.arm
     let standard = standards.filter { $0.cell.arm == arm }
     let reference = standard.first { $0.cell.evaluatedRule == nil }
+    let base = samples.first { !$0.cell.fineTuned && $0.cell.evaluatedRule == nil }
 
     var results: [CellResult] = []
     for (cell, target, retention, seeds) in samples {
@@ -60,6 +61,9 @@ public struct Comparison: Equatable, Sendable {
         result.difference = try target.difference(from: reference.target)
         if let retention, let other = reference.retention {
           result.retentionDifference = try retention.difference(from: other)
+        }
+        if let base, cell.fineTuned, !result.isReference {
+          result.nonInferiority = try target.nonInferiority(to: reference.target, base: base.target)
         }
       } else if let first = samples.first {
         _ = try target.difference(from: first.target)  // Cells of one matrix always share their documents.
@@ -113,6 +117,9 @@ public struct CellResult: Equatable, Sendable {
   public var lossInterval: Interval
   /// Difference of the target loss from the reference; `nil` when the study has no reference.
   public var difference: Difference?
+  /// Whether a fine-tuned cell is not worse than the reference by more than a tenth of what the reference gained over the
+  /// base; `nil` without a base or a reference.
+  public var nonInferiority: NonInferiority?
   /// For a cell evaluated under the limit it was trained with: difference from the standard model with that limit
   /// applied afterwards; below 0 where training under the limit helped.
   public var trainingEffect: Difference?

@@ -1,7 +1,7 @@
-/// What the numbers say, in a headline and three to five sentences of plain words.
+/// What the numbers say, in a headline and three to five paragraphs of plain words.
 ///
-/// For the largest and the smallest limit under which an arm was trained: one sentence on what the limit costs in
-/// quality and saves in communication, one on whether training under it helped over applying it afterwards. A last
+/// For the largest and the smallest limit under which an arm was trained: one paragraph on what the limit costs in
+/// quality and saves in communication and whether that is non-inferior, one on whether training under it helped over applying it afterwards. A last
 /// sentence says how far all this reaches. Where several arms share a limit, the first in the table is meant.
 struct Verdict {
   let run: RunFacts
@@ -41,7 +41,7 @@ struct Verdict {
     guard !trained.isEmpty else {
       return ["No checkpoint was trained under a limit and evaluated under it, so the question stays open.", scope()]
     }
-    return trained.map { cost($0, reference) } + trained.map(training) + [scope()]
+    return trained.map { cost($0, reference) + margin($0) } + trained.map(training) + [scope()]
   }
 
   /// What a limit costs in quality and saves in communication.
@@ -64,6 +64,12 @@ struct Verdict {
         + "(\(Numbers.signed(difference.mean, 4)) nats per token, \(interval(difference)); "
         + "\(Numbers.fixed(difference.detectable, 4)) could have been detected), and it sends \(traffic)."
     }
+  }
+
+  /// Whether the cost is within the margin, behind the sentence on cost.
+  private func margin(_ cell: CellResult) -> String {
+    guard let statement = cell.nonInferiority else { return "" }
+    return " " + statement.sentence("\(noun) '\(cell.arm)'", digits: 4, unit: "nats per token")
   }
 
   /// Whether training under a limit helped over applying it afterwards.
@@ -136,12 +142,7 @@ struct Verdict {
     "95 % interval \(Numbers.signed(difference.low, 4)) to \(Numbers.signed(difference.high, 4))"
   }
 
-  /// The change in bytes, `45 % fewer bytes` for instance.
   private func saving(_ cell: CellResult, _ reference: CellResult) -> String {
-    let (mine, theirs) = (cell.communication.bytes, reference.communication.bytes)
-    guard theirs > 0 else { return mine > 0 ? "bytes where none were sent" : "no bytes, like it" }
-    let saved = 1 - mine / theirs
-    if abs(saved) < 0.005 { return "as many bytes" }
-    return saved > 0 ? "\(Numbers.percent(saved)) fewer bytes" : "\(Numbers.percent(-saved)) more bytes"
+    Numbers.traffic(cell.communication.bytes, against: reference.communication.bytes)
   }
 }

@@ -16,28 +16,6 @@ struct OutputOptions: ParsableArguments {
   }
 }
 
-/// Columns of text with aligned edges.
-struct TextTable {
-  /// Heads of the columns; those that begin with `>` are aligned to the right.
-  let heads: [String]
-  var rows: [[String]] = []
-
-  /// The lines, two spaces between columns.
-  var text: String {
-    let isRight = heads.map { $0.hasPrefix(">") }
-    let titles = zip(heads, isRight).map { $1 ? String($0.dropFirst()) : $0 }
-    let all = titles.allSatisfy(\.isEmpty) ? rows : [titles] + rows
-    let widths = titles.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
-    return all.map { row in
-      let cells = row.indices.map { column in
-        let padding = String(repeating: " ", count: widths[column] - row[column].count)
-        return isRight[column] ? padding + row[column] : row[column] + padding
-      }
-      return cells.joined(separator: "  ").replacing(/\ +$/, with: "")
-    }.joined(separator: "\n")
-  }
-}
-
 /// Text for standard error, where progress and warnings go.
 func note(_ text: String) {
   FileHandle.standardError.write(Data((text + "\n").utf8))

@@ -1,4 +1,5 @@
 import Collaboration
+import Evaluation
 
 /// Plans and fits as text.
 enum PlanTable {

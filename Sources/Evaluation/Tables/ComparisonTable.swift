@@ -93,7 +93,8 @@ public struct ComparisonTable: Sendable {
       if index > 0, isApart(comparison.results[index - 1], comparison.results[index]) { lines.append("") }
       lines.append(line(row))
     }
-    return (lines + [""] + notes).joined(separator: "\n") + "\n"
+    let asTrained = asTrained.map { [$0.text, ""] } ?? []
+    return (lines + [""] + asTrained + notes).joined(separator: "\n") + "\n"
   }
 
   /// Whether an empty line stands between two rows: between arms, but not between arms of one row each.
@@ -106,26 +107,39 @@ public struct ComparisonTable: Sendable {
   /// The same table in Markdown.
   public var markdown: String {
     let columns = columns
-    func line(_ fields: [String]) -> String {
-      "| " + fields.map { $0.replacing("|", with: "\\|") }.joined(separator: " | ") + " |"
-    }
-    let rule = "| --- |" + String(repeating: " ---: |", count: columns.count - 1)
-    let rows = comparison.results.map { result in line(columns.map { $0.value(result) }) }
-    return ([line(columns.map(\.title)), rule] + rows + [""] + notes.map { "- \($0)" })
-      .joined(separator: "\n") + "\n"
+    let table = TextTable(
+      heads: columns.enumerated().map { $0 == 0 ? $1.title : ">" + $1.title },
+      rows: comparison.results.map { result in columns.map { $0.value(result) } })
+    let asTrained = asTrained.map { [$0.markdown, ""] } ?? []
+    return ([table.markdown, ""] + asTrained + notes.map { "- \($0)" }).joined(separator: "\n") + "\n"
   }
 
-  /// Lines under the table: recovery with its intervals, then what the columns mean.
+  /// What every limited arm costs under the limit it was trained with; nil where there is none.
+  private var asTrained: TextTable? {
+    let cells = comparison.results.filter { $0.isMatched && !$0.isReference && $0.difference != nil }
+    guard !cells.isEmpty else { return nil }
+    return TextTable(
+      heads: ["as trained", ">recovery", ">95 % interval", ">gain kept", ">at least", ">margin", ">would be detected"],
+      rows: cells.map { cell in
+        let margin = cell.nonInferiority
+        return [
+          String(cell.arm.prefix(40)), cell.recovery.map { Numbers.percent($0.mean) } ?? "undefined",
+          cell.recovery.map { "\(Numbers.percent($0.low)) to \(Numbers.percent($0.high))" } ?? "",
+          margin?.kept.map(Numbers.percent) ?? Numbers.absent,
+          margin?.keptAtLeast.map(Numbers.percent) ?? Numbers.absent, margin?.words ?? Numbers.absent,
+          Numbers.fixed(cell.difference?.detectable ?? 0, 4),
+        ]
+      })
+  }
+
+  /// Lines under the tables: what the columns mean.
   private var notes: [String] {
-    var notes: [String] = []
-    for result in comparison.results {
-      guard let recovery = result.recovery else { continue }
-      notes.append(
-        "Recovery of \(result.arm) at \(comparison.condition(result)): \(Numbers.percent(recovery.mean)), "
-          + "95 % interval \(Numbers.percent(recovery.low)) to \(Numbers.percent(recovery.high)).")
-    }
     let (bootstrap, documents) = (comparison.bootstrap, comparison.results.first?.documents ?? 0)
-    notes.append("Loss in nats per response token; bytes per token, layer and direction; imbalance of expert rows.")
+    var notes = ["Loss in nats per response token; bytes per token, layer and direction; imbalance of expert rows."]
+    if comparison.results.contains(where: { $0.nonInferiority != nil }) {
+      notes.append(
+        "Gain kept: share of what standard gained over the base; at least: one-sided 95 %; margin: 90 % kept.")
+    }
     let seeds = comparison.seedCount > 1 ? "\(comparison.seedCount) seeds and " : ""
     notes.append(
       "Intervals: \(Numbers.grouped(bootstrap.draws)) bootstrap draws over \(seeds)\(Numbers.grouped(documents)) "

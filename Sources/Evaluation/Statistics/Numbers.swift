@@ -60,4 +60,15 @@ enum Numbers {
     if number >= 1e4 { return fixed(number / 1e3, 0) + " k" }
     return grouped(value)
   }
+
+  /// A change in bytes, `45 % fewer bytes` for instance.
+  static func traffic(_ mine: Double, against theirs: Double) -> String {
+    guard theirs > 0 else { return mine > 0 ? "bytes where none were sent" : "no bytes, like it" }
+    let saved = 1 - mine / theirs
+    if abs(saved) < 0.005 { return "as many bytes" }
+    return saved > 0 ? "\(percent(saved)) fewer bytes" : "\(percent(-saved)) more bytes"
+  }
+
+  /// A probability with two digits, as `0.012`, or `<0.001`.
+  static func probability(_ p: Double) -> String { p < 0.001 ? "<0.001" : fixed(p, 3) }
 }

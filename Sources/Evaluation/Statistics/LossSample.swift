@@ -1,16 +1,9 @@
-internal import Collaboration
-
 /// The loss of one arm under one rule on one text, with its bootstrap draws.
 ///
 ///     loss = mean over seeds of Σ nll / Σ tokens      (a ratio estimator: long documents weigh more)
 ///
-/// A draw picks seeds with replacement, then documents with replacement. Every seed was measured on the same documents, so
-/// one draw takes the same documents for all of its seeds: seeds and documents are crossed, and drawing documents for each
-/// seed apart would treat 5 × 500 losses as 2,500 documents. Picks depend on the bootstrap's seed and on the numbers of
-/// seeds and documents only, and documents are sorted by id, so draw b of two samples means the same documents and the
-/// same training seeds in both: that is what pairs their differences.
-///
-/// Source: Owen, *The pigeonhole bootstrap*, Annals of Applied Statistics 1 (2007), for the crossed draws.
+/// Documents are sorted by id, so draw b of two samples means the same documents and the same training seeds in both
+/// (``Bootstrap``).
 public struct LossSample: Sendable {
   /// Name of the cell, for messages; of its first seed where there are several.
   public let cell: String
@@ -19,11 +12,11 @@ public struct LossSample: Sendable {
   /// Documents by rising id, each with its mean loss over seeds.
   public let documents: [DocumentLoss]
   /// Mean over seeds of Σ nll / Σ tokens in nats per token.
-  public let loss: Double
+  public var loss: Double { figure.value }
   /// The loss of each seed.
-  public let seedLosses: [Double]
-  /// The loss of every resampled set of seeds and documents.
-  let draws: [Double]
+  public var seedLosses: [Double] { figure.seeds }
+  /// The loss with those of every resampled set of seeds and documents.
+  let figure: Resampled
 
   /// Resamples the documents of a cell that has one seed, or none.
   ///
@@ -60,9 +53,10 @@ public struct LossSample: Sendable {
         document: sorted[0][index].document,
         nll: losses.reduce(0) { $0 + $1[index] } / Double(losses.count), tokens: tokens[index])
     }
-    seedLosses = losses.map { $0.reduce(0, +) / Double(tokens.reduce(0, +)) }
-    loss = seedLosses.reduce(0, +) / Double(seedLosses.count)
-    draws = Self.resample(losses, tokens, bootstrap)
+    let seedLosses = losses.map { $0.reduce(0, +) / Double(tokens.reduce(0, +)) }
+    figure = Resampled(
+      value: seedLosses.reduce(0, +) / Double(seedLosses.count),
+      draws: bootstrap.resample(losses, weights: tokens.map(Double.init)), seeds: seedLosses, units: tokens.count)
   }
 
   private static func checked(
@@ -84,41 +78,36 @@ public struct LossSample: Sendable {
     return sorted
   }
 
-  /// Draws of the mean loss; `losses` is [seeds][documents].
-  private static func resample(_ losses: [[Double]], _ tokens: [Int], _ bootstrap: Bootstrap) -> [Double] {
-    var documents = SplitMix64(seed: bootstrap.seed)
-    var seeds = SplitMix64(seed: ~bootstrap.seed)
-    let count = tokens.count
-    var picks = [Int](repeating: 0, count: count)
-    var draws = [Double]()
-    draws.reserveCapacity(bootstrap.draws)
-    for _ in 0..<bootstrap.draws {
-      var drawn = 0
-      for slot in 0..<count {
-        picks[slot] = documents.below(count)
-        drawn += tokens[picks[slot]]
-      }
-      let ratios = losses.map { losses in picks.reduce(0) { $0 + losses[$1] } / Double(drawn) }
-      let mean =
-        ratios.count == 1
-        ? ratios[0] : ratios.reduce(0) { sum, _ in sum + ratios[seeds.below(ratios.count)] } / Double(ratios.count)
-      draws.append(mean)
-    }
-    return draws
-  }
-
   /// Standard error of the loss.
-  public var standardError: Double { Bootstrap.deviation(draws) }
+  public var standardError: Double { figure.standardError }
 
   /// 95 % interval of the loss; its exponential is that of the perplexity.
-  public var interval: Interval { Bootstrap.interval(draws) }
+  public var interval: Interval { figure.interval }
 
   /// The paired difference `self` − `other`, below 0 where `self` is better.
   ///
   /// - Throws: `ComparisonError` when the two were not measured on the same documents and tokens.
   public func difference(from other: LossSample) throws(ComparisonError) -> Difference {
+    Difference(try paired(with: other))
+  }
+
+  private func paired(with other: LossSample) throws(ComparisonError) -> Resampled {
     try Self.pair((cell, documents), (other.cell, other.documents), text: text)
-    return Difference(mean: loss - other.loss, draws: zip(draws, other.draws).map { $0 - $1 })
+    return figure - other.figure
+  }
+
+  /// Whether the loss is not worse than that of standard fine-tuning by more than a margin.
+  ///
+  /// - Parameters:
+  ///   - standard: the standard model without a limit.
+  ///   - base: the model that was fine-tuned, without a limit.
+  ///   - margin: how much worse is still acceptable.
+  /// - Throws: `ComparisonError` when the three were not measured on the same documents and tokens.
+  public func nonInferiority(
+    to standard: LossSample, base: LossSample, margin: Margin = .standard
+  ) throws(ComparisonError) -> NonInferiority {
+    NonInferiority(
+      harm: try paired(with: standard), gain: try base.paired(with: standard), margin: margin)
   }
 
   /// Makes sure that draw b means the same documents in both.
@@ -151,16 +140,15 @@ public struct LossSample: Sendable {
   ///   not shown to cost anything, there is nothing to win back.
   /// - Throws: `ComparisonError` when the three were not measured on the same documents and tokens.
   public func recovery(limited: LossSample, free: LossSample) throws(ComparisonError) -> Recovery? {
-    try Self.pair((cell, documents), (limited.cell, limited.documents), text: text)
-    guard try limited.difference(from: free).low > 0 else { return nil }
-    let ratios = draws.indices.map { draw -> Double in
-      let gain = limited.draws[draw] - draws[draw]
-      let cost = limited.draws[draw] - free.draws[draw]
+    let gain = try limited.paired(with: self)
+    let cost = try limited.paired(with: free)
+    guard cost.interval.low > 0 else { return nil }
+    let ratio = gain.combined(cost) { gain, cost in
       // A few draws may see no cost although the interval does; they count as the limit cost → 0 from above.
-      return cost > 0 ? gain / cost : (gain < 0 ? -Double.infinity : .infinity)
+      cost > 0 ? gain / cost : (gain < 0 ? -Double.infinity : .infinity)
     }
-    let interval = Bootstrap.interval(ratios)
+    let interval = ratio.interval
     guard interval.low.isFinite, interval.high.isFinite else { return nil }
-    return Recovery(mean: (limited.loss - loss) / (limited.loss - free.loss), low: interval.low, high: interval.high)
+    return Recovery(mean: ratio.value, low: interval.low, high: interval.high)
   }
 }

@@ -1,4 +1,4 @@
-/// A paired difference of two losses with its 95 % interval, in nats per token; below 0 means better.
+/// A paired difference with its 95 % interval: of losses in nats per token, where below 0 means better, or of scores.
 public struct Difference: Codable, Equatable, Sendable {
   /// The difference on all documents.
   public let mean: Double
@@ -14,9 +14,9 @@ public struct Difference: Codable, Equatable, Sendable {
     self.high = high
   }
 
-  init(mean: Double, draws: [Double]) {
-    let interval = Bootstrap.interval(draws)
-    self.init(mean: mean, low: interval.low, high: interval.high)
+  init(_ figure: Resampled) {
+    let interval = figure.interval
+    self.init(mean: figure.value, low: interval.low, high: interval.high)
   }
 
   /// The smallest true difference that this comparison would have detected in 4 of 5 repetitions.
@@ -27,8 +27,27 @@ public struct Difference: Codable, Equatable, Sendable {
   /// the interval's half-width is 1.96 of them.
   public var detectable: Double { (high - low) / 2 * (1.96 + 0.84) / 1.96 }
 
-  /// What the interval shows.
+  /// What the interval of a loss shows.
   public var outcome: Outcome { high < 0 ? .better : low > 0 ? .worse : .noneShown }
+
+  enum CodingKeys: String, CodingKey { case mean, low, high, detectable }
+
+  /// Reads a difference; what could have been detected is computed anew.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(
+      mean: try container.decode(Double.self, forKey: .mean), low: try container.decode(Double.self, forKey: .low),
+      high: try container.decode(Double.self, forKey: .high))
+  }
+
+  /// Writes a difference with what could have been detected.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(mean, forKey: .mean)
+    try container.encode(low, forKey: .low)
+    try container.encode(high, forKey: .high)
+    try container.encode(detectable, forKey: .detectable)
+  }
 
   /// What an interval of a difference shows.
   public enum Outcome: Sendable {

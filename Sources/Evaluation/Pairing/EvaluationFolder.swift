@@ -1,0 +1,169 @@
+internal import Foundation
+internal import Text
+
+/// One evaluation of one model, as `occult evaluate` and lm-evaluation-harness write it.
+public struct EvaluationRun: Sendable {
+  /// The folder or results file it was read from.
+  public let path: String
+  /// Tasks by name.
+  let tasks: [String: AnsweredTask]
+  /// The group whose mean the harness gives, of each task that belongs to one: `mmlu` of `mmlu_anatomy`.
+  let groups: [String: String]
+  /// Metrics of which a lower value is better, as `task/metric`.
+  let lowerIsBetter: Set<String>
+  /// What the evaluation sent between devices; nil where it did not say.
+  let communication: CommunicationFigures?
+  /// Limit it was evaluated under; nil for none, or where it did not say.
+  let deviceLimit: Int?
+
+  /// Reads an evaluation.
+  ///
+  /// - Parameter path: A folder with `results_<time>.json` and `samples_<task>_<time>.jsonl`, or one that holds one such
+  ///   folder, as the harness makes it for every model; of a task evaluated several times the newest counts. A results
+  ///   file itself stands for the samples of its time alone.
+  /// - Throws: ``PairingError`` or `FileError` naming the file, and the line of damage.
+  public init(_ path: String) throws {
+    let files = try EvaluationFiles(path)
+    var tasks: [String: AnsweredTask] = [:]
+    for (task, time) in files.samples {
+      for answered in try SamplesFile(path: "\(files.folder)/samples_\(task)_\(time).jsonl").tasks(task) {
+        tasks[answered.name] = answered
+      }
+    }
+    self.path = path
+    self.tasks = tasks
+    var groups: [String: String] = [:]
+    var lower = Set<String>()
+    var facts: ResultFacts?
+    for time in files.results {
+      let file = "\(files.folder)/results_\(time).json"
+      let bytes = try Data(contentsOf: URL(fileURLWithPath: file))
+      let object = try SamplesFile.parse(Array(bytes), file: file, line: 1)
+      groups.merge(Self.groups(object)) { $1 }
+      lower.formUnion(Self.lower(object))
+      let own = try? JSONDecoder().decode(ResultFacts.self, from: bytes)
+      if own?.communication != nil || facts == nil { facts = own }
+    }
+    self.groups = groups
+    lowerIsBetter = lower
+    communication = facts?.communication
+    deviceLimit = facts?.deviceLimit
+  }
+
+  /// Each task's topmost group among those that have results.
+  private static func groups(_ results: JSONValue) -> [String: String] {
+    guard case .object(let members)? = results["group_subtasks"] else { return [:] }
+    var parents: [String: String] = [:]
+    for member in members where results["groups"]?[member.key] != nil {
+      guard case .array(let children) = member.value else { continue }
+      for child in children.compactMap(\.string) { parents[child] = member.key }
+    }
+    var tops: [String: String] = [:]
+    for task in parents.keys {
+      var top = task
+      // A chain of groups is no longer than there are groups; damaged files may hold a ring.
+      for _ in members { top = parents[top] ?? top }
+      tops[task] = top
+    }
+    return tops
+  }
+
+  private static func lower(_ results: JSONValue) -> [String] {
+    guard case .object(let tasks)? = results["higher_is_better"] else { return [] }
+    return tasks.flatMap { task -> [String] in
+      guard case .object(let metrics) = task.value else { return [] }
+      return metrics.filter { $0.value == .bool(false) }.map { "\(task.key)/\($0.key)" }
+    }
+  }
+}
+
+/// What results may say about communication: at the top, as `evaluate --recipe` has it, or under `occult`.
+private struct ResultFacts: Decodable {
+  let communication: CommunicationFigures?
+  let deviceLimit: Int?
+
+  enum CodingKeys: String, CodingKey {
+    case communication, occult
+    case deviceLimit = "device_limit"
+  }
+
+  init(from decoder: any Decoder) throws {
+    let top = try decoder.container(keyedBy: CodingKeys.self)
+    let inner = top.contains(.occult) ? try top.nestedContainer(keyedBy: CodingKeys.self, forKey: .occult) : top
+    communication = try inner.decodeIfPresent(CommunicationFigures.self, forKey: .communication)
+    deviceLimit = try inner.decodeIfPresent(Int.self, forKey: .deviceLimit)
+  }
+}
+
+/// The files of an evaluation.
+private struct EvaluationFiles {
+  let folder: String
+  /// The newest time of each task.
+  var samples: [(task: String, time: String)] = []
+  /// Times of the results that belong to them, rising.
+  var results: [String] = []
+
+  init(_ path: String) throws(PairingError) {
+    let expected = "results_<time>.json and samples_<task>_<time>.jsonl of an evaluation"
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+      throw .folder(path: path, expected: expected, found: "no such folder", hint: "the --output of `occult evaluate`")
+    }
+    let name = (path as NSString).lastPathComponent
+    if !isFolder.boolValue {
+      guard name.hasPrefix("results_"), name.hasSuffix(".json") else {
+        throw .folder(path: path, expected: expected, found: "another file", hint: "the folder that holds them")
+      }
+      let parent = (path as NSString).deletingLastPathComponent
+      folder = parent.isEmpty ? "." : parent
+      read(only: String(name.dropFirst("results_".count).dropLast(".json".count)))
+    } else if let own = Self.places(path) {
+      folder = own
+      read(only: nil)
+    } else {
+      let inner = Self.list(path).map { path + "/" + $0 }.compactMap(Self.places)
+      guard inner.count < 2 else {
+        let names = inner.map { ($0 as NSString).lastPathComponent }.joined(separator: ", ")
+        throw .folder(path: path, expected: "one evaluation", found: "several: \(names)", hint: "one of these folders")
+      }
+      guard let only = inner.first else {
+        throw .folder(
+          path: path, expected: expected, found: "none", hint: "the --output of `occult evaluate`")
+      }
+      folder = only
+      read(only: nil)
+    }
+    guard !samples.isEmpty else {
+      throw .folder(
+        path: path, expected: "samples_<task>_<time>.jsonl beside the results", found: "none",
+        hint: "to evaluate again (`lm_eval` needs --log_samples)")
+    }
+  }
+
+  /// The folder itself if an evaluation lies in it.
+  private static func places(_ folder: String) -> String? {
+    list(folder).contains { $0.hasPrefix("results_") || $0.hasPrefix("samples_") } ? folder : nil
+  }
+
+  private static func list(_ folder: String) -> [String] {
+    ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted()
+  }
+
+  private mutating func read(only time: String?) {
+    let names = Self.list(folder)
+    var newest: [String: String] = [:]
+    for name in names {
+      guard let match = name.wholeMatch(of: /samples_(.+)_(\d{4}-\d\d-\d\dT[^_]*)\.jsonl/) else { continue }
+      let (task, own) = (String(match.1), String(match.2))
+      if let time, own != time { continue }
+      newest[task] = max(newest[task] ?? "", own)
+    }
+    samples = newest.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    let times = Set(newest.values)
+    results = names.compactMap { name in
+      guard name.hasPrefix("results_"), name.hasSuffix(".json") else { return nil }
+      let own = String(name.dropFirst("results_".count).dropLast(".json".count))
+      return times.contains(own) ? own : nil
+    }
+  }
+}

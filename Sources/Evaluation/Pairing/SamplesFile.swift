@@ -1,0 +1,157 @@
+internal import Checkpoint
+internal import Foundation
+internal import Text
+
+/// Reads `samples_<task>_<time>.jsonl`: one JSON object a question, as lm-evaluation-harness writes it.
+///
+///     {"doc_id", "doc_hash", "target", "filter", "metrics": [name, …], name: value, …,
+///      "arguments": {"gen_args_0": {"arg_0": prompt, "arg_1": continuation}, …},
+///      "filtered_resps": [[log-likelihood, is greedy], …] or [text]}
+///
+/// The harness writes numbers in `target` and `filtered_resps` as strings; both forms are read. A metric's value is a
+/// number, true or false, or a pair of log-likelihood and count; others (those that need the whole set, as `f1`) are
+/// left out.
+struct SamplesFile {
+  let path: String
+
+  /// The tasks in a file: one for every filter.
+  ///
+  /// - Parameter task: Name of the task.
+  /// - Throws: ``PairingError`` that names file and line; `FileError` where it cannot be read.
+  func tasks(_ task: String) throws -> [AnsweredTask] {
+    let text = Array(try TextFile.read(path).utf8)
+    var answers: [String: [String: Answer]] = [:]
+    var filters: [String] = []
+    var number = 0
+    for line in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
+      number += 1
+      guard line.contains(where: { $0 != 0x20 && $0 != 0x0D }) else { continue }
+      let entry = try entry(line, number)
+      if answers[entry.filter] == nil { filters.append(entry.filter) }
+      guard answers[entry.filter, default: [:]].updateValue(entry.answer, forKey: entry.id) == nil else {
+        throw PairingError.repeated(file: path, line: number, question: entry.id)
+      }
+    }
+    guard !filters.isEmpty else {
+      throw PairingError.damaged(file: path, line: 1, expected: "one object a question", found: "an empty file")
+    }
+    return filters.map { filter in
+      let all = answers[filter] ?? [:]
+      let names = Set(all.values.first.map { Array($0.values.keys) } ?? [])
+      let metrics = all.values.reduce(names) { $0.intersection($1.values.keys) }
+      return AnsweredTask(
+        name: filters.count > 1 ? "\(task), \(filter)" : task, metrics: metrics.sorted(), answers: all)
+    }
+  }
+
+  private func entry(_ bytes: ArraySlice<UInt8>, _ line: Int) throws -> (id: String, filter: String, answer: Answer) {
+    let object = try Self.parse(Array(bytes), file: path, line: line)
+    guard case .object = object else { throw damaged(line, "an object", object.kind) }
+    guard let id = object["doc_id"]?.integer.map { "\($0)" } ?? object["doc_id"]?.string else {
+      throw damaged(line, "a doc_id", object["doc_id"]?.kind ?? "no such key")
+    }
+    guard case .array(let names)? = object["metrics"] else {
+      throw damaged(line, "a list of metrics", object["metrics"]?.kind ?? "no such key")
+    }
+    var values: [String: MetricValue] = [:]
+    for name in names.compactMap(\.string) {
+      guard let value = object[name] else { throw damaged(line, "a value of \(name)", "no such key") }
+      if let value = try metric(value, name, line) { values[name] = value }
+    }
+    return (id, object["filter"]?.string ?? "none",
+      Answer(hash: object["doc_hash"]?.string, values: values, wording: try wording(object, values, line)))
+  }
+
+  /// One JSON value; Python's NaN and Infinity, which are not JSON, get a message of their own.
+  static func parse(_ bytes: [UInt8], file: String, line: Int) throws -> JSONValue {
+    var parser = JSONParser(bytes, line: line)
+    do throws(JSONError) {
+      return try parser.document()
+    } catch {
+      let text = String(decoding: bytes, as: UTF8.self)
+      if let match = text.firstMatch(of: /"([^"]*)": *\[?(?:[-0-9.e]+, *)?(NaN|-?Infinity)/) {
+        throw PairingError.notFinite(file: file, line: error.line, name: String(match.1), found: String(match.2))
+      }
+      throw PairingError.damaged(file: file, line: error.line, expected: "JSON", found: error.reason)
+    }
+  }
+
+  private func metric(_ value: JSONValue, _ name: String, _ line: Int) throws -> MetricValue? {
+    if case .array(let pair) = value {
+      guard pair.count == 2, let sum = pair[0].real, let count = pair[1].real else { return nil }
+      guard sum.isFinite, count.isFinite else {
+        throw PairingError.notFinite(file: path, line: line, name: name, found: "\(sum), \(count)")
+      }
+      guard count > 0 else { throw damaged(line, "a positive count in \(name)", "\(count)") }
+      return .ratio(sum: sum, count: count)
+    }
+    guard let number = value.bool.map({ $0 ? 1 : 0 }) ?? value.real else { return nil }
+    guard number.isFinite else { throw PairingError.notFinite(file: path, line: line, name: name, found: "\(number)") }
+    return .number(number)
+  }
+
+  private func damaged(_ line: Int, _ expected: String, _ found: String) -> PairingError {
+    .damaged(file: path, line: line, expected: expected, found: found)
+  }
+
+  private func wording(_ object: JSONValue, _ values: [String: MetricValue], _ line: Int) throws -> Wording {
+    var requests: [(prompt: String, continuation: String)] = []
+    while let request = object["arguments"]?["gen_args_\(requests.count)"] {
+      requests.append((request["arg_0"]?.string ?? "", request["arg_1"]?.string ?? ""))
+    }
+    let target = object["target"]?.string ?? object["target"]?.integer.map { "\($0)" } ?? ""
+    guard case .array(var responses)? = object["filtered_resps"], !responses.isEmpty else {
+      throw damaged(line, "filtered_resps", object["filtered_resps"]?.kind ?? "no such key")
+    }
+    // For acc_mutual_info the choices come a second time, without a prompt.
+    if values["acc_mutual_info"] != nil, responses.count.isMultiple(of: 2) {
+      responses.removeLast(responses.count / 2)
+    }
+    let likelihoods = responses.map { response -> Double? in
+      guard case .array(let pair) = response else { return nil }
+      return pair.first?.real
+    }
+    guard responses.count > 1, requests.count >= responses.count, likelihoods.allSatisfy({ $0 != nil }) else {
+      let answer = responses[0].string ?? likelihoods[0].map { "log-likelihood \(Numbers.fixed($0, 2))" } ?? ""
+      let prompt = requests.first?.prompt ?? ""
+      return Wording(
+        prompt: prompt.isEmpty ? requests.first?.continuation ?? "" : prompt, choices: [], logLikelihoods: [],
+        gold: nil, target: target, free: answer)
+    }
+    let numbers = likelihoods.compactMap(\.self)
+    if let bad = numbers.first(where: { !$0.isFinite }) {
+      throw PairingError.notFinite(file: path, line: line, name: "log-likelihood", found: "\(bad)")
+    }
+    requests = Array(requests.prefix(numbers.count))
+    // Choices are what differs: mostly the continuations, in tasks as WinoGrande the prompts.
+    let isVaried = Set(requests.map(\.continuation)).count > 1
+    func trimmed(_ text: String) -> String { text.hasPrefix(" ") ? String(text.dropFirst()) : text }
+    let choices = isVaried ? requests.map { trimmed($0.continuation) } : requests.map(\.prompt)
+    let prompt = isVaried ? requests[0].prompt : "…" + requests[0].continuation
+    let unknown = Wording(
+      prompt: prompt, choices: choices, logLikelihoods: numbers, gold: nil, target: target, free: "")
+    return Wording(
+      prompt: prompt, choices: choices, logLikelihoods: numbers, gold: gold(unknown, values), target: target, free: "")
+  }
+
+  /// The right choice: `target` is its index or its text; in tasks as WinoGrande it is neither, but `acc` tells.
+  private func gold(_ wording: Wording, _ values: [String: MetricValue]) -> Int? {
+    if let index = Int(wording.target), wording.choices.indices.contains(index) { return index }
+    if let index = wording.choices.firstIndex(of: wording.target) { return index }
+    guard let taken = wording.taken("acc"), let acc = values["acc"] else { return nil }
+    if acc == .number(1) { return taken }
+    return wording.choices.count == 2 ? 1 - taken : nil
+  }
+}
+
+extension JSONValue {
+  /// A number, also one written as a string.
+  fileprivate var real: Double? {
+    switch self {
+    case .integer(let value): Double(value)
+    case .number(let value): value
+    case .string(let text): Double(text)
+    default: nil
+    }
+  }
+}
