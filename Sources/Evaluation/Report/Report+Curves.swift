@@ -4,7 +4,7 @@ extension Report {
     let curves = study.curves.filter { !$0.points.isEmpty }
     guard !curves.isEmpty else { return [] }
     return [
-      section("curves", "Loss during fine-tuning") {
+      Page.section("curves", "Loss during fine-tuning") {
         tag("p", ["class": "lead"]) {
           "Every arm sees the same batches in the same order, under its own limit. Cross-entropy over response tokens, "
           "in nats per token."
@@ -29,18 +29,19 @@ extension Report {
   /// Training loss, smoothed and as it was, with validation loss as markers on it.
   private func losses(_ curves: [LossCurve]) -> Markup {
     let raw = lines(curves) { $0.train }
-    let smooth = raw.map { line -> Line in
+    let all = raw.map { line -> Line in
       (line.arm, zip(line.points, Self.smooth(line.points.map(\.y))).map { ($0.x, $1) })
     }
-    let validation = lines(curves) { $0.validation }
+    let smooth = all.filter { isNamed($0.arm) }
+    let validation = lines(curves) { $0.validation }.filter { isNamed($0.arm) }
     let drawn = (smooth + validation).flatMap(\.points)
     let plot = Plot(margins: (14, margin(curves), 46, 54), x: drawn.map(\.x), y: drawn.map(\.y))
     return figure(
       "Loss", "loss", plot, smooth, steps: curves, axis: "loss (nats per token)",
-      caption: "Lines: training loss, a centred mean over a tenth of the steps, with the loss of every step behind it. "
-        + "Markers: validation loss."
+      caption: "Lines: training loss, a centred mean over a tenth of the steps, with "
+        + (isCrowded ? "those of all other arms" : "the loss of every step") + " behind it. Markers: validation loss."
     ) {
-      for line in raw {
+      for line in isCrowded ? all : raw {
         let points = line.points.map { (plot.x($0.x), min(max(plot.y($0.y), plot.top), plot.bottom)) }
         SVG.polyline(points, class: "raw s\(series(line.arm) % 6)")
       }
@@ -56,7 +57,7 @@ extension Report {
     let standard = Dictionary(reference.points.map { ($0.x, $0.y) }) { first, _ in first }
     let lines = validation.map { line -> Line in
       (line.arm, line.points.compactMap { point in standard[point.x].map { (point.x, point.y - $0) } })
-    }.filter { $0.points.count > 1 }
+    }.filter { $0.points.count > 1 && isNamed($0.arm) }
     guard lines.count > 1 else { return [] }
     let drawn = lines.flatMap(\.points)
     let plot = Plot(margins: (14, margin(curves), 46, 58), x: drawn.map(\.x), y: drawn.map(\.y))
@@ -72,7 +73,12 @@ extension Report {
     ]
   }
 
-  private func margin(_ curves: [LossCurve]) -> Double { Self.margin(for: curves.map { brief($0.arm) }) }
+  private func margin(_ curves: [LossCurve]) -> Double {
+    Self.margin(for: curves.map(\.arm).filter(isNamed).map(brief))
+  }
+
+  /// Whether a curve has a colour and a name: all have, or those of the leaders among many.
+  private func isNamed(_ arm: String) -> Bool { !isCrowded || leaders.contains { $0.arm == arm } }
 
   private func curve(_ lines: [Line], _ plot: Plot) -> [Markup] {
     lines.map { line in

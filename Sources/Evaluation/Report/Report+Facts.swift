@@ -32,29 +32,15 @@ extension Report {
       ("Time", Numbers.duration(facts.seconds)),
       ("Program", "occult \(facts.version)"),
     ]
-    return section("facts", "The run") {
-      tag("dl", ["class": "facts"]) {
-        for (name, value) in entries {
-          tag("div") {
-            tag("dt", name)
-            tag("dd", value)
-          }
-        }
-      }
+    return Page.section("facts", "The run") {
+      Page.definitions("facts", entries)
     }
   }
 
   /// What every term on the page means.
   var definitions: Markup {
-    section("terms", "What the words mean") {
-      tag("dl", ["class": "terms"]) {
-        for (term, meaning) in Self.terms {
-          tag("div") {
-            tag("dt", term)
-            tag("dd", meaning)
-          }
-        }
-      }
+    Page.section("terms", "What the words mean") {
+      Page.definitions("terms", Self.terms)
     }
   }
 
@@ -73,7 +59,8 @@ extension Report {
     (
       "Standard error, 95 % interval",
       "Spread of the figure when whole documents are drawn anew with replacement, and training seeds where there are "
-        + "several. From one seed it covers the choice of documents, not that of the seed."
+        + "several (then with Student’s t, as few seeds know their own spread badly). From one seed it covers the choice "
+        + "of documents, not that of the seed."
     ),
     (
       "Δ loss vs standard",
@@ -83,6 +70,12 @@ extension Report {
       "No difference shown",
       "The interval contains 0. That is not a proof of equality: the smallest difference that could have been detected "
         + "(80 % power: half-width of the interval × 2.80 / 1.96) stands beside it."
+    ),
+    (
+      "Gain kept, margin",
+      "Gain: loss of the base − loss of standard. Kept: the share of it that an arm keeps, with a one-sided 95 % lower "
+        + "bound. Non-inferior: at least 90 % is kept, by that bound; inferior: less is kept, by the upper bound; not "
+        + "shown: the data do not say; uninformative: standard is not shown to gain anything."
     ),
     (
       "Recovery",

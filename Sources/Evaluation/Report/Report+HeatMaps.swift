@@ -4,7 +4,7 @@ extension Report {
     guard let chosen = clearest else { return [] }
     let rest = study.layers.filter { $0.layer != chosen.layer }
     return [
-      section("coactivation", "Which experts work together") {
+      Page.section("coactivation", "Which experts work together") {
         tag("p", ["class": "lead"]) {
           "Each cell is a pair of experts, darker in light mode and brighter in dark mode where more tokens use both. "
           "Orange squares are devices: two experts inside one share a single copy of the token. Before: experts in their "

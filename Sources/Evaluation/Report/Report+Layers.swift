@@ -4,17 +4,39 @@ extension Report {
     let cells = matched.filter { !$0.layers.isEmpty }
     guard !cells.isEmpty else { return [] }
     return [
-      section("layers", "Communication by layer") {
+      Page.section("layers", "Communication by layer") {
         tag("p", ["class": "lead"]) {
           "Measured on the target text, each checkpoint under the limit it was trained with. A layer waits for its "
           "busiest device, so fewer devices per token pay off only as far as the load stays even."
         }
         tag("div", ["class": "figures"]) {
-          bars(cells, "Devices per token", "devices", "devices per token", floor: 0) { $0.devicesPerToken }
-          bars(cells, "Imbalance of expert rows", "imbalance", "max / mean over devices", floor: 1) { $0.imbalanceRows }
+          let drawn = isCrowded ? leaders.filter { !$0.layers.isEmpty } : cells
+          bars(drawn, "Devices per token", "devices", "devices per token", floor: 0) { $0.devicesPerToken }
+          bars(drawn, "Imbalance of expert rows", "imbalance", "max / mean over devices", floor: 1) { $0.imbalanceRows }
         }
+        if isCrowded { layerTable(cells) }
       }
     ]
+  }
+
+  /// Devices per token and imbalance of every arm in every layer.
+  private func layerTable(_ cells: [CellResult]) -> Markup {
+    tag("div", ["class": "below"]) {
+      Page.scroll("Devices per token by layer") {
+        Page.table(
+          heads: [("checkpoint", "as trained")]
+            + cells[0].layers.map { ("layer \($0.layer.map(String.init) ?? "?")", "devices, imbalance") },
+          rows: cells.map { cell in
+            (
+              cell.isReference, false,
+              [(cell.arm, "")]
+                + cell.layers.map {
+                  (Numbers.fixed($0.devicesPerToken, 2), "imbalance \(Numbers.fixed($0.imbalanceRows, 2))")
+                }
+            )
+          })
+      }
+    }
   }
 
   private func bars(
@@ -72,7 +94,7 @@ extension Report {
   var placement: [Markup] {
     guard !study.layers.isEmpty else { return [] }
     return [
-      section("placement", "Placing experts: exact, before any limit") {
+      Page.section("placement", "Placing experts: exact, before any limit") {
         tag("p", ["class": "lead"]) {
           "Predicted from the base model’s profile: experts in their original order against the placement used "
           "(\(study.facts.placement))."
@@ -80,7 +102,7 @@ extension Report {
             " Largest change of a logit when the experts were moved: \(Self.small(difference))."
           }
         }
-        tag("div", ["class": "scroll", "tabindex": "0", "role": "region", "aria-label": "Placement by layer"]) {
+        Page.scroll("Placement by layer") {
           tag("table", ["class": "placement"]) {
             tag("thead") {
               tag("tr") {

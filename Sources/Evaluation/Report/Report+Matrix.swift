@@ -1,37 +1,24 @@
 extension Report {
   /// The matrix of arms and limits.
-  var matrix: Markup {
-    section("matrix", "Every checkpoint under every limit") {
-      tag("p", ["class": "lead"]) {
-        "Tinted rows are evaluated as they were trained. Δ is the paired difference from the standard checkpoint without "
-        "a limit, with its 95 % interval; recovery is the share of a limit’s cost that training under it wins back."
-      }
-      tag("div", ["class": "scroll", "tabindex": "0", "role": "region", "aria-label": "Matrix of results"]) {
-        tag("table") {
-          tag("thead") {
-            tag("tr") {
-              for (first, second) in headings {
-                tag("th", ["scope": "col"]) {
-                  first
-                  if !second.isEmpty {
-                    tag("br")
-                    second
-                  }
-                }
-              }
-            }
-          }
-          for arm in arms {
-            tag("tbody") {
-              let results = comparison.results.filter { $0.arm == arm }
-              for (index, result) in results.enumerated() {
-                row(result, name: index == 0 ? results.count : nil)
-              }
-            }
-          }
+  var matrix: [Markup] {
+    var last = ""
+    return [
+      Page.section(
+        "matrix", "Every checkpoint under every limit",
+        lead: "Tinted rows are evaluated as they were trained. Δ is the paired difference from the standard checkpoint "
+          + "without a limit, with its 95 % interval; recovery is the share of a limit’s cost that training under it wins "
+          + "back. A click on a column’s head sorts by it."
+      ) {
+        Page.scroll("Matrix of results") {
+          Page.table(
+            heads: headings,
+            rows: comparison.results.map { result in
+              defer { last = result.arm }
+              return (result.isMatched, result.arm != last, row(result))
+            })
         }
       }
-    }
+    ]
   }
 
   private var headings: [(String, String)] {
@@ -44,51 +31,116 @@ extension Report {
     ("devices / token", "imbalance"), ("remote copies", "naive"), ("bytes / token", "of naive"), ("mass", "kept"),
   ]
 
-  /// One cell as a row; `rows` is how many rows the arm's name stands for, `nil` where it stands above.
-  private func row(_ result: CellResult, name rows: Int?) -> Markup {
+  /// One cell as a row.
+  private func row(_ result: CellResult) -> [(value: String, note: String)] {
     let figures = result.communication
     let interval = result.lossInterval
-    return tag("tr", result.isMatched ? ["class": "own"] : [:]) {
-      if let rows { tag("th", ["scope": "rowgroup", "rowspan": "\(rows)"], result.arm) }
-      tag("td", comparison.rule(result))
-      cell(Numbers.fixed(result.loss, 4), "± \(Numbers.fixed(result.standardError, 4))")
-      cell(
+    let difference = result.difference.map { (Numbers.signed($0.mean, 4), range($0.low, $0.high, 4)) }
+    let recovery = result.recovery.map {
+      (Numbers.percent($0.mean), "\(Numbers.percent($0.low)) to \(Numbers.percent($0.high))")
+    }
+    return [
+      (result.arm, ""), (comparison.rule(result), ""),
+      (Numbers.fixed(result.loss, 4), "± \(Numbers.fixed(result.standardError, 4))"),
+      (
         Numbers.perplexity(result.tokenPerplexity),
         "\(Numbers.perplexity(Numbers.exponential(interval.low))) to "
-          + Numbers.perplexity(Numbers.exponential(interval.high)))
-      if result.isReference {
-        cell("reference", "")
-      } else {
-        cell(result.difference.map { Numbers.signed($0.mean, 4) }, result.difference.map { range($0.low, $0.high, 4) })
-      }
-      if let recovery = result.recovery {
-        cell(
-          Numbers.percent(recovery.mean), "\(Numbers.percent(recovery.low)) to \(Numbers.percent(recovery.high))")
-      } else {
-        cell(result.trainingEffect == nil ? "" : "undefined", "")
-      }
-      cell(
-        result.retentionLoss.map { Numbers.fixed($0, 3) },
-        result.isReference ? "reference" : result.retentionDifference.map { Numbers.signed($0.mean, 3) })
-      cell(
+          + Numbers.perplexity(Numbers.exponential(interval.high))
+      ),
+      result.isReference ? ("reference", "") : difference ?? (Numbers.absent, ""),
+      recovery ?? (result.trainingEffect == nil ? "" : "undefined", ""),
+      (
+        result.retentionLoss.map { Numbers.fixed($0, 3) } ?? Numbers.absent,
+        result.isReference ? "reference" : result.retentionDifference.map { Numbers.signed($0.mean, 3) } ?? ""
+      ),
+      (
         Numbers.fixed(figures.devicesPerToken, 2),
-        "rows \(Numbers.fixed(figures.imbalanceRows, 2)) · wire \(Numbers.fixed(figures.imbalanceWire, 2))")
-      cell(Numbers.fixed(figures.remoteCopies, 2), Numbers.fixed(figures.naiveRemoteCopies, 2))
-      cell(
+        "rows \(Numbers.fixed(figures.imbalanceRows, 2)) · wire \(Numbers.fixed(figures.imbalanceWire, 2))"
+      ),
+      (Numbers.fixed(figures.remoteCopies, 2), Numbers.fixed(figures.naiveRemoteCopies, 2)),
+      (
         Numbers.grouped(Int(figures.bytes.rounded())),
-        figures.naiveBytes > 0 ? Numbers.percent(figures.bytes / figures.naiveBytes) : nil)
-      tag("td", Numbers.fixed(figures.retainedMass, 3))
-    }
-  }
-
-  private func cell(_ value: String?, _ note: String?) -> Markup {
-    tag("td") {
-      value ?? Numbers.absent
-      if let note, !note.isEmpty { tag("small", note) }
-    }
+        figures.naiveBytes > 0 ? Numbers.percent(figures.bytes / figures.naiveBytes) : ""
+      ),
+      (Numbers.fixed(figures.retainedMass, 3), ""),
+    ]
   }
 
   private func range(_ low: Double, _ high: Double, _ digits: Int) -> String {
     "\(Numbers.signed(low, digits)) to \(Numbers.signed(high, digits))"
+  }
+
+  /// Whether what a limit costs is within the margin, and what would have been seen.
+  var margins: [Markup] {
+    let cells = comparison.results.filter { $0.nonInferiority != nil && $0.isMatched }
+    guard !cells.isEmpty, let gain = cells[0].nonInferiority?.gain else { return [] }
+    return [
+      Page.section(
+        "margins", "Is it good enough?",
+        lead: "Standard fine-tuning gained \(Numbers.fixed(gain.mean, 4)) nats per token over the base (95 % interval "
+          + "\(range(gain.low, gain.high, 4))). An arm is non-inferior if it keeps at least 90 % of that, by a one-sided "
+          + "95 % bound. “Would be detected” is the smallest true difference that a study of this size finds in 4 of 5 "
+          + "repetitions: “no difference shown” says nothing about smaller ones."
+      ) {
+        Page.scroll("Non-inferiority") {
+          Page.table(
+            heads: [
+              ("checkpoint", "as trained"), ("Δ loss", "vs standard"), ("gain kept", ""), ("at least", "one-sided 95 %"),
+              ("within the margin", "10 % of the gain"), ("would be detected", "nats per token"),
+            ],
+            rows: cells.map { cell in
+              let margin = cell.nonInferiority
+              return (
+                false, false,
+                [
+                  (cell.arm, ""), (Numbers.signed(cell.difference?.mean ?? 0, 4), ""),
+                  (margin?.kept.map(Numbers.percent) ?? Numbers.absent, ""),
+                  (margin?.keptAtLeast.map(Numbers.percent) ?? Numbers.absent, ""), (margin?.words ?? "", ""),
+                  (Numbers.fixed(cell.difference?.detectable ?? 0, 4), ""),
+                ]
+              )
+            })
+        }
+      }
+    ]
+  }
+
+  /// Every arm's cost under its own limit, where the scatter cannot name them all.
+  var forests: [Markup] {
+    guard isCrowded, comparison.reference != nil else { return [] }
+    var limits: [Int?] = []
+    let cells = matched.filter { !$0.isReference && $0.difference != nil }
+    for cell in cells where !limits.contains(cell.trainedLimit) { limits.append(cell.trainedLimit) }
+    return [
+      Page.section(
+        "arms", "Every arm, best first",
+        lead: "Paired difference in loss from the standard checkpoint without a limit, with its 95 % interval, each arm "
+          + "evaluated as it was trained; left is better. Filled: the interval lies on one side of the dashed line. The "
+          + "best of many is partly luck: its true place is nearer to the others than it looks."
+      ) {
+        tag("div", ["class": "figures"]) {
+          for limit in limits { forest(cells.filter { $0.trainedLimit == limit }, limit) }
+        }
+      }
+    ]
+  }
+
+  private func forest(_ cells: [CellResult], _ limit: Int?) -> Markup {
+    let title = limit.map { "At most \($0) of \(study.facts.devices) devices" } ?? "No limit"
+    let rows = cells.sorted { ($0.difference?.mean ?? 0) < ($1.difference?.mean ?? 0) }.map { cell -> Forest.Row in
+      let difference = cell.difference ?? Difference(mean: 0, low: 0, high: 0)
+      return Forest.Row(
+        name: cell.arm, value: difference.mean, low: difference.low, high: difference.high, series: series(cell.arm),
+        isShown: difference.outcome != .noneShown,
+        words: "\(cell.arm): \(Numbers.signed(difference.mean, 4)) (\(range(difference.low, difference.high, 4))), "
+          + "\(Numbers.fixed(cell.communication.bytes, 0)) bytes.")
+    }
+    return tag("figure") {
+      tag("h3", title)
+      Forest(
+        id: "forest-\(Numbers.limit(limit))", title: "Differences in loss: \(title)",
+        axis: "Δ loss vs standard (nats per token)", rows: rows
+      ).picture
+    }
   }
 }

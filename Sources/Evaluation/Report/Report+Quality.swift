@@ -3,20 +3,20 @@ extension Report {
   ///
   /// Quality is the paired difference from the reference: its interval is many times narrower than that of the loss,
   /// which is mostly about which documents are hard. Without a reference it is the loss itself.
-  var quality: Markup {
+  var quality: [Markup] {
     let points = points
-    return section("quality", "Quality against bytes") {
+    return [Page.section("quality", "Quality against bytes") {
       tag("p", ["class": "lead"]) {
         "Left is cheaper, down is better. Filled markers are evaluated as they were trained; hollow ones have another "
         "limit applied afterwards; markers that would cover each other are set side by side. Whiskers are 95 % intervals"
         isPaired ? " of the paired difference; the dashed line is the standard checkpoint without a limit." : "."
       }
       tag("figure", ["class": "wide"]) {
-        if !isCrowded { legend(arms.filter { name in points.contains { $0.result.arm == name } }) }
+        if !isDense { legend(arms.filter { name in points.contains { $0.result.arm == name } }) }
         scatter(points)
         tag("figcaption", caption(points))
       }
-    }
+    }]
   }
 
   /// One marker: what it stands for, and where.
@@ -35,7 +35,7 @@ extension Report {
   private func name(_ result: CellResult) -> String { "\(result.arm), \(comparison.condition(result))" }
 
   /// Whether there are too many markers to name each: then only those of the frontier have a name.
-  private var isCrowded: Bool { !comparison.limitsNameRules }
+  private var isDense: Bool { isCrowded || !comparison.limitsNameRules }
 
   /// Markers that no other beats in both, from the cheapest on.
   private func frontier(_ points: [Point]) -> [Point] {
@@ -67,7 +67,7 @@ extension Report {
     }
     let tuned = all.filter(\.result.fineTuned).map(\.value)
     guard let low = tuned.min(), let high = tuned.max() else { return all }
-    if isCrowded { return all.filter(\.result.fineTuned) }
+    if isDense { return all.filter(\.result.fineTuned) }
     return all.filter { $0.result.fineTuned || $0.value < high + (high - low) }
   }
 
@@ -77,22 +77,22 @@ extension Report {
       let bytes = Int(reference.communication.naiveBytes.rounded())
       sentences.append("Per-expert dispatch of the standard checkpoint would send \(Numbers.grouped(bytes)) bytes.")
     }
-    if isCrowded { sentences.append("Named and joined: markers that no other beats in both.") }
+    if isDense { sentences.append("Named and joined: markers that no other beats in both.") }
     let missing = comparison.results.filter { result in !points.contains { $0.result == result } }.map {
       "\($0.arm), \(comparison.condition($0)): "
         + ($0.difference.map { Numbers.signed($0.mean, 3) } ?? Numbers.fixed($0.loss, 3))
     }
-    if !missing.isEmpty, !isCrowded { sentences.append("Above the picture: \(missing.joined(separator: "; ")).") }
+    if !missing.isEmpty, !isDense { sentences.append("Above the picture: \(missing.joined(separator: "; ")).") }
     return sentences.joined(separator: " ")
   }
 
   private func scatter(_ points: [Point]) -> Markup {
     let plot = Plot(
       width: 490, height: 350,
-      margins: (34, Self.margin(for: (isCrowded ? frontier(points) : points).map { brief($0.result.arm) }), 46, 58),
+      margins: (34, Self.margin(for: (isDense ? frontier(points) : points).map { brief($0.result.arm) }), 46, 58),
       x: [0] + points.map(\.result.communication.bytes),
       y: points.flatMap { [$0.low, $0.high] } + (isPaired ? [0] : []), yTicks: 8)
-    let points = isCrowded ? points.map { unmoved($0, plot) } : placed(points, plot)
+    let points = isDense ? points.map { unmoved($0, plot) } : placed(points, plot)
     let description = points.map {
       "\($0.name): \(isPaired ? Numbers.signed($0.value, 4) : Numbers.fixed($0.value, 4)) nats per token, "
         + "\(Numbers.fixed($0.result.communication.bytes, 0)) bytes."
@@ -104,10 +104,10 @@ extension Report {
       plot.yAxis(isPaired ? "Δ loss vs standard (nats per token)" : "target loss (nats per token)")
       plot.xAxis("bytes per token, layer and direction")
       if isPaired { SVG.line(plot.left, plot.y(0), plot.right, plot.y(0), class: "mean") }
-      if isCrowded {
+      if isDense {
         SVG.polyline(frontier(points).map { ($0.x, plot.y($0.value)) }, class: "path s0")
       }
-      for arm in isCrowded ? [] : arms {
+      for arm in isDense ? [] : arms {
         let own = points.filter { $0.result.arm == arm }.sorted { $0.x < $1.x }
         SVG.polyline(own.map { ($0.x, plot.y($0.value)) }, class: "path s\(series(arm) % 6)")
       }
@@ -121,7 +121,7 @@ extension Report {
         SVG.marker(
           point.x, plot.y(point.value), series: point.series, hollow: !point.result.isMatched, title: words)
       }
-      if isCrowded { names(frontier(points), plot) } else { labels(points, plot) }
+      if isDense { names(frontier(points), plot) } else { labels(points, plot) }
     }
   }
 

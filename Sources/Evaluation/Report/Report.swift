@@ -1,7 +1,5 @@
-/// A study as one page: a self-contained HTML file that needs no network and no script.
-///
-/// The page is XHTML inside HTML 5, so that any XML parser reads it, follows the reader's light or dark setting, prints,
-/// and works at the width of a phone. Parts whose data a study lacks are left out.
+/// A study as one page (``Page``). Parts whose data a study lacks are left out; of more than eight arms, pictures show the
+/// reference and the best of each limit in colour, and tables all.
 public struct Report: Sendable {
   let study: Study
   let comparison: Comparison
@@ -31,86 +29,54 @@ public struct Report: Sendable {
   /// The cells evaluated as they were trained, which one would deploy.
   var matched: [CellResult] { comparison.results.filter(\.isMatched) }
 
+  /// Whether there are too many arms to draw and name each in one picture.
+  var isCrowded: Bool { arms.count > 8 }
+
+  /// The reference, and of every limit under which arms were trained the one with the lowest loss: what is drawn where not
+  /// all arms can be.
+  var leaders: [CellResult] {
+    var limits: [Int?] = []
+    for result in matched where !limits.contains(result.trainedLimit) { limits.append(result.trainedLimit) }
+    let best = limits.compactMap { limit in
+      matched.filter { $0.trainedLimit == limit && !$0.isReference }.min { $0.loss < $1.loss }
+    }
+    return matched.filter(\.isReference) + best
+  }
+
   /// The whole page.
   public var html: String {
-    let page = tag("html", ["lang": "en"]) {
-      tag("head") {
-        tag("meta", ["charset": "utf-8"])
-        tag("meta", ["name": "viewport", "content": "width=device-width, initial-scale=1"])
-        tag("meta", ["name": "color-scheme", "content": "light dark"])
-        tag("title", "Occult: \(study.facts.model)")
-        tag("style", Self.style)
-      }
-      tag("body") {
-        header
-        tag("main") {
-          matrix
-          quality
-          curves
-          placement
-          heatMaps
-          layers
-          facts
-          definitions
-        }
-        tag("footer", "Occult \(study.facts.version). Numbers behind this page: comparison.json beside it.")
-      }
-    }
-    var output = "<!DOCTYPE html>\n"
-    page.write(to: &output)
-    // A percentage never starts a line without its number.
-    return output.replacing(" %", with: "\u{A0}%") + "\n"
+    Page(
+      subject: study.facts.model, kind: "Collaboration-pruned fine-tuning", headline: comparison.headline,
+      verdict: comparison.verdict, cards: (isCrowded ? leaders : matched).prefix(Self.cards).map(card),
+      sections: [matrix, margins, quality, forests, curves, placement, flow, heatMaps, layers, [facts, definitions]]
+        .flatMap(\.self),
+      footer: "Occult \(study.facts.version). Numbers behind this page: comparison.json beside it."
+    ).html
   }
 
   /// Most cards at the head of the page; the matrix has the rest.
   private static let cards = 6
 
-  /// Headline, verdict and the three figures one would quote.
-  private var header: Markup {
-    tag("header") {
-      tag("p", ["class": "eyebrow"]) {
-        "Collaboration-pruned fine-tuning · "
-        tag("span", study.facts.model)
-      }
-      tag("h1", comparison.headline)
-      tag("div", ["class": "top"]) {
-        tag("div", ["class": "verdict"]) {
-          for (index, sentence) in comparison.verdict.enumerated() {
-            tag("p", index == comparison.verdict.count - 1 ? ["class": "scope"] : [:], sentence)
-          }
-        }
-        tag("div", ["class": "cards"]) { for result in matched.prefix(Self.cards) { card(result) } }
-      }
-    }
-  }
-
   private func card(_ result: CellResult) -> Markup {
     let reference = comparison.reference
     let bytes = result.communication.bytes
     let change = reference.map { $0.communication.bytes > 0 ? bytes / $0.communication.bytes - 1 : 0 }
-    return tag("div", ["class": "card s\(series(result.arm) % 6)"]) {
-      tag("h2") {
-        tag("span", ["class": "name"], result.arm)
-        result.evaluatedLimit.map { "at most \($0) of \(study.facts.devices) devices" } ?? "no limit"
-      }
-      tag("dl") {
-        tag("div") {
-          tag("dt", "loss")
-          tag("dd", Numbers.fixed(result.loss, 3))
-          tag("dd", ["class": "note"], difference(result))
-        }
-        tag("div") {
-          tag("dt", "bytes / token")
-          tag("dd", Numbers.grouped(Int(bytes.rounded())))
-          tag("dd", ["class": "note"], result.isReference ? "reference" : change.map(Self.change) ?? "")
-        }
-        tag("div") {
-          tag("dt", "devices / token")
-          tag("dd", Numbers.fixed(result.communication.devicesPerToken, 2))
-          tag("dd", ["class": "note"], "imbalance \(Numbers.fixed(result.communication.imbalanceRows, 2))")
-        }
-      }
-    }
+    let isBest = isCrowded && !result.isReference
+    return Page.card(
+      series: series(result.arm), name: result.arm,
+      note: (result.evaluatedLimit.map { "at most \($0) of \(study.facts.devices) devices" } ?? "no limit")
+        + (isBest ? ", lowest loss of \(matched.count { $0.trainedLimit == result.trainedLimit && !$0.isReference })" : ""),
+      figures: [
+        ("loss", Numbers.fixed(result.loss, 3), difference(result)),
+        (
+          "bytes / token", Numbers.grouped(Int(bytes.rounded())),
+          result.isReference ? "reference" : change.map(Page.change) ?? ""
+        ),
+        (
+          "devices / token", Numbers.fixed(result.communication.devicesPerToken, 2),
+          "imbalance \(Numbers.fixed(result.communication.imbalanceRows, 2))"
+        ),
+      ])
   }
 
   private func difference(_ result: CellResult) -> String {
@@ -123,19 +89,6 @@ public struct Report: Sendable {
       case .noneShown: "no difference shown"
       }
     return "\(Numbers.signed(difference.mean, 3)) · \(verdict)"
-  }
-
-  /// A change against the reference in words.
-  static func change(_ share: Double) -> String {
-    (share > 0 ? "+" : "") + Numbers.percent(share)
-  }
-
-  /// A section with a heading.
-  func section(_ id: String, _ title: String, @MarkupBuilder _ children: () -> [Markup]) -> Markup {
-    tag("section", ["id": id]) {
-      tag("h2", title)
-      children()
-    }
   }
 
   /// The names of arms with their marker and colour.

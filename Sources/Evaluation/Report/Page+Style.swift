@@ -1,5 +1,5 @@
-extension Report {
-  /// The page's style sheet. Text is never lighter than 4.5 : 1 against its ground; series colours are told apart by
+extension Page {
+  /// The style sheet. Text is never lighter than 4.5 : 1 against its ground; series colours are told apart by
   /// people with any common colour blindness (after Okabe and Ito, darkened or lightened for contrast) and by shape.
   static let style = """
     :root { --ground: #fcfcfa; --panel: #ffffff; --ink: #1d2129; --soft: #565d69; --line: #d9dce1; --rule: #e9ebee;
@@ -50,10 +50,15 @@ extension Report {
     thead th { border-bottom: 1px solid var(--line); }
     tbody th { font-size: .84rem; color: var(--ink); font-weight: 600; vertical-align: top; }
     th:first-child { text-align: left; position: sticky; left: 0; background: var(--panel); }
-    tbody + tbody tr:first-child th, tbody + tbody tr:first-child td { border-top: 1px solid var(--line); }
     tr.own td { background: var(--mark); }
     .placement td, .placement tbody th { vertical-align: middle; }
-    td small { display: block; color: var(--soft); font-size: .74rem; line-height: 1.3; }
+    th button { all: unset; cursor: pointer; } th button:hover, th button:focus-visible { color: var(--accent); }
+    th button:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+    th[aria-sort] button { color: var(--ink); } th[aria-sort=ascending] button::after { content: ' \2191'; }
+    th[aria-sort=descending] button::after { content: ' \2193'; }
+    tr.first th, tr.first td { border-top: 1px solid var(--line); }
+    td small, tbody th small { display: block; color: var(--soft); font-size: .74rem; line-height: 1.3; }
+    .below { margin-top: 1.25rem; }
     .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 25rem), 1fr)); gap: 1.25rem; }
     figure { margin: 0; background: var(--panel); border: 1px solid var(--line); border-radius: 6px;
       padding: .9rem 1rem; break-inside: avoid; min-width: 0; }
@@ -62,6 +67,7 @@ extension Report {
     figure h3 + svg { margin-top: .25rem; }
     svg { display: block; width: 100%; height: auto; font-family: inherit; }
     svg text { fill: var(--soft); font-size: 12px; font-variant-numeric: tabular-nums; }
+    svg text.name { fill: var(--ink); } svg text.inside { fill: var(--ink); font-weight: 600; }
     svg text.caption { fill: var(--ink); font-weight: 600; } svg text.strong { fill: var(--series); font-weight: 600;
       paint-order: stroke; stroke: var(--panel); stroke-width: 3px; stroke-linejoin: round; }
     .rule { stroke: var(--rule); stroke-width: 1; } .base { stroke: var(--soft); stroke-width: 1; }
@@ -70,7 +76,7 @@ extension Report {
     .curve.s2 { stroke-dasharray: 7 3; } .curve.s3 { stroke-dasharray: 2.5 2.5; } .curve.s4 { stroke-dasharray: 9 3 2 3; }
     .raw { fill: none; stroke: var(--series); stroke-width: 1; opacity: .22; }
     .path { fill: none; stroke: var(--series); stroke-width: 1.25; opacity: .55; }
-    .whisker { stroke: var(--series); stroke-width: 1.5; } .leader { stroke: var(--series); stroke-width: .75; opacity: .5; }
+    .range { stroke: var(--ink); stroke-width: 1.5; } .whisker { stroke: var(--series); stroke-width: 1.5; } .leader { stroke: var(--series); stroke-width: .75; opacity: .5; }
     .marker { fill: var(--series); stroke: var(--series); stroke-width: 1.5; }
     .marker.hollow { fill: var(--panel); } .bar { fill: var(--series); } .bar.plain { fill: var(--h4); }
     .legend { display: flex; flex-wrap: wrap; gap: .25rem 1.1rem; list-style: none; padding: 0; margin: .15rem 0 .3rem;
@@ -91,6 +97,15 @@ extension Report {
     .terms { margin: .8rem 0 0; columns: 2 24rem; column-gap: 2.5rem; font-size: .9rem; }
     .terms div { break-inside: avoid; margin: 0 0 .8rem; } .terms dt { color: var(--ink); font-weight: 600; font-size: .9rem; }
     .terms dd { margin: 0; color: var(--soft); }
+    details { border-top: 1px solid var(--line); } details:last-of-type { border-bottom: 1px solid var(--line); }
+    summary { cursor: pointer; padding: .6rem 0; font-weight: 600; } summary small { color: var(--soft); font-weight: 400; }
+    .flips { list-style: none; margin: 0 0 1rem; padding: 0; display: grid; gap: 1rem;
+      grid-template-columns: repeat(auto-fill, minmax(min(100%, 24rem), 1fr)); }
+    .flips > li { background: var(--panel); border: 1px solid var(--line); border-radius: 6px; padding: .8rem 1rem;
+      font-size: .88rem; break-inside: avoid; min-width: 0; overflow-wrap: anywhere; }
+    .flips p { margin: 0 0 .5rem; white-space: pre-line; } .flips .number { color: var(--soft); font-size: .78rem; }
+    .flips ol { margin: 0; padding: 0; list-style: none; } .flips li li { padding: .1rem 0; }
+    .flips .right { font-weight: 650; } .flips .who { color: var(--soft); font-size: .8rem; font-weight: 400; }
     footer { color: var(--soft); font-size: .82rem; padding-top: 3rem; padding-bottom: 3rem; }
     @media (max-width: 40rem) { header, main, footer { padding-left: 1rem; padding-right: 1rem; }
       header { padding-top: 1.75rem; } section { margin-top: 2.5rem; } figure { padding: .75rem; }
@@ -99,7 +114,7 @@ extension Report {
       html { font-size: 11.5px; } body { font-size: 1rem; }
       header, main, footer { max-width: none; padding-left: 0; padding-right: 0; } header { padding-top: 0; }
       footer { padding-top: 1.5rem; padding-bottom: 0; } section { margin-top: 1.6rem; } .lead, h2 { break-after: avoid; } p { break-inside: avoid; }
-      .cards { grid-template-columns: repeat(3, 1fr); } .figures, .pair { grid-template-columns: 1fr 1fr; }
+      .cards { grid-template-columns: repeat(3, 1fr); } th button { font-size: inherit; } .figures, .pair { grid-template-columns: 1fr 1fr; }
       .multiples { grid-template-columns: repeat(5, 1fr); } .terms { columns: 2; }
       .scroll { overflow: visible; border: 0; break-inside: avoid; } table, tbody th { font-size: 7pt; }
       th, td small { font-size: 6.2pt; } th, td { padding: .15rem .25rem; position: static; }
