@@ -86,7 +86,8 @@ let package = Package(
       exclude: ["check_tensorboard.py"], swiftSettings: strict),
     .testTarget(
       name: "EvaluationTests",
-      dependencies: ["Evaluation", "ExpertParallel", "Training", "Checkpoint", "Models", "Text"], swiftSettings: strict),
+      dependencies: ["Evaluation", "ExpertParallel", "Training", "Checkpoint", "Models", "Text"],
+      exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(name: "ExpertParallelTests", dependencies: ["ExpertParallel", "Ranks"], swiftSettings: strict),
     .testTarget(
       name: "OccultTests", dependencies: ["occult", "Checkpoint", "Models", "Collaboration"], swiftSettings: strict),

@@ -37,7 +37,7 @@ struct Evaluate: ParsableCommand {
   @Option(help: "Largest batch, in tokens.")
   var batchTokens = 4096
 
-  @Option(help: "Folder that results_<time>.json is written to.", completion: .directory)
+  @Option(help: "Folder that results_<time>.json and samples_<text>_<time>.jsonl are written to.", completion: .directory)
   var output: String
 
   @OptionGroup var outputOptions: OutputOptions
@@ -100,10 +100,12 @@ struct Evaluate: ParsableCommand {
     line?.finish()
     if !measured.target.isEmpty {
       result.target = try .init(measured.target, model: options.model, text: "target")
+      result.documents["target"] = measured.target
       if routing != nil { result.communication = measured.communication.first }
     }
     if !measured.retention.isEmpty {
       result.retention = try .init(measured.retention, model: options.model, text: "retention")
+      result.documents["retention"] = measured.retention
     }
   }
 
@@ -136,6 +138,9 @@ struct Evaluate: ParsableCommand {
     let time = ISO8601DateFormatter().string(from: Date()).replacing(":", with: "-")
     let path = output + "/results_\(time).json"
     try FileManager.default.createDirectory(atPath: output, withIntermediateDirectories: true)
+    for (text, documents) in result.documents {
+      try TextFile.write(try HeldSamples.text(documents), to: output + "/samples_\(text)_\(time).jsonl")
+    }
     try TextFile.write(String(decoding: try result.json(), as: UTF8.self) + "\n", to: path)
     return path
   }

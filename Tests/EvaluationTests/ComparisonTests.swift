@@ -24,6 +24,15 @@ struct ComparisonTests {
         result.arm == "L2" && result.evaluatedLimit == 2 || result.arm == "L1" && result.evaluatedLimit == 1
       #expect((result.trainingEffect != nil) == isTrained && (result.recovery != nil) == isTrained)
     }
+    // What is kept of the gain is what the losses say, and the bound lies below it.
+    let base = try #require(comparison.results.first { $0.arm == "base" && $0.evaluatedLimit == nil })
+    for result in comparison.results {
+      #expect((result.nonInferiority != nil) == (result.fineTuned && !result.isReference))
+      guard let statement = result.nonInferiority else { continue }
+      let kept = (base.loss - result.loss) / (base.loss - reference.loss)
+      #expect(abs((statement.kept ?? .nan) - kept) <= 1e-9)
+      #expect((statement.keptAtLeast ?? .nan) < kept && abs(statement.harm - (result.loss - reference.loss)) <= 1e-12)
+    }
     let trained = try #require(comparison.results.first { $0.arm == "L1" && $0.evaluatedLimit == 1 })
     let limited = try #require(comparison.results.first { $0.arm == "standard" && $0.evaluatedLimit == 1 })
     let share = (limited.loss - trained.loss) / (limited.loss - reference.loss)
@@ -49,7 +58,7 @@ struct ComparisonTests {
     for result in results {
       for key in keys { #expect(result[key] != nil, "\(key)") }
       let difference = try #require(result["difference"] as? [String: Double])
-      #expect(Set(difference.keys) == ["mean", "low", "high"])
+      #expect(Set(difference.keys) == ["mean", "low", "high", "detectable"])
     }
     #expect(results[0]["evaluated_limit"] is NSNull && results[0]["trained_limit"] is NSNull)
     #expect(results[7]["evaluated_limit"] as? Int == 2 && results[7]["trained_limit"] as? Int == 2)

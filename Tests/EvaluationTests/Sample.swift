@@ -26,6 +26,53 @@ enum Sample {
       facts: facts, cells: cells(documents, layers, &random), curves: curves(&random), layers: layers)
   }
 
+  /// The same base, standard arm and layers with 45 limited arms as in a study of routing rules, each under no limit and
+  /// under its own rule.
+  static func manyArms(seeds: Int) -> Study {
+    var study = study(documents: 40)
+    var random = SplitMix64(seed: seed &+ 2)
+    let policies = [
+      "router", "similarity", "output_similarity", "mass", "best_mass", "adaptive", "group_limited", "drop",
+      "fewer_experts", "random_devices", "soft",
+    ]
+    let names = policies + policies.map { $0 + "-mass" }
+    let rules = [2, 1].flatMap { limit in
+      names.map { name in
+        (name: name.hasSuffix("-mass") ? "\(name.dropLast(5))-L\(limit)-mass" : "\(name)-L\(limit)", limit: limit)
+      }
+    } + [(name: "c2r", limit: 2)]
+    let plain = study.cells
+    var cells: [Cell] = []
+    func add(_ arm: String, like: String, from limit: Int?, rule: (name: String, limit: Int)?, trained: String?) {
+      guard let pattern = plain.first(where: { $0.arm == like && $0.evaluatedLimit == limit }) else { return }
+      let shift = 0.03 * normal(&random)
+      for seed in 1...(pattern.fineTuned ? seeds : 1) {
+        var cell = pattern
+        (cell.arm, cell.seed) = (arm, pattern.fineTuned ? seed : nil)
+        (cell.evaluatedRule, cell.evaluatedLimit) = (rule?.name, rule?.limit)
+        (cell.trainedRule, cell.trainedLimit) = (trained, rules.first { $0.name == trained }?.limit)
+        let own = 0.01 * normal(&random)
+        for index in cell.target.indices {
+          cell.target[index].nll += (trained == nil ? 0 : shift + own) * Double(cell.target[index].tokens)
+        }
+        cell.communication.bytes *= 1 + 0.1 * shift
+        cells.append(cell)
+      }
+    }
+    for arm in ["base", "standard"] {
+      add(arm, like: arm, from: nil, rule: nil, trained: nil)
+      for rule in rules { add(arm, like: arm, from: rule.limit, rule: rule, trained: nil) }
+    }
+    for rule in rules {
+      add(rule.name, like: "L\(rule.limit)", from: nil, rule: nil, trained: rule.name)
+      add(rule.name, like: "L\(rule.limit)", from: rule.limit, rule: rule, trained: rule.name)
+    }
+    study.facts.seeds = Array(1...seeds)
+    study.cells = cells
+    study.curves = [study.curves[0]] + rules.map { LossCurve(arm: $0.name, points: study.curves[$0.limit == 2 ? 1 : 2].points) }
+    return study
+  }
+
   private static func uniform(_ random: inout SplitMix64) -> Double {
     Double(random.next() >> 11) * 0x1p-53
   }

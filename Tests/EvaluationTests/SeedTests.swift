@@ -19,17 +19,19 @@ struct SeedTests {
 
   @Test func oneSeedIsThePlainBootstrap() throws {
     let losses = [10, 12, 31, 24, 18.5]
-    #expect(try Self.sample([losses]).draws == LossSample(cell: "a", Self.documents(losses, nil)).draws)
+    #expect(try Self.sample([losses]).figure.draws == LossSample(cell: "a", Self.documents(losses, nil)).figure.draws)
   }
 
-  /// Documents without spread leave that of the seeds: σ / √S with the population's σ, known to 1.6 % from 2,000 draws.
+  /// Documents without spread leave that of the seeds: σ / √S with the sample's σ, known to 1.6 % from 2,000 draws; the
+  /// interval takes Student's t of two degrees of freedom.
   @Test func seedsAreDrawnAsWell() throws {
     let sample = try Self.sample([[20, 20], [24, 24], [30, 30]])
     let values = [2, 2.4, 3.0]
     let mean = values.reduce(0, +) / 3
-    let expected = (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 3 / 3).squareRoot()
+    let expected = (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 2 / 3).squareRoot()
     #expect(abs(sample.standardError - expected) <= 0.05 * expected)
-    #expect(sample.interval.low >= 2 && sample.interval.high <= 3)
+    #expect(abs(sample.figure.degrees - 2) <= 0.2)
+    #expect(sample.interval.low < 2 && sample.interval.high > 3)
   }
 
   /// Two seeds with the same losses say nothing more about the documents than one does: the crossed bootstrap's interval
@@ -37,7 +39,7 @@ struct SeedTests {
   @Test func aSeedThatRepeatsAnotherDoesNotNarrowTheInterval() throws {
     let losses = (0..<50).map { 20 + Double($0 * 7 % 50) / 5 }
     let (one, two) = (try Self.sample([losses]), try Self.sample([losses, losses]))
-    #expect(zip(one.draws, two.draws).allSatisfy { abs($0 - $1) <= 1e-12 })
+    #expect(zip(one.figure.draws, two.figure.draws).allSatisfy { abs($0 - $1) <= 1e-12 })
   }
 
   /// What a seed does to both arms alike is no part of their difference.

@@ -51,8 +51,8 @@ struct StatisticsTests {
     let forward = try LossSample(cell: "a", Self.documents(losses))
     let backward = try LossSample(cell: "a", Self.documents(losses).reversed())
     let other = try LossSample(cell: "a", Self.documents(losses), bootstrap: Bootstrap(seed: 2))
-    #expect(forward.draws == backward.draws)
-    #expect(forward.draws != other.draws)
+    #expect(forward.figure.draws == backward.figure.draws)
+    #expect(forward.figure.draws != other.figure.draws)
   }
 
   /// The reference values of Vigna's splitmix64.c for seed 1234567.

@@ -25,7 +25,7 @@ struct QualityPairing {
       let seeds = values.map { $0.reduce(0, +) / total }
       return Resampled(
         value: seeds.reduce(0, +) / Double(seeds.count),
-        draws: bootstrap.resample(values, weights: weights, stream: stream.value), seeds: seeds, units: weights.count)
+        draws: bootstrap.resample(values, weights: weights, stream: stream.value), seeds: seeds)
     }
   }
 

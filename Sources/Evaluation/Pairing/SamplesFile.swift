@@ -47,7 +47,7 @@ struct SamplesFile {
   private func entry(_ bytes: ArraySlice<UInt8>, _ line: Int) throws -> (id: String, filter: String, answer: Answer) {
     let object = try Self.parse(Array(bytes), file: path, line: line)
     guard case .object = object else { throw damaged(line, "an object", object.kind) }
-    guard let id = object["doc_id"]?.integer.map { "\($0)" } ?? object["doc_id"]?.string else {
+    guard let id = object["doc_id"]?.integer.map({ "\($0)" }) ?? object["doc_id"]?.string else {
       throw damaged(line, "a doc_id", object["doc_id"]?.kind ?? "no such key")
     }
     guard case .array(let names)? = object["metrics"] else {

@@ -46,6 +46,8 @@ public struct EvaluationResult: Codable, Equatable, Sendable {
   public var retention: Held?
   /// Communication over all layers, from the routing of the test data; nil without a placement or a recipe.
   public var communication: CommunicationFigures?
+  /// Losses by document of the target and retention data, written beside the result; not part of it.
+  public var documents: [String: [DocumentLoss]] = [:]
   /// Plain texts.
   public var texts: [TextPerplexity]
   /// Seconds it took.

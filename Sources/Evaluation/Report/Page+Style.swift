@@ -54,8 +54,8 @@ extension Page {
     .placement td, .placement tbody th { vertical-align: middle; }
     th button { all: unset; cursor: pointer; } th button:hover, th button:focus-visible { color: var(--accent); }
     th button:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
-    th[aria-sort] button { color: var(--ink); } th[aria-sort=ascending] button::after { content: ' \2191'; }
-    th[aria-sort=descending] button::after { content: ' \2193'; }
+    th[aria-sort] button { color: var(--ink); } th[aria-sort=ascending] button::after { content: ' ↑'; }
+    th[aria-sort=descending] button::after { content: ' ↓'; }
     tr.first th, tr.first td { border-top: 1px solid var(--line); }
     td small, tbody th small { display: block; color: var(--soft); font-size: .74rem; line-height: 1.3; }
     .below { margin-top: 1.25rem; }

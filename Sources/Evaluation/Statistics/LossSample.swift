@@ -56,7 +56,7 @@ public struct LossSample: Sendable {
     let seedLosses = losses.map { $0.reduce(0, +) / Double(tokens.reduce(0, +)) }
     figure = Resampled(
       value: seedLosses.reduce(0, +) / Double(seedLosses.count),
-      draws: bootstrap.resample(losses, weights: tokens.map(Double.init)), seeds: seedLosses, units: tokens.count)
+      draws: bootstrap.resample(losses, weights: tokens.map(Double.init)), seeds: seedLosses)
   }
 
   private static func checked(

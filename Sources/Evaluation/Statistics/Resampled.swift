@@ -3,9 +3,9 @@
 /// With several seeds, plain percentiles of a bootstrap are far too narrow: the spread of S drawn seeds is
 /// √((S − 1) / S) of the true one, and S seeds know their own spread badly. Here the draws have the first put right
 /// (``Bootstrap/resample(_:weights:stream:)``), and intervals are stretched by t / z, with the degrees of freedom that
-/// Satterthwaite's formula gives the mixture of seeds and documents:
+/// Satterthwaite's formula gives the mixture of a few seeds and many documents:
 ///
-///     ν = V² / (V_s² / (S − 1) + V_d² / (n − 1)),   V = V_s + V_d the variance of the draws, V_s the seeds' part of it
+///     ν = (S − 1) · (V / V_s)²,   V the variance of the draws, V_s the seeds' part of it
 ///
 /// With one seed nothing is stretched, and the interval speaks of documents only.
 ///
@@ -17,8 +17,6 @@ struct Resampled: Sendable {
   let draws: [Double]
   /// The figure of each seed; one where there is one.
   let seeds: [Double]
-  /// Number of documents or questions.
-  let units: Int
 
   /// The paired difference of two figures that were resampled alike.
   static func - (a: Resampled, b: Resampled) -> Resampled { a.combined(b) { $0 - $1 } }
@@ -29,7 +27,7 @@ struct Resampled: Sendable {
   /// A multiple of a figure.
   static func * (factor: Double, a: Resampled) -> Resampled {
     Resampled(
-      value: factor * a.value, draws: a.draws.map { factor * $0 }, seeds: a.seeds.map { factor * $0 }, units: a.units)
+      value: factor * a.value, draws: a.draws.map { factor * $0 }, seeds: a.seeds.map { factor * $0 })
   }
 
   /// Draw by draw and seed by seed; a figure of one seed stands beside all seeds of the other.
@@ -41,8 +39,7 @@ struct Resampled: Sendable {
       operation(seeds[min(seed, seeds.count - 1)], other.seeds[min(seed, other.seeds.count - 1)])
     }
     return Resampled(
-      value: operation(value, other.value), draws: zip(draws, other.draws).map(operation), seeds: both,
-      units: max(units, other.units))
+      value: operation(value, other.value), draws: zip(draws, other.draws).map(operation), seeds: both)
   }
 
   /// Standard error of the figure.
@@ -52,12 +49,11 @@ struct Resampled: Sendable {
   var degrees: Double {
     guard seeds.count > 1 else { return .infinity }
     let total = standardError * standardError
-    let count = Double(seeds.count)
-    let ofSeeds = min(total, Bootstrap.variance(seeds) / count)
-    let rest = total - ofSeeds
-    let spread = ofSeeds * ofSeeds / (count - 1) + rest * rest / Double(max(1, units - 1))
+    let ofSeeds = Bootstrap.variance(seeds) / Double(seeds.count)
     // Without any spread there is nothing to stretch; draws that are not finite cannot be.
-    return spread > 0 && spread.isFinite ? total * total / spread : .infinity
+    guard total > 0, total.isFinite, ofSeeds > 0 else { return .infinity }
+    let ratio = max(1, total / ofSeeds)
+    return Double(seeds.count - 1) * ratio * ratio
   }
 
   /// The two-sided 95 % interval.
