@@ -46,13 +46,16 @@ struct Compare: ParsableCommand {
 
   @OptionGroup var outputOptions: OutputOptions
 
+  func validate() throws {
+    if case .share? = margin?.value, base == nil {
+      throw ValidationError("--margin: expected --base with a share of the gain, found none; try --base NAME")
+    }
+  }
+
   func run() throws {
     let files = ["comparison.json", "comparison.md", "comparison.csv", "report.html"].map { output + "/" + $0 }
     for file in files { try checkFree(file, overwrite: overwrite) }
     let arms = try arms.map(Self.arm)
-    if case .share? = margin?.value, base == nil {
-      throw ValidationError("--margin: expected --base with a share of the gain, found none; try --base NAME")
-    }
     let comparison = try QualityComparison(
       arms, reference: standard ?? arms.first { $0.name != base }?.name ?? "", base: base,
       margin: margin?.value ?? .standard, bootstrap: Bootstrap(draws: draws, seed: seed))

@@ -26,7 +26,7 @@ struct ResampledTests {
 
   /// 95 % intervals cover the truth in 95 % of studies: with one seed, and with few seeds that differ much, a little or
   /// not at all. 300 studies know that to 1.3 %. Without the correction and the stretch, three seeds that differ much
-  /// would be covered in 70 %.
+  /// would be covered in 75 %.
   @Test(arguments: [(1, 30, 0.0, 1.0), (3, 25, 1, 0.5), (3, 25, 0.2, 1), (5, 25, 1, 1), (4, 25, 0, 1)])
   func intervalsCover(seeds: Int, documents: Int, ofSeeds: Double, ofDocuments: Double) {
     var random = SplitMix64(seed: 11)

@@ -66,7 +66,7 @@ extension Report {
           if devices <= 8 {
             SVG.text(
               left + cell * (Double(column) + 0.5), y + cell / 2 + 4, Numbers.percent(share), anchor: "middle",
-              class: row == column ? "inside" : "label")
+              class: row == column ? "inside" : "name")
           }
         }
       }
