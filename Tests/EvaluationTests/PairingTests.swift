@@ -113,6 +113,25 @@ struct PairingTests {
     #expect(comparison.verdict.contains { $0.hasPrefix("At chance level, so left out of verdicts on accuracy: x.") })
   }
 
+  /// Twelve questions without a flip do not prove equality: by the rule of three up to a quarter could flip.
+  @Test func flipsUnseenStayPossible() throws {
+    let right = [Bool](repeating: true, count: 12)
+    let comparison = try Self.compare(
+      ["a": [MadeRun().choices("x", right: right)], "b": [MadeRun().choices("x", right: right)]], margin: .absolute(0.05))
+    let difference = try #require(comparison.tasks[0].primary.difference("b"))
+    #expect(difference.difference.mean == 0 && difference.pValue == 1)
+    #expect((0.18...0.35).contains(difference.difference.high) && (-0.35...(-0.18)).contains(difference.difference.low))
+    #expect(difference.nonInferiority?.outcome == .notShown)
+  }
+
+  /// Last words that no run finds: their likelihood is compared instead.
+  @Test func aScoreOfZeroIsMarked() throws {
+    let comparison = try Self.harness()
+    let task = try #require(comparison.tasks.first { $0.task == "lambada_local" })
+    #expect(task.isAtChance && task.primary.metric == "perplexity" && task.primary.unit == "nats/question")
+    #expect(task.metrics.first { $0.metric == "acc" }?.isAtChance == true)
+  }
+
   /// Two tasks above chance and one at chance: the mean has the two.
   @Test func theMeanLeavesChanceOut() throws {
     func run(_ shift: Int) -> MadeRun {
@@ -135,9 +154,9 @@ struct PairingTests {
     let comparison = try Self.compare(["base": [run(6)], "a": [run(0)], "b": [run(6)], "c": [run(0)]], base: "base")
     let differences = comparison.tasks[0].primary
     // 2 · ½⁶ = 0.03125, times two tasks and two arms, or two tasks and the base.
-    #expect(differences.difference("b")?.pValue == 0.03125 && differences.difference("b")?.adjusted == 0.125)
-    #expect(differences.difference("base")?.adjusted == 0.0625)
-    #expect(differences.difference("b")?.verdict == .noneShown)
+    let (own, base) = (try #require(differences.difference("b")), try #require(differences.difference("base")))
+    #expect(abs(own.pValue - 0.03125) <= 1e-12 && abs((own.adjusted ?? .nan) - 0.125) <= 1e-12)
+    #expect(abs((base.adjusted ?? .nan) - 0.0625) <= 1e-12 && own.verdict == .noneShown)
     #expect(comparison.verdict.last == "These are single runs: another training seed may differ. Verdicts are corrected "
       + "for 4 comparisons (Holm).")
   }

@@ -26,7 +26,7 @@ struct ReportTests {
     let study = Sample.manyArms(seeds: 1)
     let html = try Self.report(study)
     let page = try Outline(html)
-    #expect(page.counts["section"] == 11 && page.counts["table"] == 4 && page.repeatedIDs.isEmpty)
+    #expect(page.counts["section"] == 11 && page.counts["table"] == 5 && page.repeatedIDs.isEmpty)
     #expect(page.namelessPictures == 0 && html.utf8.count < 1_500_000, "\(html.utf8.count)")
     #expect(page.counts["polyline"] ?? 0 < 80)
     for arm in ["similarity-L2-mass", "random_devices-L1"] {

@@ -118,11 +118,11 @@ struct ResampledTests {
         .sentence("arm 'L2'", place, digits: 3, unit: "nats")
     }
     #expect(
-      words(0.02, 1) == "Arm 'L2' keeps 98 % of what standard fine-tuning gained over the base (at least 96 %, one-sided "
-        + "95 %): it is non-inferior, with a margin of 10 % of the gain.")
+      words(0.02, 1) == "Arm 'L2' keeps 98.0 % of what standard fine-tuning gained over the base (at least 96.2 %, "
+        + "one-sided 95 %): it is non-inferior, with a margin of 10 % of the gain.")
     #expect(
-      words(0.1, 1, place: "on x") == "On x arm 'L2' keeps 90 % of what standard fine-tuning gained over the base (at least "
-        + "88 %, one-sided 95 %): non-inferiority is not shown, with a margin of 10 % of the gain.")
+      words(0.1, 1, place: "on x") == "On x arm 'L2' keeps 90.0 % of what standard fine-tuning gained over the base (at least "
+        + "88.2 %, one-sided 95 %): non-inferiority is not shown, with a margin of 10 % of the gain.")
     #expect(
       words(0.02, 0) == "Whether arm 'L2' is non-inferior cannot be said (uninformative): standard fine-tuning is not shown "
         + "to gain anything over the base.")

@@ -2,7 +2,8 @@
 ///
 /// Every task has one *primary* metric, which counts for the verdict: `acc_norm` where there is one, else `acc`, else a
 /// perplexity. Tasks whose primary accuracy no run is shown to do better on than guessing are *at chance level*: they are
-/// marked, left out of the mean, and the log-likelihood of the right choice is compared in place of the accuracy.
+/// marked, left out of the mean, and the log-likelihood of the right choice, or of the right words, is compared in place
+/// of the accuracy.
 public struct QualityComparison: Equatable, Sendable {
   /// How the intervals were made.
   public let bootstrap: Bootstrap
@@ -178,7 +179,7 @@ public struct QualityMetric: Codable, Equatable, Sendable {
 
   /// A figure in words.
   func words(_ value: Double) -> String {
-    metric.hasSuffix("perplexity") ? Numbers.perplexity(value) : Numbers.fixed(value, digits)
+    metric.hasSuffix("perplexity") ? Numbers.perplexity(value) : Numbers.fixed(value, abs(value) < 10 ? digits : 2)
   }
 
   /// The figure of an arm.

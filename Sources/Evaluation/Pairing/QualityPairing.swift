@@ -1,3 +1,5 @@
+internal import Collaboration
+internal import Foundation
 internal import Text
 
 /// What all tasks of a comparison share: the roles of the arms, the margin, the draws.
@@ -32,12 +34,13 @@ struct QualityPairing {
   /// One arm against the reference.
   ///
   /// - Parameters:
-  ///   - flips: Questions gained and lost; nil where answers are not right or wrong.
+  ///   - flips: Questions gained and lost, of how many; nil where answers are not right or wrong.
   ///   - isSingle: Whether both have one run, so that McNemar's test may be used.
   func difference(
-    _ arm: Int, _ figures: [Resampled], higherIsBetter: Bool, flips: (gained: Int, lost: Int)?, isSingle: Bool
+    _ arm: Int, _ figures: [Resampled], higherIsBetter: Bool, flips: (gained: Int, lost: Int, all: Int)?,
+    isSingle: Bool
   ) -> QualityDifference {
-    let difference = figures[arm] - figures[reference]
+    let difference = unseen(figures[arm] - figures[reference], flips, arm)
     let sign = higherIsBetter ? -1.0 : 1
     let isExact = flips != nil && isSingle
     let gain = base.map { sign * (figures[$0] - figures[reference]) }
@@ -49,6 +52,26 @@ struct QualityPairing {
       test: isExact ? "mcnemar" : "bootstrap", gained: flips?.gained, lost: flips?.lost,
       nonInferiority: isStatable && arm != base
         ? NonInferiority(harm: sign * difference, gain: gain, margin: margin) : nil)
+  }
+
+  /// A difference in right answers, with doubt about flips that no question showed.
+  ///
+  /// Where nothing flipped one way, resampled questions never do either, and twelve questions without a flip would prove
+  /// equality. The rate of flips unseen in n questions is drawn from what remains likely, P(rate > r) = (1 − r)ⁿ ≈ exp(−n r):
+  /// the 95 % bound is the "rule of three", 3 / n.
+  private func unseen(
+    _ difference: Resampled, _ flips: (gained: Int, lost: Int, all: Int)?, _ arm: Int
+  ) -> Resampled {
+    guard let flips, flips.gained == 0 || flips.lost == 0 else { return difference }
+    var random = SplitMix64(seed: bootstrap.seed &+ UInt64(arm) << 32)
+    func rate(_ isUnseen: Bool) -> Double {
+      let drawn = -log(1 - random.uniform()) / Double(flips.all)
+      return isUnseen ? drawn : 0
+    }
+    return Resampled(
+      value: difference.value,
+      draws: difference.draws.map { min(1, max(-1, $0 + rate(flips.gained == 0) - rate(flips.lost == 0))) },
+      seeds: difference.seeds)
   }
 
   /// Arms that stand against the reference.
@@ -109,21 +132,24 @@ struct TaskDraft {
     }
     let usual = PairedMetric.primary(metrics) ?? metrics[0]
     let chance = Self.chance(task)
-    let isAtChance = usual.isChoice && Self.isGuessing(task, usual, chance)
+    let isAtChance = Self.isGuessing(task, usual, chance)
     let gold = isAtChance ? Self.gold(task, pairing) : nil
-    primary = gold == nil ? usual : .gold
+    // A last word that nobody finds has a likelihood as well: the task's own perplexity.
+    let other = isAtChance && gold == nil ? metrics.first { $0.name.hasSuffix("perplexity") } : nil
+    let own = other ?? usual
+    primary = gold == nil ? own : .gold
     flipMetric = usual.isRight ? usual : metrics.first(where: \.isRight)
     var results: [QualityMetric] = []
     var first: [Resampled] = []
-    for metric in [usual] + metrics.filter({ $0 != usual }) {
+    for metric in [own] + metrics.filter({ $0 != own }) {
       let figures = pairing.figures(task) { _, answer in
         answer.values[metric.name].map(metric.terms) ?? (0, 1)
       }
-      if metric == usual { first = figures }
+      if metric == own { first = figures }
       results.append(
         Self.result(
           metric, figures, task, pairing, chance: metric.isChoice ? chance : nil,
-          isAtChance: metric.isChoice && Self.isGuessing(task, metric, chance)))
+          isAtChance: Self.isGuessing(task, metric, chance)))
     }
     if let gold {
       first = gold
@@ -158,9 +184,9 @@ struct TaskDraft {
   /// Questions of which a larger share of runs is right in the arm than in the reference, and the other way round.
   private static func flips(
     _ task: PairedTask, _ metric: PairedMetric, _ arm: Int, _ reference: Int
-  ) -> (gained: Int, lost: Int) {
+  ) -> (gained: Int, lost: Int, all: Int) {
     let changes = task.questions.indices.map { task.share(metric, arm, $0) - task.share(metric, reference, $0) }
-    return (changes.count { $0 > 0 }, changes.count { $0 < 0 })
+    return (changes.count { $0 > 0 }, changes.count { $0 < 0 }, changes.count)
   }
 
   /// The accuracy of guessing, the mean of 1 / choices; nil where a question has no choices.
@@ -170,10 +196,14 @@ struct TaskDraft {
     return counts.reduce(0) { $0 + 1 / Double($1) } / Double(counts.count)
   }
 
-  /// Whether no run is shown to do better than guessing, at 5 % for all runs together (Bonferroni).
+  /// Whether no run is shown to do better than guessing, at 5 % for all runs together (Bonferroni); of free answers,
+  /// whether no run has a single one right.
   private static func isGuessing(_ task: PairedTask, _ metric: PairedMetric, _ chance: Double?) -> Bool {
-    guard let chance else { return false }
+    guard metric.isRight else { return false }
     let runs = task.answers.flatMap(\.self)
+    guard metric.isChoice, let chance else {
+      return runs.allSatisfy { $0.allSatisfy { $0.values[metric.name] == .number(0) } }
+    }
     return runs.allSatisfy { answers in
       let right = answers.count { $0.values[metric.name] == .number(1) }
       let p = PairedTests.guessing(right: right, of: answers.count, chance: chance)

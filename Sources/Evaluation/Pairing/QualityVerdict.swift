@@ -111,7 +111,7 @@ struct QualityVerdict {
       let means = comparison.mean == nil ? "" : " and from the mean"
       parts.append(
         "At chance level, so left out of verdicts on accuracy\(means): \(chance.map(\.task).joined(separator: ", ")). "
-          + "There the log-likelihood of the right choice is compared instead, where it is known.")
+          + "There the log-likelihood of the right answer is compared instead, where it is known.")
     }
     let partial = comparison.tasks.filter { $0.leftOut > 0 }
     if !partial.isEmpty {

@@ -50,14 +50,14 @@ extension Page {
     thead th { border-bottom: 1px solid var(--line); }
     tbody th { font-size: .84rem; color: var(--ink); font-weight: 600; vertical-align: top; }
     th:first-child { text-align: left; position: sticky; left: 0; background: var(--panel); }
-    tr.own td { background: var(--mark); }
+    tr.own td, tr.own th:first-child { background: var(--mark); }
     .placement td, .placement tbody th { vertical-align: middle; }
     th button { all: unset; cursor: pointer; } th button:hover, th button:focus-visible { color: var(--accent); }
     th button:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
     th[aria-sort] button { color: var(--ink); } th[aria-sort=ascending] button::after { content: ' ↑'; }
     th[aria-sort=descending] button::after { content: ' ↓'; }
     tr.first th, tr.first td { border-top: 1px solid var(--line); }
-    td small, tbody th small { display: block; color: var(--soft); font-size: .74rem; line-height: 1.3; }
+    td small, tbody th small { display: block; font-weight: 400; color: var(--soft); font-size: .74rem; line-height: 1.3; }
     .below { margin-top: 1.25rem; }
     .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 25rem), 1fr)); gap: 1.25rem; }
     figure { margin: 0; background: var(--panel); border: 1px solid var(--line); border-radius: 6px;

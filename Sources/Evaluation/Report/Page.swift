@@ -12,7 +12,8 @@ struct Page {
   let verdict: [String]
   /// Figures to quote, beside the verdict.
   let cards: [Markup]
-  let sections: [Markup]
+  /// Sections; a part that has nothing to show is empty.
+  let sections: [[Markup]]
   let footer: String
 
   /// The text of the file.
@@ -41,7 +42,7 @@ struct Page {
             tag("div", ["class": "cards"]) { cards }
           }
         }
-        tag("main") { sections }
+        tag("main") { sections.flatMap(\.self) }
         tag("footer", footer)
         tag("script", Self.script)
       }

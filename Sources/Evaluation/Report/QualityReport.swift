@@ -16,7 +16,7 @@ public struct QualityReport: Sendable {
       subject: comparison.arms.map(\.name).joined(separator: ", "), kind: "Evaluations compared",
       headline: comparison.headline, verdict: comparison.verdict,
       cards: comparison.arms.prefix(Self.cards).map(card),
-      sections: [tasks, forests, table, traffic, flips, [facts, terms]].flatMap(\.self),
+      sections: [tasks, forests, table, traffic, flips, [facts, terms]],
       footer: "Occult \(version). Numbers behind this page: comparison.json and comparison.csv beside it."
     ).html
   }
@@ -33,7 +33,9 @@ public struct QualityReport: Sendable {
 
   private func card(_ arm: QualityArm) -> Markup {
     let isReference = arm.name == comparison.reference
+    // Without a mean the first task stands for all, by its name.
     let mean = comparison.mean ?? comparison.tasks[0].primary
+    let name = comparison.mean?.metric ?? comparison.tasks[0].task
     let difference = mean.difference(arm.name)
     let verdicts = comparison.tasks.compactMap { $0.primary.difference(arm.name)?.verdict }
     func count(_ verdict: QualityDifference.Verdict) -> Int { verdicts.count { $0 == verdict } }
@@ -45,7 +47,7 @@ public struct QualityReport: Sendable {
         + (arm.deviceLimit.map { " at most \($0) devices per token" } ?? ""),
       figures: [
         (
-          mean.metric, mean.words(mean.value(arm.name)?.value ?? 0),
+          name, mean.words(mean.value(arm.name)?.value ?? 0),
           isReference ? "reference" : difference.map { Numbers.signed($0.difference.mean, mean.digits) } ?? ""
         ),
         isReference
@@ -176,8 +178,8 @@ public struct QualityReport: Sendable {
                   (Numbers.probability(difference.adjusted ?? difference.pValue), difference.test),
                   (QualityTable.words(difference.verdict), ""), (Numbers.fixed(ends.detectable, digits), ""),
                   (
-                    margin?.kept.map(Numbers.percent) ?? "",
-                    margin?.keptAtLeast.map { "at least \(Numbers.percent($0))" } ?? ""
+                    margin?.kept.map(Numbers.share) ?? "",
+                    margin?.keptAtLeast.map { "at least \(Numbers.share($0))" } ?? ""
                   ),
                   (margin?.words ?? "", ""),
                 ]

@@ -10,10 +10,12 @@ extension Report {
           + "to both devices. The bars have the expert rows that each device computes."
       ) {
         tag("div", ["class": "pair"]) {
-          for placed in [false, true] {
+          let flows = [false, true].map { DeviceFlow(study.layers, devices: study.facts.devices, placed: $0) }
+          let shares = flows.flatMap { $0.pairs.flatMap(\.self) }
+          for (flow, placed) in zip(flows, [false, true]) {
             tag("figure") {
               tag("h3", placed ? "Pairs of experts, placed" : "Pairs of experts, original order")
-              flowMatrix(DeviceFlow(study.layers, devices: study.facts.devices, placed: placed), placed)
+              flowMatrix(flow, placed, from: shares.min() ?? 0, to: shares.max() ?? 0)
             }
           }
         }
@@ -28,11 +30,10 @@ extension Report {
     ]
   }
 
-  private func flowMatrix(_ flow: DeviceFlow, _ placed: Bool) -> Markup {
+  private func flowMatrix(_ flow: DeviceFlow, _ placed: Bool, from lowest: Double, to highest: Double) -> Markup {
     let devices = study.facts.devices
     let (left, top, side) = (54.0, 30.0, 300.0)
     let cell = side / Double(devices)
-    let highest = max(flow.pairs.map { $0.max() ?? 0 }.max() ?? 0, 1e-9)
     let inside = (0..<devices).reduce(0) { $0 + flow.pairs[$1][$1] }
     let rows = (0..<devices).map { row in
       "Device \(row): " + flow.pairs[row].map(Numbers.percent).joined(separator: ", ") + "."
@@ -56,7 +57,7 @@ extension Report {
         for column in 0..<devices {
           let share = flow.pairs[row][column]
           // Only the four lightest steps of the scale, on which dark text reads well; dark mode likewise.
-          let level = min(3, Int(share / highest * 4))
+          let level = highest > lowest ? min(3, Int((share - lowest) / (highest - lowest) * 4)) : 0
           tag(
             "rect",
             [

@@ -21,7 +21,8 @@ extension Report {
 
   /// Devices per token and imbalance of every arm in every layer.
   private func layerTable(_ cells: [CellResult]) -> Markup {
-    tag("div", ["class": "below"]) {
+    tag("details", ["class": "below"]) {
+      tag("summary", "All \(cells.count) arms by layer")
       Page.scroll("Devices per token by layer") {
         Page.table(
           heads: [("checkpoint", "as trained")]

@@ -1,24 +1,42 @@
 extension Report {
   /// The matrix of arms and limits.
   var matrix: [Markup] {
-    var last = ""
+    let all = "Every checkpoint under every limit"
+    let meaning =
+      "Δ is the paired difference from the standard checkpoint without a limit, with its 95 % interval; recovery is the "
+      + "share of a limit’s cost that training under it wins back. A click on a column’s head sorts by it."
+    guard isCrowded else {
+      return [
+        Page.section("matrix", all, lead: "Tinted rows are evaluated as they were trained. " + meaning) {
+          table("Matrix of results", comparison.results)
+        }
+      ]
+    }
     return [
       Page.section(
-        "matrix", "Every checkpoint under every limit",
-        lead: "Tinted rows are evaluated as they were trained. Δ is the paired difference from the standard checkpoint "
-          + "without a limit, with its 95 % interval; recovery is the share of a limit’s cost that training under it wins "
-          + "back. A click on a column’s head sorts by it."
+        "matrix", "Every checkpoint as it was trained",
+        lead: meaning + " The table below it adds the controls: the base and the standard checkpoint under every rule, and "
+          + "all others without a limit."
       ) {
-        Page.scroll("Matrix of results") {
-          Page.table(
-            heads: headings,
-            rows: comparison.results.map { result in
-              defer { last = result.arm }
-              return (result.isMatched, result.arm != last, row(result))
-            })
+        table("Results as trained", matched.sorted { $0.loss < $1.loss })
+        tag("details", ["class": "below"]) {
+          tag("summary", "\(all), \(comparison.results.count) rows")
+          table("Matrix of results", comparison.results)
         }
       }
     ]
+  }
+
+  private func table(_ name: String, _ results: [CellResult]) -> Markup {
+    var last = ""
+    return Page.scroll(name) {
+      Page.table(
+        heads: headings,
+        rows: results.map { result in
+          defer { last = result.arm }
+          return (!isCrowded && result.isMatched, !isCrowded && result.arm != last, row(result))
+        })
+    }
   }
 
   private var headings: [(String, String)] {
@@ -94,8 +112,8 @@ extension Report {
                 false, false,
                 [
                   (cell.arm, ""), (Numbers.signed(cell.difference?.mean ?? 0, 4), ""),
-                  (margin?.kept.map(Numbers.percent) ?? Numbers.absent, ""),
-                  (margin?.keptAtLeast.map(Numbers.percent) ?? Numbers.absent, ""), (margin?.words ?? "", ""),
+                  (margin?.kept.map(Numbers.share) ?? Numbers.absent, ""),
+                  (margin?.keptAtLeast.map(Numbers.share) ?? Numbers.absent, ""), (margin?.words ?? "", ""),
                   (Numbers.fixed(cell.difference?.detectable ?? 0, 4), ""),
                 ]
               )

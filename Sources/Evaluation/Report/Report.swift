@@ -48,8 +48,8 @@ public struct Report: Sendable {
     Page(
       subject: study.facts.model, kind: "Collaboration-pruned fine-tuning", headline: comparison.headline,
       verdict: comparison.verdict, cards: (isCrowded ? leaders : matched).prefix(Self.cards).map(card),
-      sections: [matrix, margins, quality, forests, curves, placement, flow, heatMaps, layers, [facts, definitions]]
-        .flatMap(\.self),
+      sections: (isCrowded ? [forests, quality, matrix, margins] : [matrix, margins, quality])
+        + [curves, placement, flow, heatMaps, layers, [facts, definitions]],
       footer: "Occult \(study.facts.version). Numbers behind this page: comparison.json beside it."
     ).html
   }

@@ -124,8 +124,8 @@ public struct NonInferiority: Codable, Equatable, Sendable {
       return "\(whole.capitalizedFirst) is worse than standard by at most \(amount) (one-sided 95 %): \(shown), with a "
         + "margin of \(Numbers.fixed(margin, digits))."
     }
-    let bound = keptAtLeast.map { "at least \(Numbers.percent($0))" } ?? "no lower bound"
-    return "\(whole.capitalizedFirst) keeps \(Numbers.percent(kept)) of what standard fine-tuning gained over the base "
+    let bound = keptAtLeast.map { "at least \(Numbers.share($0))" } ?? "no lower bound"
+    return "\(whole.capitalizedFirst) keeps \(Numbers.share(kept)) of what standard fine-tuning gained over the base "
       + "(\(bound), one-sided 95 %): \(shown), with a margin of \(Numbers.percent(share)) of the gain."
   }
 

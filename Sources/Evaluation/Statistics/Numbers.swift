@@ -26,6 +26,9 @@ enum Numbers {
     fixed(share * 100, abs(share) < 0.0995 && share != 0 ? 1 : 0) + " %"
   }
 
+  /// A share as a percentage with one decimal, for what is held against a margin.
+  static func share(_ share: Double) -> String { fixed(share * 100, 1) + " %" }
+
   /// A perplexity with about five digits.
   static func perplexity(_ value: Double) -> String {
     value < 100 ? fixed(value, 3) : value < 10_000 ? fixed(value, 1) : String(format: "%.1e", value)

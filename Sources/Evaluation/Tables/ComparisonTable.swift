@@ -125,8 +125,8 @@ public struct ComparisonTable: Sendable {
         return [
           String(cell.arm.prefix(40)), cell.recovery.map { Numbers.percent($0.mean) } ?? "undefined",
           cell.recovery.map { "\(Numbers.percent($0.low)) to \(Numbers.percent($0.high))" } ?? "",
-          margin?.kept.map(Numbers.percent) ?? Numbers.absent,
-          margin?.keptAtLeast.map(Numbers.percent) ?? Numbers.absent, margin?.words ?? Numbers.absent,
+          margin?.kept.map(Numbers.share) ?? Numbers.absent,
+          margin?.keptAtLeast.map(Numbers.share) ?? Numbers.absent, margin?.words ?? Numbers.absent,
           Numbers.fixed(cell.difference?.detectable ?? 0, 4),
         ]
       })

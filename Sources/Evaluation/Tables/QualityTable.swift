@@ -92,7 +92,7 @@ public struct QualityTable: Sendable {
       if hasMargins {
         let margin = difference.nonInferiority
         fields += [
-          margin?.kept.map(Numbers.percent) ?? "", margin?.keptAtLeast.map(Numbers.percent) ?? "", margin?.words ?? "",
+          margin?.kept.map(Numbers.share) ?? "", margin?.keptAtLeast.map(Numbers.share) ?? "", margin?.words ?? "",
         ]
       }
       table.rows.append(fields)
@@ -136,7 +136,7 @@ public struct QualityTable: Sendable {
     ]
     if comparison.tasks.contains(where: \.isAtChance) {
       notes.append(
-        "* at chance level: no run is shown to do better than guessing. gold_logprob: log-likelihood of the right choice.")
+        "* at chance level: no run is shown to do better than guessing; the likelihood of the right answer stands in.")
     }
     if let base = comparison.base {
       notes.append(
