@@ -27,7 +27,8 @@ struct Compare: ParsableCommand {
   var base: String?
 
   @Option(
-    help: "How much worse is acceptable: a share of the gain, as 10%, or a difference, as 0.01 (of questions, or nats).")
+    help: "How much worse is acceptable: a share of the gain, as 10%, or a difference, as 0.01 (of questions, or nats)."
+  )
   var margin: MarginArgument?
 
   @Option(help: "Bootstrap draws.")

@@ -37,7 +37,8 @@ struct Evaluate: ParsableCommand {
   @Option(help: "Largest batch, in tokens.")
   var batchTokens = 4096
 
-  @Option(help: "Folder that results_<time>.json and samples_<text>_<time>.jsonl are written to.", completion: .directory)
+  @Option(
+    help: "Folder that results_<time>.json and samples_<text>_<time>.jsonl are written to.", completion: .directory)
   var output: String
 
   @OptionGroup var outputOptions: OutputOptions

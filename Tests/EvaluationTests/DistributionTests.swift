@@ -4,7 +4,9 @@ import Testing
 
 /// Against scipy 1.17.1 and statsmodels; the calls stand beside the values.
 struct DistributionTests {
-  static func isClose(_ value: Double, _ expected: Double) -> Bool { abs(value - expected) <= 1e-11 + 1e-10 * abs(expected) }
+  static func isClose(_ value: Double, _ expected: Double) -> Bool {
+    abs(value - expected) <= 1e-11 + 1e-10 * abs(expected)
+  }
 
   // scipy.stats.norm.cdf(z)
   @Test(arguments: [
@@ -70,7 +72,8 @@ struct DistributionTests {
 
   // statsmodels.stats.multitest.multipletests(p, method="holm")[1]
   @Test(arguments: [
-    ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]), ([0.5, 0.9, 0.001], [1, 1, 0.003]), ([0.04], [0.04]), ([], []),
+    ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]), ([0.5, 0.9, 0.001], [1, 1, 0.003]), ([0.04], [0.04]),
+    ([], []),
   ])
   func holm(values: [Double], expected: [Double]) {
     let adjusted = PairedTests.holm(values)

@@ -25,7 +25,9 @@ final class MadeRun {
         let value = choice == answer ? gold(id) : choice == taken ? gold(id) + 0.5 : -9
         return "[\"\(value)\", \"False\"]"
       }
-      let arguments = (0..<4).map { "\"gen_args_\($0)\": {\"arg_0\": \"Question \(id)?\", \"arg_1\": \" choice \($0)\"}" }
+      let arguments = (0..<4).map {
+        "\"gen_args_\($0)\": {\"arg_0\": \"Question \(id)?\", \"arg_1\": \" choice \($0)\"}"
+      }
       return """
         {"doc_id": \(id), "doc": {}, "target": "\(answer)", "arguments": {\(arguments.joined(separator: ", "))}, \
         "filtered_resps": [\(responses.joined(separator: ", "))], "filter": "none", "metrics": ["acc"], \

@@ -117,7 +117,8 @@ struct PairingTests {
   @Test func flipsUnseenStayPossible() throws {
     let right = [Bool](repeating: true, count: 12)
     let comparison = try Self.compare(
-      ["a": [MadeRun().choices("x", right: right)], "b": [MadeRun().choices("x", right: right)]], margin: .absolute(0.05))
+      ["a": [MadeRun().choices("x", right: right)], "b": [MadeRun().choices("x", right: right)]],
+      margin: .absolute(0.05))
     let difference = try #require(comparison.tasks[0].primary.difference("b"))
     #expect(difference.difference.mean == 0 && difference.pValue == 1)
     #expect((0.18...0.35).contains(difference.difference.high) && (-0.35...(-0.18)).contains(difference.difference.low))
@@ -157,8 +158,9 @@ struct PairingTests {
     let (own, base) = (try #require(differences.difference("b")), try #require(differences.difference("base")))
     #expect(abs(own.pValue - 0.03125) <= 1e-12 && abs((own.adjusted ?? .nan) - 0.125) <= 1e-12)
     #expect(abs((base.adjusted ?? .nan) - 0.0625) <= 1e-12 && own.verdict == .noneShown)
-    #expect(comparison.verdict.last == "These are single runs: another training seed may differ. Verdicts are corrected "
-      + "for 4 comparisons (Holm).")
+    #expect(
+      comparison.verdict.last == "These are single runs: another training seed may differ. Verdicts are corrected "
+        + "for 4 comparisons (Holm).")
   }
 
   @Test func perplexitiesAreComparedAsLogarithms() throws {
@@ -171,13 +173,16 @@ struct PairingTests {
     #expect(metric.metric == "word_perplexity" && metric.unit == "nats/word" && !metric.higherIsBetter)
     #expect(abs((metric.value("a")?.value ?? 0) - exp(-likelihood / 300)) <= 1e-9)
     let difference = try #require(metric.difference("b"))
-    #expect(abs(difference.difference.mean - 0.1) <= 1e-12 && difference.verdict == .worse && difference.test == "bootstrap")
+    #expect(
+      abs(difference.difference.mean - 0.1) <= 1e-12 && difference.verdict == .worse && difference.test == "bootstrap")
   }
 
   /// Seeds: the mean over runs, paired by place, a share of runs in the flips, no McNemar.
   @Test func seedsArePaired() throws {
     func run(_ lost: Range<Int>) -> MadeRun { MadeRun().choices("x", right: (0..<40).map { !lost.contains($0) }) }
-    let comparison = try Self.compare(["a": [run(0..<4), run(0..<6)], "b": [run(0..<8), run(2..<12)], "c": [run(0..<5)]])
+    let comparison = try Self.compare([
+      "a": [run(0..<4), run(0..<6)], "b": [run(0..<8), run(2..<12)], "c": [run(0..<5)],
+    ])
     let metric = comparison.tasks[0].primary
     #expect(abs((metric.value("a")?.value ?? 0) - 0.875) <= 1e-12)
     let difference = try #require(metric.difference("b"))
@@ -202,7 +207,8 @@ struct PairingTests {
   @Test func whatOnlySomeRunsHaveIsCounted() throws {
     let all = [Bool](repeating: true, count: 20)
     let comparison = try Self.compare([
-      "a": [MadeRun().choices("x", right: all).choices("y", right: all)], "b": [MadeRun().choices("x", right: all, first: 5)],
+      "a": [MadeRun().choices("x", right: all).choices("y", right: all)],
+      "b": [MadeRun().choices("x", right: all, first: 5)],
     ])
     #expect(comparison.tasks[0].questions == 15 && comparison.tasks[0].leftOut == 10 && comparison.loneTasks == ["y"])
     #expect(
@@ -243,7 +249,8 @@ struct PairingTests {
     let pages = MadeRun().pages("x", [-1, -2, -3])
     #expect(
       message(["a": [x], "b": [y]])
-        == "\(x.path): expected a task that \(y.path) has too, found x against y; try to evaluate both on the same tasks")
+        == "\(x.path): expected a task that \(y.path) has too, found x against y; try to evaluate both on the same tasks"
+    )
     #expect(
       message(["a": [x], "b": [later]])
         == "x: expected questions that all runs answered, found none common to \(x.path) and \(later.path); "
@@ -261,7 +268,8 @@ struct PairingTests {
         + "try the same version of the task for both")
     #expect(
       message(["a": [x, x, x], "b": [x, x]])
-        == "b: expected 1 or 3 runs as of the other arms, found 2; try as many runs for each arm, in the same order of seeds")
+        == "b: expected 1 or 3 runs as of the other arms, found 2; try as many runs for each arm, in the same order of seeds"
+    )
     #expect(
       message(["a": [x], "b": [x]], "c")
         == "--standard: expected one of a, b, found c; try NAME=FOLDER,FOLDER for the runs of an arm")
@@ -325,6 +333,7 @@ struct PairingTests {
       message(inner.path)
         == "\(inner.path): expected one evaluation, found several: m1, m2; try one of these folders")
     let damaged = MadeRun().choices("x", right: [true, false]).write("results_\(MadeRun.time).json", "{\"a\": 1")
-    #expect(message(damaged.path).hasPrefix("\(damaged.path)/results_\(MadeRun.time).json:1: expected JSON, found the end"))
+    #expect(
+      message(damaged.path).hasPrefix("\(damaged.path)/results_\(MadeRun.time).json:1: expected JSON, found the end"))
   }
 }

@@ -44,7 +44,8 @@ struct QualityReportTests {
     #expect(lines.allSatisfy { $0.split(separator: ",", omittingEmptySubsequences: false).count == 26 })
     #expect(lines.contains { $0.hasPrefix("x,40,acc,,true,false,0.25,a,1.0,b|<b>,0.775,-0.22") })
     let markdown = table.markdown
-    #expect(markdown.contains("| b\\|<b> | 0.775 | −0.225 |") && markdown.contains("### x: 9 lost by b|<b>, the first 5"))
+    #expect(
+      markdown.contains("| b\\|<b> | 0.775 | −0.225 |") && markdown.contains("### x: 9 lost by b|<b>, the first 5"))
     #expect(markdown.contains("| acc* | 40 |") && table.plain.contains("* at chance level"))
     #expect(table.plain.contains("gold_logprob"))
   }
@@ -60,7 +61,9 @@ struct QualityReportTests {
     let file = try #require(
       try JSONSerialization.jsonObject(with: try Self.comparison().json()) as? [String: Any])
     #expect(file["format"] as? String == "occult-quality-comparison" && file["version"] as? Int == 1)
-    let keys = ["headline", "verdict", "reference", "base", "bootstrap", "arms", "tasks", "mean", "lone_tasks", "flips"]
+    let keys = [
+      "headline", "verdict", "reference", "base", "bootstrap", "arms", "tasks", "mean", "lone_tasks", "flips",
+    ]
     for key in keys { #expect(file[key] != nil, "\(key)") }
     let tasks = try #require(file["tasks"] as? [[String: Any]])
     let metrics = try #require(tasks[0]["metrics"] as? [[String: Any]])

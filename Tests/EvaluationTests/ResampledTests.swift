@@ -121,13 +121,16 @@ struct ResampledTests {
       words(0.02, 1) == "Arm 'L2' keeps 98.0 % of what standard fine-tuning gained over the base (at least 96.2 %, "
         + "one-sided 95 %): it is non-inferior, with a margin of 10 % of the gain.")
     #expect(
-      words(0.1, 1, place: "on x") == "On x arm 'L2' keeps 90.0 % of what standard fine-tuning gained over the base (at least "
+      words(0.1, 1, place: "on x")
+        == "On x arm 'L2' keeps 90.0 % of what standard fine-tuning gained over the base (at least "
         + "88.2 %, one-sided 95 %): non-inferiority is not shown, with a margin of 10 % of the gain.")
     #expect(
-      words(0.02, 0) == "Whether arm 'L2' is non-inferior cannot be said (uninformative): standard fine-tuning is not shown "
+      words(0.02, 0)
+        == "Whether arm 'L2' is non-inferior cannot be said (uninformative): standard fine-tuning is not shown "
         + "to gain anything over the base.")
     #expect(
-      words(0.1, 1, .absolute(0.05)) == "Arm 'L2' is worse than standard by at most +0.118 nats (one-sided 95 %): it is "
+      words(0.1, 1, .absolute(0.05))
+        == "Arm 'L2' is worse than standard by at most +0.118 nats (one-sided 95 %): it is "
         + "inferior, with a margin of 0.050.")
   }
 }

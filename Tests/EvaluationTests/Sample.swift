@@ -36,11 +36,12 @@ enum Sample {
       "fewer_experts", "random_devices", "soft",
     ]
     let names = policies + policies.map { $0 + "-mass" }
-    let rules = [2, 1].flatMap { limit in
-      names.map { name in
-        (name: name.hasSuffix("-mass") ? "\(name.dropLast(5))-L\(limit)-mass" : "\(name)-L\(limit)", limit: limit)
-      }
-    } + [(name: "c2r", limit: 2)]
+    let rules =
+      [2, 1].flatMap { limit in
+        names.map { name in
+          (name: name.hasSuffix("-mass") ? "\(name.dropLast(5))-L\(limit)-mass" : "\(name)-L\(limit)", limit: limit)
+        }
+      } + [(name: "c2r", limit: 2)]
     let plain = study.cells
     var cells: [Cell] = []
     func add(_ arm: String, like: String, from limit: Int?, rule: (name: String, limit: Int)?, trained: String?) {
@@ -69,7 +70,8 @@ enum Sample {
     }
     study.facts.seeds = Array(1...seeds)
     study.cells = cells
-    study.curves = [study.curves[0]] + rules.map { LossCurve(arm: $0.name, points: study.curves[$0.limit == 2 ? 1 : 2].points) }
+    study.curves =
+      [study.curves[0]] + rules.map { LossCurve(arm: $0.name, points: study.curves[$0.limit == 2 ? 1 : 2].points) }
     return study
   }
 

@@ -58,7 +58,8 @@ import Testing
       #expect(!FileManager.default.fileExists(atPath: output))
     }
     let margin = try compare("a=\(standard)", "b=\(standard)", "--margin", "10%")
-    #expect(margin.status == 64 && margin.error.contains("--margin: expected --base with a share of the gain, found none"))
+    #expect(
+      margin.status == 64 && margin.error.contains("--margin: expected --base with a share of the gain, found none"))
     let odd = try compare("a=\(standard)", "b=\(standard)", "--margin", "-1")
     #expect(odd.status == 64)
   }

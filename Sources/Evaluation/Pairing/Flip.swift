@@ -35,11 +35,6 @@ public struct Flip: Codable, Equatable, Sendable {
   private static let promptLength = 600
 
   /// The flips of one arm under a right-or-wrong metric, those that most runs agree on first.
-  ///
-  /// - Parameters:
-  ///   - task: The questions and answers.
-  ///   - metric: A metric whose values are 0 and 1.
-  ///   - arms: Places of the arm and of the reference, and the arm's name.
   static func all(_ task: PairedTask, _ metric: PairedMetric, arm: (place: Int, name: String), reference: Int) -> [Flip]
   {
     let flips = task.questions.indices.compactMap { index -> Flip? in

@@ -33,9 +33,8 @@ struct QualityPairing {
 
   /// One arm against the reference.
   ///
-  /// - Parameters:
-  ///   - flips: Questions gained and lost, of how many; nil where answers are not right or wrong.
-  ///   - isSingle: Whether both have one run, so that McNemar's test may be used.
+  /// `flips` are the questions gained and lost, of how many: nil where answers are not right or wrong. `isSingle` says that
+  /// both have one run, so that McNemar's test may be used.
   func difference(
     _ arm: Int, _ figures: [Resampled], higherIsBetter: Bool, flips: (gained: Int, lost: Int, all: Int)?,
     isSingle: Bool

@@ -57,7 +57,8 @@ struct QualityVerdict {
     if let mean = comparison.mean, let difference = mean.difference(arm), let own = mean.value(arm),
       let other = mean.value(comparison.reference)
     {
-      text += " \(mean.metric.capitalizedFirst): \(mean.words(own.value)) against \(mean.words(other.value)) "
+      text +=
+        " \(mean.metric.capitalizedFirst): \(mean.words(own.value)) against \(mean.words(other.value)) "
         + "(\(Numbers.signed(difference.difference.mean, 3)), \(interval(difference, 3)))."
     }
     if let traffic = traffic(arm) { text += " It sends \(traffic)." }
@@ -71,8 +72,10 @@ struct QualityVerdict {
     }
     return comparison.tasks.compactMap { task in
       task.primary.difference(arm)?.nonInferiority.map {
-        " " + $0.sentence(
-          "'\(arm)'", "on \(task.task) (\(task.primary.metric))", digits: task.primary.digits, unit: task.primary.unit)
+        " "
+          + $0.sentence(
+            "'\(arm)'", "on \(task.task) (\(task.primary.metric))", digits: task.primary.digits, unit: task.primary.unit
+          )
       }
     }.joined()
   }
@@ -87,7 +90,8 @@ struct QualityVerdict {
   private func detectable(_ task: QualityTask, _ arm: String) -> String {
     let metric = task.primary
     let size = Numbers.fixed(metric.difference(arm)?.difference.detectable ?? 0, metric.digits)
-    return "\(task.task) (\(metric.metric); \(size)\(metric.unit.isEmpty ? "" : " \(metric.unit)") would have been detected)"
+    return
+      "\(task.task) (\(metric.metric); \(size)\(metric.unit.isEmpty ? "" : " \(metric.unit)") would have been detected)"
   }
 
   private func interval(_ difference: QualityDifference, _ digits: Int) -> String {

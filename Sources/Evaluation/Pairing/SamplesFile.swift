@@ -14,9 +14,10 @@ internal import Text
 struct SamplesFile {
   let path: String
 
-  /// The tasks in a file: one for every filter.
+  /// Reads the file.
   ///
   /// - Parameter task: Name of the task.
+  /// - Returns: One task, or one for every filter.
   /// - Throws: ``PairingError`` that names file and line; `FileError` where it cannot be read.
   func tasks(_ task: String) throws -> [AnsweredTask] {
     let text = Array(try TextFile.read(path).utf8)
@@ -58,8 +59,10 @@ struct SamplesFile {
       guard let value = object[name] else { throw damaged(line, "a value of \(name)", "no such key") }
       if let value = try metric(value, name, line) { values[name] = value }
     }
-    return (id, object["filter"]?.string ?? "none",
-      Answer(hash: object["doc_hash"]?.string, values: values, wording: try wording(object, values, line)))
+    return (
+      id, object["filter"]?.string ?? "none",
+      Answer(hash: object["doc_hash"]?.string, values: values, wording: try wording(object, values, line))
+    )
   }
 
   /// One JSON value; Python's NaN and Infinity, which are not JSON, get a message of their own.

@@ -24,6 +24,7 @@ public enum HeldSamples {
   /// The text of `samples_<task>_<time>.jsonl`.
   ///
   /// - Parameter documents: Losses by document.
+  /// - Returns: One line a document.
   /// - Throws: `EncodingError` for a loss that is not finite.
   public static func text(_ documents: [DocumentLoss]) throws -> String {
     let encoder = JSONEncoder()

@@ -52,7 +52,8 @@ extension QualityReport {
     return [
       Page.section(
         "flips", "Questions that changed",
-        lead: "Answered rightly by one of the two only; the right choice is bold. Flips both ways are usual even between "
+        lead:
+          "Answered rightly by one of the two only; the right choice is bold. Flips both ways are usual even between "
           + "equally good models: what counts is whether one way prevails."
       ) {
         for task in comparison.tasks { for arm in others { details(task.task, arm.name) } }

@@ -63,7 +63,8 @@ public struct QualityReport: Sendable {
 
   /// The figure of every arm on every task.
   private var tasks: [Markup] {
-    let metrics = comparison.tasks.map { ($0.task, $0.primary, $0.isAtChance) }
+    let metrics =
+      comparison.tasks.map { ($0.task, $0.primary, $0.isAtChance) }
       + (comparison.mean.map { [("mean", $0, false)] } ?? [])
     return [
       Page.section(
@@ -105,7 +106,8 @@ public struct QualityReport: Sendable {
     return [
       Page.section(
         "differences", "Differences from \(comparison.reference)",
-        lead: "Question by question, with 95 % intervals. Filled: a difference is shown after correction for the number of "
+        lead:
+          "Question by question, with 95 % intervals. Filled: a difference is shown after correction for the number of "
           + "comparisons; hollow: none is, which does not say that there is none."
       ) {
         tag("div", ["class": "figures"]) {
@@ -150,7 +152,8 @@ public struct QualityReport: Sendable {
     return [
       Page.section(
         "verdicts", "Tests and verdicts",
-        lead: "Tinted: primary metrics, which count for the verdict. p for the primary ones is corrected for their number "
+        lead:
+          "Tinted: primary metrics, which count for the verdict. p for the primary ones is corrected for their number "
           + "(Holm). “Would be detected” is the smallest true difference found in 4 of 5 such comparisons. Gain kept: the "
           + "share of what standard fine-tuning gained over the base, with its one-sided 95 % lower bound. A click on a "
           + "column’s head sorts by it."

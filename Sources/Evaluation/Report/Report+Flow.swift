@@ -5,7 +5,8 @@ extension Report {
     return [
       Page.section(
         "flow", "Flow between devices",
-        lead: "Counted on the profile, all layers together. The matrix has the pairs of experts that a token uses together, "
+        lead:
+          "Counted on the profile, all layers together. The matrix has the pairs of experts that a token uses together, "
           + "by the devices that hold them: on the diagonal both share one copy of the token, elsewhere the token travels "
           + "to both devices. The bars have the expert rows that each device computes."
       ) {
@@ -24,7 +25,8 @@ extension Report {
           deviceLoads
           tag(
             "figcaption",
-            "Mean over layers, by whisker from the layer where the device has least to that where it has most. 1 is even.")
+            "Mean over layers, by whisker from the layer where the device has least to that where it has most. 1 is even."
+          )
         }
       }
     ]

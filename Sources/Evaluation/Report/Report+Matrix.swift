@@ -15,7 +15,8 @@ extension Report {
     return [
       Page.section(
         "matrix", "Every checkpoint as it was trained",
-        lead: meaning + " The table below it adds the controls: the base and the standard checkpoint under every rule, and "
+        lead: meaning
+          + " The table below it adds the controls: the base and the standard checkpoint under every rule, and "
           + "all others without a limit."
       ) {
         table("Results as trained", matched.sorted { $0.loss < $1.loss })
@@ -103,7 +104,8 @@ extension Report {
         Page.scroll("Non-inferiority") {
           Page.table(
             heads: [
-              ("checkpoint", "as trained"), ("Δ loss", "vs standard"), ("gain kept", ""), ("at least", "one-sided 95 %"),
+              ("checkpoint", "as trained"), ("Δ loss", "vs standard"), ("gain kept", ""),
+              ("at least", "one-sided 95 %"),
               ("within the margin", "10 % of the gain"), ("would be detected", "nats per token"),
             ],
             rows: cells.map { cell in
@@ -132,7 +134,8 @@ extension Report {
     return [
       Page.section(
         "arms", "Every arm, best first",
-        lead: "Paired difference in loss from the standard checkpoint without a limit, with its 95 % interval, each arm "
+        lead:
+          "Paired difference in loss from the standard checkpoint without a limit, with its 95 % interval, each arm "
           + "evaluated as it was trained; left is better. Filled: the interval lies on one side of the dashed line. The "
           + "best of many is partly luck: its true place is nearer to the others than it looks."
       ) {

@@ -5,18 +5,20 @@ extension Report {
   /// which is mostly about which documents are hard. Without a reference it is the loss itself.
   var quality: [Markup] {
     let points = points
-    return [Page.section("quality", "Quality against bytes") {
-      tag("p", ["class": "lead"]) {
-        "Left is cheaper, down is better. Filled markers are evaluated as they were trained; hollow ones have another "
-        "limit applied afterwards; markers that would cover each other are set side by side. Whiskers are 95 % intervals"
-        isPaired ? " of the paired difference; the dashed line is the standard checkpoint without a limit." : "."
+    return [
+      Page.section("quality", "Quality against bytes") {
+        tag("p", ["class": "lead"]) {
+          "Left is cheaper, down is better. Filled markers are evaluated as they were trained; hollow ones have another "
+          "limit applied afterwards; markers that would cover each other are set side by side. Whiskers are 95 % intervals"
+          isPaired ? " of the paired difference; the dashed line is the standard checkpoint without a limit." : "."
+        }
+        tag("figure", ["class": "wide"]) {
+          if !isDense { legend(arms.filter { name in points.contains { $0.result.arm == name } }) }
+          scatter(points)
+          tag("figcaption", caption(points))
+        }
       }
-      tag("figure", ["class": "wide"]) {
-        if !isDense { legend(arms.filter { name in points.contains { $0.result.arm == name } }) }
-        scatter(points)
-        tag("figcaption", caption(points))
-      }
-    }]
+    ]
   }
 
   /// One marker: what it stands for, and where.

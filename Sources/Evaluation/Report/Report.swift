@@ -65,7 +65,8 @@ public struct Report: Sendable {
     return Page.card(
       series: series(result.arm), name: result.arm,
       note: (result.evaluatedLimit.map { "at most \($0) of \(study.facts.devices) devices" } ?? "no limit")
-        + (isBest ? ", lowest loss of \(matched.count { $0.trainedLimit == result.trainedLimit && !$0.isReference })" : ""),
+        + (isBest
+          ? ", lowest loss of \(matched.count { $0.trainedLimit == result.trainedLimit && !$0.isReference })" : ""),
       figures: [
         ("loss", Numbers.fixed(result.loss, 3), difference(result)),
         (

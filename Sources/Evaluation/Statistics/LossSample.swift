@@ -102,6 +102,7 @@ public struct LossSample: Sendable {
   ///   - standard: the standard model without a limit.
   ///   - base: the model that was fine-tuned, without a limit.
   ///   - margin: how much worse is still acceptable.
+  /// - Returns: the statement, with its bounds.
   /// - Throws: `ComparisonError` when the three were not measured on the same documents and tokens.
   public func nonInferiority(
     to standard: LossSample, base: LossSample, margin: Margin = .standard

@@ -59,9 +59,8 @@ public struct NonInferiority: Codable, Equatable, Sendable {
     case keptAtLeast = "kept_at_least"
   }
 
-  /// - Parameters:
-  ///   - harm: positive where the run is worse than standard.
-  ///   - gain: positive where standard is better than the base; may be `nil` with a fixed margin only.
+  /// The statement on one run: `harm` is positive where it is worse than standard, `gain` where standard is better than the
+  /// base; without a gain only a fixed margin says anything.
   init(harm: Resampled, gain: Resampled?, margin: Margin) {
     self.harm = harm.value
     harmAtMost = harm.upper
@@ -113,10 +112,12 @@ public struct NonInferiority: Codable, Equatable, Sendable {
   ///   - place: On what, as `on the mean of 3 tasks`; nil where that is clear.
   ///   - digits: Decimals of harm.
   ///   - unit: Unit of harm; empty for shares.
+  /// - Returns: The sentence, without a blank in front.
   func sentence(_ subject: String, _ place: String? = nil, digits: Int, unit: String) -> String {
     let whole = place.map { "\($0) \(subject)" } ?? subject
     guard let shown = Self.statements[outcome] else {
-      return "Whether \(whole) is non-inferior cannot be said (uninformative): standard fine-tuning is not shown to gain "
+      return
+        "Whether \(whole) is non-inferior cannot be said (uninformative): standard fine-tuning is not shown to gain "
         + "anything over the base."
     }
     guard let share = marginShare, let kept else {

@@ -73,11 +73,14 @@ public struct QualityTable: Sendable {
     var last: (String, String)?
     for row in rows(metrics) {
       let (metric, difference) = (row.metric, row.difference)
-      let name = (row.task?.task ?? metric.metric, row.task == nil ? "" : metric.metric + (metric.isAtChance ? "*" : ""))
+      let name = (
+        row.task?.task ?? metric.metric, row.task == nil ? "" : metric.metric + (metric.isAtChance ? "*" : "")
+      )
       let isNew = last.map { $0 != name } ?? true
       last = name
       let digits = metric.digits
-      var fields = isNew
+      var fields =
+        isNew
         ? [
           name.0, name.1, row.task.map { "\($0.questions)" } ?? "",
           metric.words(metric.value(comparison.reference)?.value ?? 0),
@@ -115,7 +118,8 @@ public struct QualityTable: Sendable {
       guard let figures = arm.communication else { return nil }
       return [
         arm.name, arm.deviceLimit.map(String.init) ?? "none", Numbers.fixed(figures.devicesPerToken, 2),
-        Numbers.fixed(figures.imbalanceRows, 2), Numbers.fixed(figures.remoteCopies, 2), Numbers.fixed(figures.bytes, 0),
+        Numbers.fixed(figures.imbalanceRows, 2), Numbers.fixed(figures.remoteCopies, 2),
+        Numbers.fixed(figures.bytes, 0),
         Numbers.fixed(figures.retainedMass, 3),
       ]
     }

@@ -44,7 +44,8 @@ public struct TextTable: Sendable {
   /// - Source: RFC 4180, with `\n` at the end of lines.
   public var csv: String {
     func field(_ text: String) -> String {
-      text.unicodeScalars.contains { "\",\r\n".unicodeScalars.contains($0) } ? "\"" + text.replacing("\"", with: "\"\"") + "\"" : text
+      text.unicodeScalars.contains { "\",\r\n".unicodeScalars.contains($0) }
+        ? "\"" + text.replacing("\"", with: "\"\"") + "\"" : text
     }
     return ([titles] + rows).map { $0.map(field).joined(separator: ",") + "\n" }.joined()
   }
