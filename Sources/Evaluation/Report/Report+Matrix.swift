@@ -19,7 +19,7 @@ extension Report {
           + " The table below it adds the controls: the base and the standard checkpoint under every rule, and "
           + "all others without a limit."
       ) {
-        table("Results as trained", matched.sorted { $0.loss < $1.loss })
+        table("Results as trained", matched.sorted { $0.loss < $1.loss }, without: Self.details)
         tag("details", ["class": "below"]) {
           tag("summary", "\(all), \(comparison.results.count) rows")
           table("Matrix of results", comparison.results)
@@ -28,14 +28,23 @@ extension Report {
     ]
   }
 
-  private func table(_ name: String, _ results: [CellResult]) -> Markup {
+  /// Columns left out where the rule is an arm's own, so that the table fits: rule, perplexity, remote copies.
+  private static let details: Set<Int> = [1, 3, 8]
+
+  private func table(_ name: String, _ results: [CellResult], without left: Set<Int> = []) -> Markup {
     var last = ""
+    func shown<Field>(_ fields: [Field]) -> [Field] {
+      fields.enumerated().filter { !left.contains($0.offset) }.map(\.element)
+    }
     return Page.scroll(name) {
       Page.table(
-        heads: headings,
+        heads: shown(headings),
         rows: results.map { result in
           defer { last = result.arm }
-          return (!isCrowded && result.isMatched, !isCrowded && result.arm != last, row(result))
+          return (
+            left.isEmpty ? result.isMatched : result.isReference, left.isEmpty && result.arm != last,
+            shown(row(result))
+          )
         })
     }
   }
@@ -91,7 +100,8 @@ extension Report {
 
   /// Whether what a limit costs is within the margin, and what would have been seen.
   var margins: [Markup] {
-    let cells = comparison.results.filter { $0.nonInferiority != nil && $0.isMatched }
+    let found = comparison.results.filter { $0.nonInferiority != nil && $0.isMatched }
+    let cells = isCrowded ? found.sorted { $0.loss < $1.loss } : found
     guard !cells.isEmpty, let gain = cells[0].nonInferiority?.gain else { return [] }
     return [
       Page.section(

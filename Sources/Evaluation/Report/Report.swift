@@ -17,11 +17,14 @@ public struct Report: Sendable {
     return arms
   }
 
-  /// The place of an arm among all arms.
-  func series(_ arm: String) -> Int { arms.firstIndex(of: arm) ?? arms.count }
+  /// The place of an arm among all arms; among too many to tell apart, that of a leader among leaders, 0 (grey) for others.
+  func series(_ arm: String) -> Int {
+    if isCrowded { return leaders.firstIndex { $0.arm == arm }.map { $0 + 1 } ?? 0 }
+    return arms.firstIndex(of: arm) ?? arms.count
+  }
 
   /// An arm's name as it fits into a picture.
-  func brief(_ arm: String) -> String { arm.count <= 14 ? arm : arm.prefix(13) + "…" }
+  func brief(_ arm: String) -> String { arm.count <= 20 ? arm : arm.prefix(19) + "…" }
 
   /// Space that direct labels need on the right, in the units of a picture.
   static func margin(for labels: [String]) -> Double { 24 + 8.8 * Double(labels.map(\.count).max() ?? 0) }
