@@ -68,9 +68,10 @@ struct ReportTests {
     return 0.2126 * linear(16) + 0.7152 * linear(8) + 0.0722 * linear(0)
   }
 
-  /// Browsers read a script as it stands, so it may hold nothing that is written as an entity.
-  @Test func scriptNeedsNoEscapes() {
-    #expect(!Page.script.contains { "<>&\"".contains($0) })
+  /// Browsers read scripts and styles as they stand, so they may hold nothing that is written as an entity.
+  @Test(arguments: [Page.script, Page.style])
+  func rawTextNeedsNoEscapes(text: String) {
+    #expect(!text.contains { "<>&\"".contains($0) })
   }
 
   /// Both matrices have all pairs, and both sets of loads the mean 1.

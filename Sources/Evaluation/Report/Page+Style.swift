@@ -59,7 +59,7 @@ extension Page {
     tr.first th, tr.first td { border-top: 1px solid var(--line); }
     td small, tbody th small { display: block; font-weight: 400; color: var(--soft); font-size: .74rem; line-height: 1.3; }
     .below { margin-top: 1.25rem; }
-    .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 25rem), 1fr)); gap: 1.25rem; }
+    .figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 25rem), 1fr)); gap: 1.25rem; }
     figure { margin: 0; background: var(--panel); border: 1px solid var(--line); border-radius: 6px;
       padding: .9rem 1rem; break-inside: avoid; min-width: 0; }
     figure.wide { max-width: 38rem; }
@@ -101,10 +101,10 @@ extension Page {
     summary { cursor: pointer; padding: .6rem 0; font-weight: 600; } summary small { color: var(--soft); font-weight: 400; }
     .flips { list-style: none; margin: 0 0 1rem; padding: 0; display: grid; gap: 1rem;
       grid-template-columns: repeat(auto-fill, minmax(min(100%, 24rem), 1fr)); }
-    .flips > li { background: var(--panel); border: 1px solid var(--line); border-radius: 6px; padding: .8rem 1rem;
+    .flips .flip { background: var(--panel); border: 1px solid var(--line); border-radius: 6px; padding: .8rem 1rem;
       font-size: .88rem; break-inside: avoid; min-width: 0; overflow-wrap: anywhere; }
     .flips p { margin: 0 0 .5rem; white-space: pre-line; } .flips .number { color: var(--soft); font-size: .78rem; }
-    .flips ol { margin: 0; padding: 0; list-style: none; } .flips li li { padding: .1rem 0; }
+    .flips ol { margin: 0; padding: 0; list-style: none; } .flips ol li { padding: .1rem 0; }
     .flips .right { font-weight: 650; } .flips .who { color: var(--soft); font-size: .8rem; font-weight: 400; }
     footer { color: var(--soft); font-size: .82rem; padding-top: 3rem; padding-bottom: 3rem; }
     @media (max-width: 40rem) { header, main, footer { padding-left: 1rem; padding-right: 1rem; }

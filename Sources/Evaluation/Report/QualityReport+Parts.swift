@@ -81,7 +81,7 @@ extension QualityReport {
       let names = [(flip.arm, flip.answer), (comparison.reference, flip.referenceAnswer)].filter { $0.1 == text }
       return names.map(\.0).joined(separator: ", ")
     }
-    return tag("li") {
+    return tag("li", ["class": "flip"]) {
       tag("p", ["class": "number"]) {
         "question \(flip.question)"
         if comparison.seedCount > 1 {

@@ -44,7 +44,7 @@ public struct QualityReport: Sendable {
     return Page.card(
       series: series(arm.name), name: arm.name,
       note: (isReference ? "reference" : arm.name == comparison.base ? "base" : "")
-        + (arm.deviceLimit.map { " at most \($0) devices per token" } ?? ""),
+        + (arm.deviceLimit.map { " at most \($0) \($0 == 1 ? "device" : "devices") per token" } ?? ""),
       figures: [
         (
           name, mean.words(mean.value(arm.name)?.value ?? 0),

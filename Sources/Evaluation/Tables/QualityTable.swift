@@ -136,7 +136,8 @@ public struct QualityTable: Sendable {
       "Differences: arm − \(comparison.reference), question by question; of perplexities, of their logarithm (nats).",
       "Intervals: \(Numbers.grouped(comparison.bootstrap.draws)) bootstrap draws over "
         + "\(comparison.seedCount > 1 ? "\(comparison.seedCount) seeds and " : "")questions, seed "
-        + "\(comparison.bootstrap.seed). p: McNemar (exact) for right and wrong, else bootstrap; Holm over all verdicts.",
+        + "\(comparison.bootstrap.seed).",
+      "p: McNemar's exact test of right and wrong answers of single runs, else bootstrap; Holm's correction over all verdicts.",
     ]
     if comparison.tasks.contains(where: \.isAtChance) {
       notes.append(
