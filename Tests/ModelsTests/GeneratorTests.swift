@@ -48,10 +48,12 @@ import Testing
       #expect(relativeError(session.append([prompt.input_ids]).elements, prompt.last_logits) <= 1e-5)
       var heard: [Int32] = []
       var generator = Generator(model)
-      let new = try generator.continue(with: prompt.input_ids, maxNew: prompt.greedy_ids.count) {
-        heard.append($0)
-        return false
-      }
+      let new = try generator.continue(
+        with: prompt.input_ids, maxNew: prompt.greedy_ids.count,
+        isLast: {
+          heard.append($0)
+          return false
+        })
       #expect(new == prompt.greedy_ids && heard == new)
     }
   }
@@ -72,7 +74,7 @@ import Testing
       return count == 3
     }
     #expect(first.count == 3 && seen == 5, "the last token is not seen yet")
-    let second = try generator.continue(with: [7, 8], maxNew: 4) { _ in false }
+    let second = try generator.continue(with: [7, 8], maxNew: 4)
     #expect(generator.tokens == [1, 2, 3] + first + [7, 8] + second)
     #expect(try continuation(model, [1, 2, 3] + first + [7, 8], maxNew: 4) == second)
     #expect(throws: GenerationError.self) { try generator.continue(with: [9], maxNew: 300) }
@@ -94,11 +96,14 @@ import Testing
       })
     try model.apply(RoutingSettings(placement: placement, policy: .router, deviceLimit: limit))
     var trail = DeviceTrail(placement)
-    var counter = CommunicationCounter(placement: placement, topK: c.topK)
+    var counter = CommunicationCounter(
+      devices: 4, topK: c.topK, placements: placement.layers.map(\.expertDevice), home: .expected)
     for start: Int32 in [0, 40] {
       let pass = model(TokenBatch(sequences: [(start..<start + 17).map { $0 * 7 % 97 }]))
       trail.add(pass)
-      for routing in pass.routing { counter.add(layer: routing.layer, chosen: routing.chosen, used: routing.used) }
+      for (index, routing) in pass.routing.enumerated() {
+        counter.add(layer: index, chosen: routing.chosen, used: routing.used)
+      }
     }
     #expect(trail.tokens.count == 34)
     let mean = trail.tokens.reduce(0) { $0 + $1.devices } / 34

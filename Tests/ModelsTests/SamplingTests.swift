@@ -25,15 +25,16 @@ import Testing
 
   /// Shares over logits as the processors of transformers 5.24.0 leave them, at temperature 0.8, after tokens 2, 1, 2; where two
   /// are equally likely at the border of top-p, the lower id stays here.
-  @Test(arguments: [
-    (nil, 1, 1.3, 1, [0.09003, 0.01049, 0.2019, 0.40347, 0.02009, 0.18129, 0.00272, 0.09003]),
-    (3, 1, 1, 0.8, [0, 0, 0.42232, 0.42232, 0, 0.15536, 0, 0]),
-    (4, 1, 1, 0.8, [0.05734, 0, 0.37389, 0.37389, 0, 0.13755, 0, 0.05734]),
-    (1, 1, 1, 0.8, [0, 0, 0.5, 0.5, 0, 0, 0, 0]),
-    (nil, 0.7, 1, 0.8, [0, 0, 0.5, 0.5, 0, 0, 0, 0]),
-    (nil, 0.9, 1, 0.8, [0.06083, 0, 0.39663, 0.39663, 0, 0.14591, 0, 0]),
-    (5, 0.75, 1.3, 0.8, [0, 0, 0.2353, 0.55904, 0, 0.20566, 0, 0]),
-  ] as [(Int?, Double, Double, Double, [Double])])
+  @Test(
+    arguments: [
+      (nil, 1, 1.3, 1, [0.09003, 0.01049, 0.2019, 0.40347, 0.02009, 0.18129, 0.00272, 0.09003]),
+      (3, 1, 1, 0.8, [0, 0, 0.42232, 0.42232, 0, 0.15536, 0, 0]),
+      (4, 1, 1, 0.8, [0.05734, 0, 0.37389, 0.37389, 0, 0.13755, 0, 0.05734]),
+      (1, 1, 1, 0.8, [0, 0, 0.5, 0.5, 0, 0, 0, 0]),
+      (nil, 0.7, 1, 0.8, [0, 0, 0.5, 0.5, 0, 0, 0, 0]),
+      (nil, 0.9, 1, 0.8, [0.06083, 0, 0.39663, 0.39663, 0, 0.14591, 0, 0]),
+      (5, 0.75, 1.3, 0.8, [0, 0, 0.2353, 0.55904, 0, 0.20566, 0, 0]),
+    ] as [(Int?, Double, Double, Double, [Double])])
   func drawsFromWhatTheLimitsLeave(topK: Int?, topP: Double, penalty: Double, temperature: Double, shares: [Double]) {
     let logits: [Float] = [1.5, -0.5, 3, 3, 0, 2.2, -2, 1.5]
     var sampling = Sampling(

@@ -46,7 +46,8 @@ import Testing
     try #require(step < 12, "validation gets worse, or this test says nothing")
     let summary = try RunSummary(path: run.folder.summary)
     #expect(summary.steps == 12 && summary.bestStep == step && summary.stoppedEarly == nil)
-    #expect(summary.validationLoss == losses[lowest])
+    // Of the model as it is stored; weights that do not train add up in another order.
+    #expect(abs((summary.validationLoss ?? .nan) - losses[lowest]) <= 1e-9)
     let saved = bits(try ModelFiles(opening: run.folder.checkpoint(step: step)).model())
     #expect(bits(model) == saved)
     #expect(bits(try ModelFiles(opening: run.folder.final).model()) == saved)

@@ -37,7 +37,8 @@ public struct Generator {
   /// - Returns: The new tokens.
   /// - Throws: ``GenerationError``; a prompt that does not fit leaves the text as it was.
   public mutating func `continue`(
-    with prompt: [Int32], maxNew: Int, observe: (ForwardPass) -> Void = { _ in }, isLast: (Int32) -> Bool = { _ in false }
+    with prompt: [Int32], maxNew: Int, observe: (ForwardPass) -> Void = { _ in },
+    isLast: (Int32) -> Bool = { _ in false }
   ) throws(GenerationError) -> [Int32] {
     try check(prompt, maxNew: maxNew)
     tokens += prompt

@@ -138,7 +138,8 @@ extension FineTuning {
       tokens: state.tokens, batchOrder: batchOrder, seconds: seconds, peakMemory: Memory.peakResidentBytes,
       trainedParameters: trained.reduce(into: [:]) { $0[$1.key.rawValue] = $1.value },
       validationLoss: validation?.loss, bestStep: recipe.run.keepsBest ? state.best.step : nil,
-      stoppedEarly: recipe.run.earlyStopping == nil ? nil : state.step < steps, deviceLimits: routing.layerLimits, devicesPerToken: validation?.devicesPerToken,
+      stoppedEarly: recipe.run.earlyStopping == nil ? nil : state.step < steps, deviceLimits: routing.layerLimits,
+      devicesPerToken: validation?.devicesPerToken,
       validationLossUnlimited: unlimited?.loss, devicesPerTokenUnlimited: unlimited?.devicesPerToken)
     guard ranks.rank == 0 else { return }
     let encoder = JSONEncoder()

@@ -25,7 +25,8 @@ extension Recipe {
 
   /// ``harmlessKeys``, less those that decide this run's result: when it is validated, where validation ends it or chooses.
   private var ownHarmlessKeys: [String] {
-    run.keepsBest || run.earlyStopping != nil ? Self.harmlessKeys.filter { $0 != "run.evaluate_every" } : Self.harmlessKeys
+    run.keepsBest || run.earlyStopping != nil
+      ? Self.harmlessKeys.filter { $0 != "run.evaluate_every" } : Self.harmlessKeys
   }
 
   /// Keys that came after the first version, with their defaults: at these a recipe computes what it did before them.

@@ -45,7 +45,8 @@ final class RecipeReader {
     "gradient_accumulation_steps": "schedule.accumulation", "num_train_epochs": "schedule.epochs",
     "num_epochs": "schedule.epochs", "packed": "data.packing", "sample_packing": "data.packing",
     "load_best_model_at_end": "run.keep_best", "early_stopping_patience": "run.early_stopping.patience",
-    "early_stopping_threshold": "run.early_stopping.min_delta", "eval_steps": "run.evaluate_every", "save_steps": "save.every", "save_total_limit": "save.keep",
+    "early_stopping_threshold": "run.early_stopping.min_delta", "eval_steps": "run.evaluate_every",
+    "save_steps": "save.every", "save_total_limit": "save.keep",
     "output_dir": "output", "base_model": "model", "model_name_or_path": "model",
   ]
 

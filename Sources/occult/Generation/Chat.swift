@@ -34,8 +34,7 @@ struct Chat {
           note("\(GenerationError.context(prompt: prompt, maxNew: maxNew, context: context))\nor /reset")
           continue
         }
-        print()
-        if let routing = text.routing { print(routing) }
+        write(Array("\n\(text.routing.map { $0 + "\n" } ?? "")".utf8))
         (chat, isFirst) = (next, false)
       }
     }

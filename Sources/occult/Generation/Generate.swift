@@ -1,8 +1,8 @@
-import ArgumentParser
+public import ArgumentParser
 import Checkpoint
 import Foundation
 import Models
-import Text
+public import Text
 import Training
 
 /// `occult generate`.
@@ -29,7 +29,8 @@ struct Generate: ParsableCommand {
   @Flag(help: "Chat: messages from standard input.")
   var chat = false
 
-  @Option(help: "Words around the messages of a chat: \(PromptTemplate.allCases.map(\.rawValue).joined(separator: ", ")).")
+  @Option(
+    help: "Words around the messages of a chat: \(PromptTemplate.allCases.map(\.rawValue).joined(separator: ", ")).")
   var template = PromptTemplate.alpaca
 
   @Option(help: "System message of a chat.")
@@ -40,7 +41,8 @@ struct Generate: ParsableCommand {
 
   @OptionGroup var sampling: SamplingOptions
 
-  @Option(name: .customLong("stop"), help: "Stop before this text; may be repeated. \\n, \\t and \\\\ stand for themselves.")
+  @Option(
+    name: .customLong("stop"), help: "Stop before this text; may be repeated. \\n, \\t and \\\\ stand for themselves.")
   var stops: [String] = []
 
   @Flag(help: "Show which devices every token visits.")
@@ -52,7 +54,8 @@ struct Generate: ParsableCommand {
   func validate() throws {
     if maxNew < 1 { throw ValidationError("--max-new: expected at least 1, found \(maxNew)") }
     if chat, prompt != nil || ids {
-      throw ValidationError("--chat: expected messages from standard input, found --\(ids ? "ids" : "prompt"); try one of both")
+      throw ValidationError(
+        "--chat: expected messages from standard input, found --\(ids ? "ids" : "prompt"); try one of both")
     }
     if !chat, prompt == nil { throw ValidationError("generate: expected --prompt or --chat, found neither") }
     if !chat, system != nil { throw ValidationError("--system: expected a chat, found none; try --chat") }
@@ -107,7 +110,7 @@ struct Generate: ParsableCommand {
   }
 }
 
-/// Bytes to standard output, now.
+/// Bytes to standard output, now: what `print` holds back would come after them.
 func write(_ bytes: [UInt8]) { FileHandle.standardOutput.write(Data(bytes)) }
 
 extension PromptTemplate: ExpressibleByArgument {}

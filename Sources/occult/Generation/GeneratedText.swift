@@ -24,6 +24,7 @@ struct GeneratedText {
   ///   - end: A token that ends the response, beside the model's own.
   ///   - show: Given the new text in pieces of bytes; a character may be spread over several.
   /// - Returns: The new tokens.
+  /// - Throws: `GenerationError`.
   mutating func add(
     _ prompt: [Int32], maxNew: Int, end: Int32? = nil, show: ([UInt8]) -> Void
   ) throws -> [Int32] {
