@@ -146,6 +146,24 @@ struct ComparisonTests {
     }
   }
 
+  /// What a limit costs under its own arm: recovery, the share of the gain kept with its bound, and what would be seen.
+  @Test func asTrainedSaysWhetherItIsGoodEnough() throws {
+    let comparison = try Comparison(Sample.study(), bootstrap: Self.quick)
+    let lines = ComparisonTable(comparison).plain.split(separator: "\n")
+    let place = try #require(lines.firstIndex { $0.hasPrefix("as trained") })
+    for (offset, arm) in ["L2", "L1"].enumerated() {
+      let cell = try #require(comparison.results.first { $0.arm == arm && $0.isMatched })
+      let statement = try #require(cell.nonInferiority)
+      let fields = lines[place + 1 + offset].split(separator: " ").map(String.init)
+      #expect(fields.first == arm && fields.last == Numbers.fixed(try #require(cell.difference).detectable, 4))
+      for value in [statement.kept, statement.keptAtLeast] {
+        #expect(fields.contains(String(Numbers.share(try #require(value)).dropLast(2))))
+      }
+      #expect(fields.contains(statement.words))
+    }
+    #expect(ComparisonTable(comparison).markdown.contains("| as trained | recovery |"))
+  }
+
   @Test func markdownEscapesBars() throws {
     var study = Sample.study(documents: 10)
     study.cells[0].arm = "a|b"

@@ -272,13 +272,13 @@ struct PairingTests {
     )
     #expect(
       message(["a": [x], "b": [x]], "c")
-        == "--standard: expected one of a, b, found c; try NAME=FOLDER,FOLDER for the runs of an arm")
+        == "--standard: expected one of the arms, found 'c'; try one of a, b")
     #expect(
       message(["a": [x], "a": [x]])
         == "a: expected every arm once, found the name twice; try NAME=FOLDER,FOLDER for the runs of an arm")
     #expect(
       message(["a": [x], "b": [x]], base: "a")
-        == "--base: expected another arm than --standard, found a; try NAME=FOLDER,FOLDER for the runs of an arm")
+        == "--base: expected another arm than --standard, found 'a'; try the arm without fine-tuning")
   }
 
   static let good = """

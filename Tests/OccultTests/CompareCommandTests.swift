@@ -48,7 +48,7 @@ import Testing
       ),
       (
         ["a=\(standard)", "b=\(standard)", "--base", "c"], 1,
-        "--base: expected one of a, b, found c; try NAME=FOLDER,FOLDER for the runs of an arm\n"
+        "--base: expected one of the arms, found 'c'; try one of a, b\n"
       ),
       (["a=\(standard)", "b=\(standard)", "--draws", "10"], 1, "--draws: expected at least 100, found 10; try 2000\n"),
     ]

@@ -21,7 +21,7 @@ public enum PairingError: Error, Equatable, CustomStringConvertible {
   /// Arms have different numbers of runs.
   case seeds(arm: String, expected: Int, found: Int)
   /// An arm's name is used twice, or is not one of the arms.
-  case arm(place: String, expected: String, found: String)
+  case arm(place: String, expected: String, found: String, hint: String = Self.syntax)
   /// A bootstrap with too few draws for a 95 % interval.
   case draws(found: Int)
 
@@ -53,12 +53,15 @@ public enum PairingError: Error, Equatable, CustomStringConvertible {
     case .seeds(let arm, let expected, let found):
       "\(arm): expected 1 or \(expected) runs as of the other arms, found \(found); "
         + "try as many runs for each arm, in the same order of seeds"
-    case .arm(let place, let expected, let found):
-      "\(place): expected \(expected), found \(found); try NAME=FOLDER,FOLDER for the runs of an arm"
+    case .arm(let place, let expected, let found, let hint):
+      "\(place): expected \(expected), found \(found); try \(hint)"
     case .draws(let found):
       "--draws: expected at least 100, found \(found); try 2000"
     }
   }
+
+  /// How arms are written.
+  static let syntax = "NAME=FOLDER,FOLDER for the runs of an arm"
 
   private static func list(_ names: [String]) -> String {
     names.isEmpty ? "none" : names.prefix(5).joined(separator: ", ") + (names.count > 5 ? ", …" : "")

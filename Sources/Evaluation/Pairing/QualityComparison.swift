@@ -82,14 +82,15 @@ public struct QualityComparison: Equatable, Sendable {
     }
     func place(_ name: String, _ role: String) throws(PairingError) -> Int {
       guard let place = names.firstIndex(of: name) else {
-        throw .arm(place: role, expected: "one of \(list)", found: name)
+        throw .arm(place: role, expected: "one of the arms", found: "'\(name)'", hint: "one of \(list)")
       }
       return place
     }
     let standard = try place(reference, "--standard")
     let origin: Int? = if let base { try place(base, "--base") } else { nil }
     if let base, base == reference {
-      throw .arm(place: "--base", expected: "another arm than --standard", found: base)
+      throw .arm(
+        place: "--base", expected: "another arm than --standard", found: "'\(base)'", hint: "the arm without fine-tuning")
     }
     let seeds = arms.map(\.runs.count).max() ?? 1
     for arm in arms where arm.runs.count != 1 && arm.runs.count != seeds {
