@@ -90,7 +90,8 @@ public struct QualityComparison: Equatable, Sendable {
     let origin: Int? = if let base { try place(base, "--base") } else { nil }
     if let base, base == reference {
       throw .arm(
-        place: "--base", expected: "another arm than --standard", found: "'\(base)'", hint: "the arm without fine-tuning")
+        place: "--base", expected: "another arm than --standard", found: "'\(base)'",
+        hint: "the arm without fine-tuning")
     }
     let seeds = arms.map(\.runs.count).max() ?? 1
     for arm in arms where arm.runs.count != 1 && arm.runs.count != seeds {
