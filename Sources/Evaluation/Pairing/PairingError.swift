@@ -61,7 +61,7 @@ public enum PairingError: Error, Equatable, CustomStringConvertible {
   }
 
   /// How arms are written.
-  static let syntax = "NAME=FOLDER,FOLDER for the runs of an arm"
+  public static let syntax = "NAME=FOLDER,FOLDER for the runs of an arm"
 
   private static func list(_ names: [String]) -> String {
     names.isEmpty ? "none" : names.prefix(5).joined(separator: ", ") + (names.count > 5 ? ", …" : "")
