@@ -66,6 +66,21 @@ struct PairingTests {
     #expect(book.answers["0"]?.wording.goldText == "quit eating lunch out")
   }
 
+  /// What `occult evaluate --recipe` writes: the perplexity of all tokens together.
+  @Test func lossesByDocumentAreRead() throws {
+    func run(_ shift: Double) throws -> MadeRun {
+      let documents = (0..<9).map {
+        DocumentLoss(document: "doc \"\($0)\"", nll: Double($0 + 20) + shift * Double($0 + 5), tokens: $0 + 5)
+      }
+      return MadeRun().write("samples_target_\(MadeRun.time).jsonl", try HeldSamples.text(documents))
+    }
+    let comparison = try Self.compare(["a": [try run(0)], "b": [try run(0.25)]])
+    let metric = comparison.tasks[0].primary
+    #expect(metric.metric == "token_perplexity" && metric.unit == "nats/token")
+    #expect(abs((metric.value("a")?.value ?? .nan) - exp(216.0 / 81)) <= 1e-9)
+    #expect(abs((metric.difference("b")?.difference.mean ?? .nan) - 0.25) <= 1e-12)
+  }
+
   @Test func resultsOfSeveralTimesCountByTask() throws {
     let run = MadeRun().choices("x", right: [true, true], time: "2026-01-01T00-00-00")
       .choices("x", right: [false, false, false]).choices("y", right: [true, false], time: "2025-01-01T00-00-00")

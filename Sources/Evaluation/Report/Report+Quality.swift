@@ -90,7 +90,7 @@ extension Report {
 
   private func scatter(_ points: [Point]) -> Markup {
     let plot = Plot(
-      width: 490, height: 350,
+      width: isDense ? 560 : 490, height: 350,
       margins: (34, Self.margin(for: (isDense ? frontier(points) : points).map { brief($0.result.arm) }), 46, 58),
       x: [0] + points.map(\.result.communication.bytes),
       y: points.flatMap { [$0.low, $0.high] } + (isPaired ? [0] : []), yTicks: 8)
