@@ -18,7 +18,7 @@ extension Recipe {
     recipe.schedule = top.section("schedule") { decodeSchedule($0, maxTokens: recipe.data.maxTokens) }
     recipe.run = top.section("run", decodeRun)
     recipe.save = top.section("save", decodeSave)
-    recipe.parallel = top.section("parallel", decodeParallel)
+    recipe.parallel = top.section("parallel") { decodeParallel($0, devices: recipe.routing.devices) }
     recipe.study = top.section("study") { decodeStudy($0, purpose: purpose) }
     recipe.output = top.requiredText("output", hint: "a folder for the run")
     top.finish()
