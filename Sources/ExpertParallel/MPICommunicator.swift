@@ -92,6 +92,9 @@ public final class MPICommunicator: Communicator {
     if isFirst { cmpi_finalize() }
   }
 
+  /// Ends all ranks at once, whatever they are doing.
+  public func abort() { cmpi_abort(1) }
+
   private final class Requests: PendingExchange {
     private var requests: [MPI_Request?]
     private var isDone = false

@@ -53,9 +53,12 @@ struct Evaluate: ParsableCommand {
   }
 
   func run() throws {
-    let began = Clock.monotonic()
     let ranks = try RankGroup.join()
-    defer { ranks.finish() }
+    try ranks.session { try run(ranks) }
+  }
+
+  private func run(_ ranks: any Communicator) throws {
+    let began = Clock.monotonic()
     let (files, model, routing, data, nodes) = try ranks.together {
       let recipe = try recipe.map { try Recipe.load($0) }
       let parallel = recipe?.parallel ?? .init()

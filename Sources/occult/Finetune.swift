@@ -38,7 +38,10 @@ struct Finetune: ParsableCommand {
 
   func run() throws {
     let ranks = try RankGroup.join()
-    defer { ranks.finish() }
+    try ranks.session { try run(ranks) }
+  }
+
+  private func run(_ ranks: any Communicator) throws {
     let here = ranks.ranksHere()
     let recipe = try ranks.together {
       let recipe = try options.load()

@@ -24,7 +24,10 @@ struct StudyCommand: ParsableCommand {
 
   func run() throws {
     let ranks = try RankGroup.join()
-    defer { ranks.finish() }
+    try ranks.session { try run(ranks) }
+  }
+
+  private func run(_ ranks: any Communicator) throws {
     let recipe = try ranks.together {
       let recipe = try options.load(.study)
       try ranks.check(devices: recipe.routing.devices)

@@ -24,7 +24,7 @@ struct Case {
   func fits(devices: Int) -> Bool { devices % options.nodes == 0 && limit ?? 1 <= devices }
 
   /// Sequences of which some ranks have none, and so few tokens that some experts have none.
-  static let scarce = [[4], [5, 4], [1, 2, 1], [30, 2, 2, 2, 2, 2, 2, 2, 2]]
+  static let scarce = [[4], [5, 4], [1, 4, 1], [30, 2, 2, 2, 2, 2, 2, 2, 2]]
 
   /// Every policy and placement, every way of sending.
   static var all: [Case] {

@@ -58,32 +58,35 @@ struct Checker {
     report("bytes    ", test, byteErrors(test, placement, whole.pass, tokens, sent), limit: 0)
     let loss = communicator.sum([part.loss])[0]
     report("loss     ", test, abs(loss - whole.loss) / abs(whole.loss), limit: test.tolerance)
-    let gradients = gradientErrors(test, placement, (model, whole.gradients), (sharded, part.gradients))
-    report("gradients", test, gradients, limit: test.tolerance)
+    let (worst, name) = gradientErrors(test, placement, (model, whole.gradients), (sharded, part.gradients))
+    report("gradients (\(name))", test, worst, limit: test.tolerance)
   }
 
-  /// The worst of all parameters: of what every rank has, the sum over ranks; of experts, this rank's.
+  /// The worst of all parameters, and which that is on this rank: of what every rank has, the sum over ranks; of experts, this rank's.
   private func gradientErrors(
     _ test: Case, _ placement: Placement, _ whole: (model: LanguageModel, gradients: Gradients),
     _ part: (model: LanguageModel, gradients: Gradients)
-  ) -> Double {
+  ) -> (error: Double, parameter: String) {
     var expected: [String: Tensor] = [:]
     whole.model.forEachParameter { path, tensor in expected[path.name] = whole.gradients[tensor] }
-    var worst = 0.0
+    var (worst, name) = (0.0, "")
     part.model.forEachParameter { path, tensor in
       guard let reference = expected[path.name] else { return }
       let gradient = part.gradients[tensor] ?? Tensor.zeros(tensor.shape)
+      let error: Double
       if path.role == .experts {
         let layer = subject.configuration.sparseLayers.first { path.name.contains(".layers.\($0).") } ?? 0
         let expertDevice = (try? placement.expertDevice(layer: layer)) ?? []
         let experts = path.isAdapter ? test.adapted ?? [] : Array(0..<16)
         let own = experts.indices.filter { expertDevice[experts[$0]] == communicator.rank }
         let rows = reference.reshaped([experts.count, reference.count / experts.count]).gatherRows(own.map(Int32.init))
-        worst = worse(worst, difference(gradient.reshaped(rows.shape), rows))
+        error = difference(gradient.reshaped(rows.shape), rows)
       } else {
-        worst = worse(worst, difference(communicator.sum(gradient), reference))
+        error = difference(communicator.sum(gradient), reference)
       }
+      if !(error <= worst) { name = path.name }
+      worst = worse(worst, error)
     }
-    return worst
+    return (worst, name)
   }
 }

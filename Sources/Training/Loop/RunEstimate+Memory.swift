@@ -45,7 +45,8 @@ extension RunEstimate {
     return parts + teacher(run, ranks: ranks, batch: batch)
   }
 
-  /// Bytes of the ranks on one host: rank 0 holds the whole model once, where text is profiled.
+  /// Bytes of the ranks on one host. Where text is profiled, rank 0 does it: before training it holds the whole model and
+  /// what it records, and of what that leaves free up to 64 MiB stay with the process.
   ///
   /// - Parameters:
   ///   - run: What is to be run.
@@ -55,8 +56,12 @@ extension RunEstimate {
   static func hostBytes(_ run: RunPreparation, ranks: Int, here: [Int]) -> Int {
     let each = memory(run, ranks: ranks).reduce(0) { $0 + $1.bytes }
     if ranks == 1 { return each }
-    let whole = run.needsProfile ? run.parameters.reduce(program) { $0 + stored($1) } : 0
-    return here.reduce(0) { $0 + ($1 == 0 ? max(each, whole) : each) }
+    guard run.needsProfile else { return each * here.count }
+    let weights = run.parameters.reduce(0) { $0 + stored($1) }
+    let c = run.base.configuration
+    let sets = run.data.profileDocuments.reduce(0) { $0 + $1.tokens.count } * c.topK * c.sparseLayers.count * 8
+    let first = max(each + min(weights, 64 << 20), weights + program) + sets
+    return here.reduce(0) { $0 + ($1 == 0 ? first : each) }
   }
 
   private static let program = 64 << 20

@@ -16,6 +16,23 @@ extension Communicator {
     guard size == 1 || size == devices else { throw CommunicatorError.ranks(found: size, devices: devices) }
   }
 
+  /// Runs a command to its end. What fails where ranks do not ask each other ends all of them; the lowest that failed says why.
+  func session(_ body: () throws -> Void) throws {
+    do {
+      try body()
+    } catch {
+      guard let ranks = self as? MPICommunicator, size > 1, !(error is ExitCode) else {
+        finish()
+        throw error
+      }
+      // What failed on all of them is said by the first, which ends the others meanwhile.
+      if rank > 0 { Thread.sleep(forTimeInterval: 1) }
+      FileHandle.standardError.write(Data("\(rank > 0 ? "rank \(rank): " : "")\(error)\n".utf8))
+      ranks.abort()
+    }
+    finish()
+  }
+
   /// Runs what may fail on every rank. Where it fails, the lowest rank that failed says why, and all end.
   func together<Result>(_ body: () throws -> Result) throws -> Result {
     let outcome = Swift.Result { try body() }
