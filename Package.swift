@@ -87,7 +87,8 @@ let package = Package(
     .testTarget(
       name: "EvaluationTests",
       dependencies: ["Evaluation", "ExpertParallel", "Training", "Checkpoint", "Models", "Text"], swiftSettings: strict),
-    .testTarget(name: "ExpertParallelTests", dependencies: ["ExpertParallel", "Ranks", "Tensors"], swiftSettings: strict),
+    .testTarget(
+      name: "ExpertParallelTests", dependencies: ["ExpertParallel", "Ranks", "Tensors"], swiftSettings: strict),
     .testTarget(
       name: "OccultTests", dependencies: ["occult", "Checkpoint", "Models", "Collaboration"], swiftSettings: strict),
   ],

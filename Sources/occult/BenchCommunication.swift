@@ -38,7 +38,7 @@ extension Bench {
     @Option(help: "Timed rounds; each runs every variant.") var rounds = 5
     @Option(help: "Seed of placements and weights.") var seed: UInt64 = 0
     @Option(help: "Most max/mean load of the refined placement.") var loadCap = 1.10
-    @Option(help: "Nodes that the ranks are on, a divisor of their number; 2 where there are 4, 6, … ranks if left out.")
+    @Option(help: "Nodes that the ranks are on, a divisor of their number; 2 of 4, 6, … ranks if left out.")
     var nodes: Int?
     @Option(help: "Elements on the wire: float32 or bfloat16.") var wire = DispatchOptions.Wire.float32
     @Flag(inversion: .prefixedNo, help: "Compute on rows that are here while others travel.") var overlap = true
@@ -70,10 +70,11 @@ extension Bench {
     func run() throws {
       let ranks = try RankGroup.join()
       let report = try ranks.together {
+        let benchmark = try benchmark(devices: ranks.size)
+        let layer = try recording(benchmark, devices: ranks.size)
         let line = ranks.rank == 0 ? ProgressLine(label: "communication", total: rounds, unit: "rounds") : nil
         defer { line?.finish() }
-        let benchmark = try benchmark(devices: ranks.size)
-        return try benchmark.run(try recording(benchmark, devices: ranks.size), over: ranks) { line?.update($0) }
+        return try benchmark.run(layer, over: ranks) { line?.update($0) }
       }
       if ranks.rank == 0 { try output.json ? OutputOptions.print(report) : show(report) }
       ranks.barrier()
@@ -125,9 +126,11 @@ extension Bench {
       func megabytes(_ bytes: Int) -> String { fixed(Double(bytes) / 1e6) }
       for row in report.rows {
         let between = row.rowBytesBetween
-        let inside = Set(row.bytes.keys.map { key in
-          (row.bytes[key]?["rows"] ?? 0) - (row.bytesBetween[key]?["rows"] ?? 0)
-        }).sorted()
+        let inside = Set(
+          row.bytes.keys.map { key in
+            (row.bytes[key]?["rows"] ?? 0) - (row.bytesBetween[key]?["rows"] ?? 0)
+          }
+        ).sorted()
         let formula = row.formulaBytes - row.formulaBytesBetween
         table.rows.append([
           row.name, fixed(row.copiesBetweenNodes), between.map(megabytes).joined(separator: " "),
@@ -165,7 +168,9 @@ extension Bench {
       if report.nodes > 1 { print("\(report.nodes) nodes:\n\n\(levels(report))\n") }
       if overlap, let waiting = report.rows.first(where: { !$0.overlap }) {
         let gains = CommunicationBenchmark.Measure.allCases.compactMap { measure in
-          waiting.times[measure.rawValue]?.gain.map { "\(measure.rawValue) \(fixed(1 / $0, 2))" }
+          waiting.times[measure.rawValue]?.gain.map {
+            "\(measure == .backward ? "both passes" : measure.rawValue) \(fixed(1 / $0, 2))"
+          }
         }
         print("gain of overlap, contiguous: \(gains.joined(separator: ", "))\n")
       }

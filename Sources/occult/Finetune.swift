@@ -42,12 +42,14 @@ struct Finetune: ParsableCommand {
   }
 
   private func run(_ ranks: any Communicator) throws {
-    let here = ranks.ranksHere()
+    let hosts = ranks.hosts()
+    let here = hosts.indices.filter { hosts[$0] == hosts[ranks.rank] }
     let recipe = try ranks.together {
       let recipe = try options.load()
       try ranks.check(devices: recipe.routing.devices)
       return recipe
     }
+    ranks.check(nodes: recipe.parallel.nodes, hosts: hosts)
     // Read when the team of threads starts, which nothing above does.
     options.useThreads(recipe)
     let run = try ranks.together {

@@ -33,6 +33,7 @@ struct StudyCommand: ParsableCommand {
       try ranks.check(devices: recipe.routing.devices)
       return recipe
     }
+    ranks.check(nodes: recipe.parallel.nodes, hosts: ranks.hosts())
     options.useThreads(recipe)
     let stop = StopSignal.install()
     do {

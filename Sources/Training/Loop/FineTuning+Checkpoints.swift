@@ -121,7 +121,8 @@ extension FineTuning {
     let summary = RunSummary(
       program: program, recipeHash: recipe.contentHash(), model: base.path, seed: recipe.run.seed, steps: state.step,
       tokens: state.tokens, batchOrder: batchOrder, seconds: seconds, peakMemory: memory.max() ?? 0,
-      rankMemory: ranks.size > 1 ? memory : nil, sentBytes: bytes, trainedParameters: trained.reduce(into: [:]) { $0[$1.key.rawValue] = $1.value },
+      rankMemory: ranks.size > 1 ? memory : nil, sentBytes: bytes,
+      trainedParameters: trained.reduce(into: [:]) { $0[$1.key.rawValue] = $1.value },
       validationLoss: validation?.loss, deviceLimits: routing.layerLimits, devicesPerToken: validation?.devicesPerToken,
       validationLossUnlimited: unlimited?.loss, devicesPerTokenUnlimited: unlimited?.devicesPerToken)
     guard ranks.rank == 0 else { return }

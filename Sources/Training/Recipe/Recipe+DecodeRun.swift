@@ -67,7 +67,8 @@ extension Recipe {
       section.report("nodes", "expected a divisor of routing.devices, which is \(devices), found \(parallel.nodes)")
     } else if parallel.nodes > 1, parallel.dispatch == .naive {
       section.report(
-        "nodes", "expected 1 where parallel.dispatch is naive, found \(parallel.nodes); try parallel.dispatch=deduplicated")
+        "nodes",
+        "expected 1 where parallel.dispatch is naive, found \(parallel.nodes); try parallel.dispatch=deduplicated")
     }
     return parallel
   }
