@@ -42,6 +42,6 @@ import Testing
     let lines = output.split(separator: "\n")
     let failures = lines.filter { !$0.hasPrefix("pass") }
     #expect(status == 0 && failures.isEmpty, "\(failures.joined(separator: "\n"))")
-    #expect(lines.count > (arguments.isEmpty ? 200 : 80))
+    #expect(lines.count > (arguments.isEmpty ? 150 : 80))
   }
 }
