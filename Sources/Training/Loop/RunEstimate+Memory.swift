@@ -46,7 +46,7 @@ extension RunEstimate {
   }
 
   /// Bytes of the ranks on one host. Where text is profiled, rank 0 does it: before training it holds the whole model and
-  /// what it records, and of what that leaves free up to 64 MiB stay with the process.
+  /// what it records, and 64 MiB of what that leaves free stay with the process.
   ///
   /// - Parameters:
   ///   - run: What is to be run.
@@ -60,7 +60,7 @@ extension RunEstimate {
     let weights = run.parameters.reduce(0) { $0 + stored($1) }
     let c = run.base.configuration
     let sets = run.data.profileDocuments.reduce(0) { $0 + $1.tokens.count } * c.topK * c.sparseLayers.count * 8
-    let first = max(each + min(weights, 64 << 20), weights + program) + sets
+    let first = max(each + (64 << 20), weights + program) + sets
     return here.reduce(0) { $0 + ($1 == 0 ? first : each) }
   }
 
