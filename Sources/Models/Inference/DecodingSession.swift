@@ -37,9 +37,11 @@ public struct DecodingSession {
 
   /// Adds tokens to every sequence.
   ///
-  /// - Parameter tokens: At least one for each sequence.
+  /// - Parameters:
+  ///   - tokens: At least one for each sequence.
+  ///   - observe: Told what the model computed for them.
   /// - Returns: Logits after the last token of each sequence, `[sequences, vocabulary]`.
-  public func append(_ tokens: [[Int32]]) -> Tensor {
+  public func append(_ tokens: [[Int32]], observe: (ForwardPass) -> Void = { _ in }) -> Tensor {
     precondition(tokens.allSatisfy { !$0.isEmpty }, "DecodingSession: a sequence gets no token")
     var start = 0
     let segments = tokens.map { sequence in
@@ -48,6 +50,7 @@ public struct DecodingSession {
     }
     let pass = model(
       TokenBatch(tokens: tokens.flatMap(\.self), segments: segments, offsets: lengths), cache: caches)
+    observe(pass)
     return model.logits(pass.hidden.gatherRows(segments.map { Int32($0.upperBound - 1) }))
   }
 }

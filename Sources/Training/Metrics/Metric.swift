@@ -56,6 +56,8 @@ public enum Metric: String, Sendable, CaseIterable {
   case retainedMass = "retained_mass"
   /// Cross-entropy on validation data.
   case validationCE = "validation_ce"
+  /// C_T on validation data.
+  case validationDevicesPerToken = "validation_devices_per_token"
 
   /// TensorBoard's tag; what stands before the slash groups charts.
   public var tag: String {
@@ -68,6 +70,7 @@ public enum Metric: String, Sendable, CaseIterable {
       .copiesBetweenNodes, .copiesInsideNodes, .intraShare, .imbalanceRows, .imbalanceWire, .retainedMass:
       "comm/\(rawValue)"
     case .validationCE: "validation/ce"
+    case .validationDevicesPerToken: "validation/devices_per_token"
     }
   }
 
