@@ -88,7 +88,8 @@ let package = Package(
       name: "EvaluationTests",
       dependencies: ["Evaluation", "ExpertParallel", "Training", "Checkpoint", "Models", "Text"],
       exclude: ["Fixtures"], swiftSettings: strict),
-    .testTarget(name: "ExpertParallelTests", dependencies: ["ExpertParallel", "Ranks"], swiftSettings: strict),
+    .testTarget(
+      name: "ExpertParallelTests", dependencies: ["ExpertParallel", "Ranks", "Tensors"], swiftSettings: strict),
     .testTarget(
       name: "OccultTests", dependencies: ["occult", "Checkpoint", "Models", "Collaboration"], swiftSettings: strict),
   ],

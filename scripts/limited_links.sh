@@ -1,34 +1,38 @@
 #!/usr/bin/env bash
-# Several hosts on one machine: runs a command under mpirun with each rank in a network namespace of its own, behind a link of
-# limited rate.
+# Several hosts on one machine: runs a command under mpirun on hosts that are network namespaces, each behind a link of limited
+# rate; one rank on each, or as many as --hosts leaves.
 #
-#     scripts/limited_links.sh [--ranks 4] [--rate 100mbit] [--delay 5ms] [--timeout 900] COMMAND [ARGUMENT …]
+#     scripts/limited_links.sh [--ranks 4] [--hosts 4] [--rate 100mbit] [--delay 5ms] [--timeout 900] COMMAND [ARGUMENT …]
 #
-# A rank's link is a veth pair to a bridge, with `tc … tbf` on both ends, so that the rate holds in each direction by itself.
+# Ranks of one host share memory. Hosts are named in a hostfile, as real ones are. A host's link is a veth pair to a bridge, with `tc … tbf` on both ends, so that the rate holds in each direction by itself.
 # Open MPI talks TCP over these links, for its own control as well; in place of ssh it is given an agent that enters the
 # namespace. mpirun and the bridge have a namespace too: the network of the machine itself is not touched, and all of it goes
 # away when the script ends. Needs root and Debian's package iproute2.
 set -euo pipefail
 
-ranks=4 rate=100mbit delay= limit=900
+ranks=4 hosts= rate=100mbit delay= limit=900
 fail() {
   echo "limited_links: $1" >&2
   exit 1
 }
-usage="[--ranks N] [--rate 100mbit] [--delay 5ms] [--timeout SECONDS] COMMAND [ARGUMENT …]"
+usage="[--ranks N] [--hosts N] [--rate 100mbit] [--delay 5ms] [--timeout SECONDS] COMMAND [ARGUMENT …]"
 while [[ ${1-} == --* ]]; do
   [[ $# -ge 2 ]] || fail "expected a value behind $1, found none; try $usage"
   case $1 in
     --ranks) ranks=$2 ;;
+    --hosts) hosts=$2 ;;
     --rate) rate=$2 ;;
     --delay) delay=$2 ;;
     --timeout) limit=$2 ;;
-    *) fail "expected --ranks, --rate, --delay or --timeout, found '$1'; try $usage" ;;
+    *) fail "expected --ranks, --hosts, --rate, --delay or --timeout, found '$1'; try $usage" ;;
   esac
   shift 2
 done
 [[ $# -ge 1 ]] || fail "expected a command, found none; try $usage"
 [[ $ranks =~ ^[0-9]+$ && $ranks -ge 1 && $ranks -le 64 ]] || fail "expected 1 to 64 ranks, found '$ranks'; try --ranks 4"
+[[ -n $hosts ]] || hosts=$ranks
+[[ $hosts =~ ^[0-9]+$ && $hosts -ge 1 && $((ranks % hosts)) == 0 ]] \
+  || fail "expected a divisor of $ranks ranks as hosts, found '$hosts'; try --hosts $ranks"
 [[ $(id -u) == 0 ]] || fail "expected root, which makes namespaces, found uid $(id -u); try sudo $0 …"
 for tool in ip tc unshare mpirun; do
   PATH=$PATH:/sbin:/usr/sbin command -v $tool >/dev/null \
@@ -37,7 +41,7 @@ done
 PATH=$PATH:/sbin:/usr/sbin
 
 name=occult$$ subnet=10.77.0
-agent=$(mktemp)
+agent=$(mktemp) hostfile=$(mktemp)
 spaces=()
 clean() {
   trap - EXIT
@@ -46,7 +50,7 @@ clean() {
     for process in $(ip netns pids "$space" 2>/dev/null); do kill "$process" 2>/dev/null || true; done
     ip netns delete "$space" 2>/dev/null || true
   done
-  rm -f "$agent"
+  rm -f "$agent" "$hostfile"
 }
 trap clean EXIT
 trap 'exit 130' INT
@@ -71,33 +75,32 @@ make "$name-hub"
 ip -netns "$name-hub" link add hub type bridge || fail "expected to make a bridge, found that it is refused; try a kernel with bridge"
 ip -netns "$name-hub" address add "$subnet.254/24" dev hub
 ip -netns "$name-hub" link set hub up
-hosts=
-for ((rank = 0; rank < ranks; rank++)); do
-  space=$name-$rank
+for ((host = 0; host < hosts; host++)); do
+  space=$name-$host
   make "$space"
-  ip -netns "$name-hub" link add "port$rank" type veth peer name wire netns "$space" \
+  ip -netns "$name-hub" link add "port$host" type veth peer name wire netns "$space" \
     || fail "expected to make a veth pair, found that it is refused; try a kernel with veth"
-  ip -netns "$name-hub" link set "port$rank" master hub up
-  ip -netns "$space" address add "$subnet.$((rank + 1))/24" dev wire
+  ip -netns "$name-hub" link set "port$host" master hub up
+  ip -netns "$space" address add "$subnet.$((host + 1))/24" dev wire
   ip -netns "$space" link set wire up
-  shape "$name-hub" "port$rank"
+  shape "$name-hub" "port$host"
   shape "$space" wire
-  hosts+=${hosts:+,}$subnet.$((rank + 1)):1
+  echo "$subnet.$((host + 1)) slots=$((ranks / hosts))" >>"$hostfile"
 done
 
 # Called as ssh is: with a host, and a command line in pieces. A host name of its own keeps Open MPI's files apart.
 cat >"$agent" <<AGENT
 #!/bin/sh
-host=\$1
+address=\$1
 shift
-rank=\$((\${host##*.} - 1))
-exec ip netns exec "$name-\$rank" unshare --uts sh -c "hostname rank\$rank && \$*"
+host=\$((\${address##*.} - 1))
+exec ip netns exec "$name-\$host" unshare --uts sh -c "hostname host\$host && \$*"
 AGENT
 chmod +x "$agent"
 
 [[ -z ${OMPI_ALLOW_RUN_AS_ROOT-} ]] && export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 # All ranks share this machine's processors, which Open MPI cannot know: it must neither bind ranks nor let them wait busily.
-ip netns exec "$name-hub" timeout --kill-after 10 "$limit" mpirun -n "$ranks" --host "$hosts" --bind-to none \
+ip netns exec "$name-hub" timeout --kill-after 10 "$limit" mpirun -n "$ranks" --hostfile "$hostfile" --map-by "ppr:$((ranks / hosts)):node" --bind-to none \
   --mca plm rsh --mca plm_rsh_agent "$agent" --mca plm_rsh_no_tree_spawn 1 --mca routed direct \
-  --mca oob_tcp_if_include "$subnet.0/24" --mca btl_tcp_if_include "$subnet.0/24" --mca pml ob1 --mca btl tcp,self \
+  --mca oob_tcp_if_include "$subnet.0/24" --mca btl_tcp_if_include "$subnet.0/24" --mca pml ob1 --mca btl tcp,vader,self \
   --mca mpi_yield_when_idle 1 -x OCCULT_THREADS="${OCCULT_THREADS:-1}" "$@"

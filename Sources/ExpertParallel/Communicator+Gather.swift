@@ -12,7 +12,8 @@ extension Communicator {
   {
     if size == 1 { return part }
     let count = places.reduce(0) { $0 + $1.count }
-    let row = part.count / max(part.shape[0], 1)
+    // Not from the count: a rank may have no entry at all.
+    let row = part.shape.dropFirst().reduce(1, *)
     let bytes = row * part.dtype.byteCount
     let isRoot = rank == 0
     let arriving = Storage(isRoot ? count * row : 0, dtype: part.dtype)

@@ -22,6 +22,9 @@ public protocol Communicator: Sendable {
     _ outgoing: [UnsafeRawBufferPointer], into incoming: [UnsafeMutableRawBufferPointer], _ kind: WireTraffic.Kind
   ) -> any PendingExchange
 
+  /// For each rank, the lowest rank on its host: ranks with the same number share memory.
+  func hosts() -> [Int]
+
   /// Returns once every rank has called it.
   func barrier()
 
@@ -102,6 +105,22 @@ extension Communicator {
   }
 }
 
+extension Communicator {
+  /// One figure of every rank, on all of them.
+  ///
+  /// - Parameter own: This rank's.
+  /// - Returns: By rank.
+  public func figures(_ own: Int) -> [Int] {
+    sum((0..<size).map { $0 == rank ? own : 0 })
+  }
+
+  /// The ranks on this host, rising; collective.
+  public func ranksHere() -> [Int] {
+    let hosts = hosts()
+    return (0..<size).filter { hosts[$0] == hosts[rank] }
+  }
+}
+
 /// One process: devices are virtual, nothing is sent.
 public struct SingleProcess: Communicator {
   /// 0
@@ -121,6 +140,9 @@ public struct SingleProcess: Communicator {
     incoming[0].copyMemory(from: outgoing[0])
     return Done()
   }
+
+  /// The one process, on its host.
+  public func hosts() -> [Int] { [0] }
 
   /// Nothing to wait for.
   public func barrier() {}

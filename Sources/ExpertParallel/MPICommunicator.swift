@@ -35,7 +35,7 @@ public final class MPICommunicator: Communicator {
     leader = Int(cmpi_host_leader())
   }
 
-  /// For each rank, the lowest rank on its host: ranks with the same number share memory.
+  /// Which ranks share memory.
   public func hosts() -> [Int] {
     exchange(Array(repeating: [leader], count: size), WireTraffic.Kind(purpose: .scalars)).map { $0[0] }
   }
@@ -75,7 +75,7 @@ public final class MPICommunicator: Communicator {
       }
     }
     if !outgoing[rank].isEmpty { incoming[rank].copyMemory(from: outgoing[rank]) }
-    let bytes = outgoing.indices.reduce(0) { $1 == rank ? $0 : $0 + outgoing[$1].count }
+    let bytes = outgoing.indices.map { $0 == rank ? 0 : outgoing[$0].count }
     sent.withLock { $0.add(bytes, kind) }
     return Requests(requests)
   }
@@ -91,6 +91,9 @@ public final class MPICommunicator: Communicator {
     }
     if isFirst { cmpi_finalize() }
   }
+
+  /// Ends all ranks at once, whatever they are doing.
+  public func abort() { cmpi_abort(1) }
 
   private final class Requests: PendingExchange {
     private var requests: [MPI_Request?]

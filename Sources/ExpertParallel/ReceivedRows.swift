@@ -1,13 +1,13 @@
 internal import Tensors
 
-/// Rows that arrived from some ranks, and what the experts here do with them: BRIM₁ as an assignment of slots.
+/// Rows that arrived from some ranks, and which experts they are for: BRIM₁ before it is sorted by expert.
 struct ReceivedRows: Sendable {
   /// Rank and number of rows of each source, in the order in which their rows lie.
   let sources: [(rank: Int, rows: Int, entries: Int)]
   /// Slots of a row: the most entries that any has.
   let width: Int
-  /// Expert of each slot, sorted by expert for the product.
-  let assignment: ExpertAssignment
+  /// Expert of each slot, `[rows, width]`, as the sender numbers those that are reached here; -1 for none.
+  let chosen: [Int32]
   /// `[rows, width]`
   let weights: Storage
   /// Slot of each entry, in the order of arrival.
@@ -21,8 +21,7 @@ struct ReceivedRows: Sendable {
   /// - Parameters:
   ///   - sources: Ranks whose rows these are.
   ///   - metadata: Their sections.
-  ///   - experts: Experts here.
-  init(_ sources: [(rank: Int, rows: Int, entries: Int)], metadata: ByteSections, experts: Int) {
+  init(_ sources: [(rank: Int, rows: Int, entries: Int)], metadata: ByteSections) {
     defer { withExtendedLifetime(metadata) {} }
     self.sources = sources
     var counts: [Int] = []
@@ -52,8 +51,7 @@ struct ReceivedRows: Sendable {
       precondition(
         entry == source.entries, "ReceivedRows: rank \(source.rank) announced \(source.entries) entries, sent \(entry)")
     }
-    (self.width, self.slotOfEntry) = (width, slotOfEntry)
-    assignment = ExpertAssignment(chosen, k: width, experts: experts)
+    (self.width, self.chosen, self.slotOfEntry) = (width, chosen, slotOfEntry)
   }
 
   /// Writes the weights' gradients of the source in place `index` of `sources`, in the order of its entries.

@@ -5,8 +5,11 @@ internal import Tensors
 /// Ranks exchange in a ring: in step s, rank r sends to r + s and receives from r − s. Steps are grouped into *parts*; each
 /// part's rows are worked on in one product. Without overlap there is one part. With it, the rows that are here (step 0) are
 /// worked on while the others travel, and the outputs of one part travel while the next is worked on.
+///
+/// With two levels, the work on a part's rows is such a pass itself, among the ranks of the next level.
 struct ShardedProduct: Sendable {
-  let communicator: any Communicator
+  /// The ranks of this pass, and those of the passes inside it.
+  let levels: [DispatchLevel]
   let layer: Int
   let options: DispatchOptions
   let plan: DispatchPlan
@@ -25,11 +28,18 @@ struct ShardedProduct: Sendable {
   /// What one part keeps for the backward pass.
   struct KeptPart: Sendable {
     let received: ReceivedRows
-    /// SFD, `[rows, H]`.
-    let rows: Storage
-    let activations: Storage
+    let work: Work
   }
 
+  /// What is done with the rows of a part, `[rows, H]`.
+  enum Work: Sendable {
+    /// Experts of this rank.
+    case experts(ExpertProduct, activations: Storage)
+    /// Ranks of the next level.
+    case spread(ShardedProduct, [KeptPart])
+  }
+
+  var communicator: any Communicator { levels[0].communicator }
   private var tokens: Int { x.count / max(hidden, 1) }
 
   /// Steps of the ring, grouped.
@@ -66,12 +76,10 @@ struct ShardedProduct: Sendable {
     let outputs = Storage(plan.rows * hidden)
     for (part, trip) in zip(parts, trips) {
       let received = ReceivedRows(
-        sources(part).map { ($0, counts[$0].rows, counts[$0].entries) }, metadata: metadata,
-        experts: gateUp.shape[0])
-      let rows = trip.arrived()
-      let (y, activations) = product(received, rows).forward(keepingActivations: keepingActivations)
+        sources(part).map { ($0, counts[$0].rows, counts[$0].entries) }, metadata: metadata)
+      let (y, work) = work(on: trip.arrived(), received, keepingActivations: keepingActivations)
       returns.append(wires.combine(part, received, y, into: outputs, kind(.combine, .rows)))
-      if let activations { kept.append(KeptPart(received: received, rows: rows, activations: activations)) }
+      if let work { kept.append(KeptPart(received: received, work: work)) }
     }
     for item in returns { item.arrived() }
     return (merged(outputs), keepingActivations ? kept : nil)
@@ -95,11 +103,26 @@ struct ShardedProduct: Sendable {
     return (counts, incoming)
   }
 
-  private func product(_ received: ReceivedRows, _ rows: Storage) -> ExpertProduct {
-    ExpertProduct(
-      assignment: received.assignment, hidden: hidden, intermediate: down.shape[2], x: rows,
-      weights: received.weights, gateUp: gateUp.storage, down: down.storage,
+  /// Outputs of a part's rows, weighted and summed by row, and on request what their backward pass needs.
+  private func work(
+    on rows: Storage, _ received: ReceivedRows, keepingActivations: Bool
+  ) -> (y: Storage, work: Work?) {
+    if levels.count > 1 {
+      let plan = DispatchPlan(
+        used: received.chosen, topK: received.width, expertDevice: levels[1].expertRank,
+        devices: levels[1].communicator.size)
+      let inside = ShardedProduct(
+        levels: Array(levels.dropFirst()), layer: layer, options: options, plan: plan, hidden: hidden, x: rows,
+        weights: received.weights, gateUp: gateUp, down: down, adapters: adapters)
+      let (y, kept) = inside.forward(keepingActivations: keepingActivations)
+      return (y, kept.map { .spread(inside, $0) })
+    }
+    let product = ExpertProduct(
+      assignment: ExpertAssignment(received.chosen, k: received.width, experts: gateUp.shape[0]), hidden: hidden,
+      intermediate: down.shape[2], x: rows, weights: received.weights, gateUp: gateUp.storage, down: down.storage,
       adapters: adapters.map { ($0.gateUp.factors(over: gateUp), $0.down.factors(over: down)) })
+    let (y, activations) = product.forward(keepingActivations: keepingActivations)
+    return (y, activations.map { .experts(product, activations: $0) })
   }
 
   /// Σ of a token's rows, in the order of devices.
@@ -112,8 +135,11 @@ struct ShardedProduct: Sendable {
 
   // MARK: Backward
 
-  /// Gradients of x, weights, gate_up, down and the factors of the adapters; nil where not wanted.
-  func backward(dy: Storage, _ kept: [KeptPart], wanted: [Bool]) -> [Storage?] {
+  /// Gradients of x, weights, gate_up, down and the factors of the adapters; nil where not wanted. Those of the parameters
+  /// are added to `sums` where there are any.
+  func backward(
+    dy: Storage, _ kept: [KeptPart], wanted: [Bool], adding earlier: [Storage?]? = nil
+  ) -> [Storage?] {
     let wires = WireRows(self, gathering: dy)
     let rowsFrom = (0..<communicator.size).map { source in
       kept.lazy.compactMap { part in part.received.sources.first { $0.rank == source }?.rows }.first ?? 0
@@ -121,12 +147,17 @@ struct ShardedProduct: Sendable {
     let trips = parts.map { wires.dispatch($0, rowsFrom: rowsFrom, kind(.dispatchGradient, .rows)) }
     let inputGradients = wanted[0] ? Storage(plan.rows * hidden) : nil
     var returns: [WireRows.Return] = []
-    var sums: [Storage?]?
+    var sums = earlier
     var weightGradients: [(part: Range<Int>, received: ReceivedRows, gradients: Storage)] = []
     for (index, part) in parts.enumerated() {
-      let (received, rows, activations) = (kept[index].received, kept[index].rows, kept[index].activations)
-      let gradients = product(received, rows).backward(
-        dy: trips[index].arrived(), activations: activations, wanted: wanted, adding: sums)
+      let (received, arrived) = (kept[index].received, trips[index].arrived())
+      let gradients =
+        switch kept[index].work {
+        case .experts(let product, let activations):
+          product.backward(dy: arrived, activations: activations, wanted: wanted, adding: sums)
+        case .spread(let inside, let parts):
+          inside.backward(dy: arrived, parts, wanted: wanted, adding: sums)
+        }
       sums = Array(gradients.dropFirst(2))
       if let dx = gradients[0], let inputGradients {
         returns.append(wires.combine(part, received, dx, into: inputGradients, kind(.combineGradient, .rows)))

@@ -1,4 +1,4 @@
-/// What was passed to MPI, by what it was for: bytes that left this rank.
+/// What was passed to MPI, by what it was for and where it went: bytes that left this rank.
 public struct WireTraffic: Sendable, Equatable {
   /// What bytes are for.
   public struct Kind: Hashable, Sendable {
@@ -43,17 +43,44 @@ public struct WireTraffic: Sendable, Equatable {
     case parameters
   }
 
+  /// Bytes sent to each rank, by kind; nothing for oneself.
+  public private(set) var sent: [Kind: [Int]] = [:]
+
   /// Bytes sent to other ranks.
-  public private(set) var bytes: [Kind: Int] = [:]
+  public var bytes: [Kind: Int] { sent.mapValues { $0.reduce(0, +) } }
 
   /// Nothing sent.
   public init() {}
 
   /// Adds what was sent.
-  public mutating func add(_ count: Int, _ kind: Kind) { if count > 0 { bytes[kind, default: 0] += count } }
+  ///
+  /// - Parameters:
+  ///   - counts: Bytes for each rank.
+  ///   - kind: What they are.
+  public mutating func add(_ counts: [Int], _ kind: Kind) {
+    guard counts.contains(where: { $0 > 0 }) else { return }
+    sent[kind] = sent[kind].map { zip($0, counts).map(+) } ?? counts
+  }
 
-  /// Σ over kinds that `includes`.
-  public func total(where includes: (Kind) -> Bool = { _ in true }) -> Int {
-    bytes.reduce(0) { includes($1.key) ? $0 + $1.value : $0 }
+  /// What was sent since an earlier reading.
+  public func since(_ earlier: WireTraffic) -> WireTraffic {
+    var later = WireTraffic()
+    for (kind, counts) in sent {
+      later.add(earlier.sent[kind].map { zip(counts, $0).map(-) } ?? counts, kind)
+    }
+    return later
+  }
+
+  /// Σ over kinds that `includes`, and over ranks.
+  ///
+  /// - Parameters:
+  ///   - ranks: Where the bytes went; nil for anywhere.
+  ///   - includes: Which kinds.
+  /// - Returns: Bytes.
+  public func total(to ranks: Range<Int>? = nil, where includes: (Kind) -> Bool = { _ in true }) -> Int {
+    sent.reduce(0) { sum, entry in
+      guard includes(entry.key) else { return sum }
+      return sum + (ranks.map { entry.value[$0].reduce(0, +) } ?? entry.value.reduce(0, +))
+    }
   }
 }

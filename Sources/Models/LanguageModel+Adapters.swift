@@ -22,12 +22,16 @@ extension LanguageModel {
   ///
   ///     A ~ U(−1/√in, 1/√in),   which is PEFT's kaiming_uniform(a = √5)
   ///
-  /// Values depend on the seed and the parameter's path alone, not on what else is adapted.
+  /// Values depend on the seed and the parameter's path alone, not on what else is adapted, nor on which entries of a stack
+  /// this process holds.
   ///
   /// - Parameters:
   ///   - settings: Which parameters are adapted.
   ///   - seed: Seed of the generator (SplitMix64).
-  public mutating func attach(_ settings: AdapterSettings, seed: UInt64) {
+  ///   - entries: Numbers of a stack's factors that this model holds, rising; nil for all.
+  public mutating func attach(
+    _ settings: AdapterSettings, seed: UInt64, entries: (ParameterPath) -> [Int]? = { _ in nil }
+  ) {
     attach(settings)
     updateParameters { path, tensor in
       guard path.isAdapter, path.name.hasSuffix(ParameterPath.factorA) else { return }
@@ -35,8 +39,18 @@ extension LanguageModel {
       for byte in path.name.utf8 { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
       var generator = SplitMix64(seed: seed ^ hash)
       let bound = 1 / Double(tensor.columns).squareRoot()
+      let own = entries(path) ?? Array(0..<(tensor.shape.first ?? 0))
+      precondition(own.count == tensor.shape.first, "attach: \(path) has \(tensor.shape), entries \(own)")
+      let width = tensor.shape.dropFirst().reduce(1, *)
       tensor = Tensor.filled(tensor.shape) { elements in
-        for index in elements.indices { elements[index] = Float((2 * generator.uniform() - 1) * bound) }
+        var next = 0
+        for (place, entry) in own.enumerated() {
+          for _ in next * width..<entry * width { _ = generator.uniform() }
+          for index in place * width..<(place + 1) * width {
+            elements[index] = Float((2 * generator.uniform() - 1) * bound)
+          }
+          next = entry + 1
+        }
       }
     }
   }

@@ -38,6 +38,8 @@ extension Bench {
     @Option(help: "Timed rounds; each runs every variant.") var rounds = 5
     @Option(help: "Seed of placements and weights.") var seed: UInt64 = 0
     @Option(help: "Most max/mean load of the refined placement.") var loadCap = 1.10
+    @Option(help: "Nodes that the ranks are on, a divisor of their number; 2 of 4, 6, … ranks if left out.")
+    var nodes: Int?
     @Option(help: "Elements on the wire: float32 or bfloat16.") var wire = DispatchOptions.Wire.float32
     @Flag(inversion: .prefixedNo, help: "Compute on rows that are here while others travel.") var overlap = true
 
@@ -49,7 +51,7 @@ extension Bench {
     func validate() throws {
       try expectPositive([
         ("--hidden", hidden), ("--intermediate", intermediate), ("--layers", layers), ("--heads", heads),
-        ("--vocabulary", vocabulary), ("--tokens", tokens), ("--rounds", rounds),
+        ("--vocabulary", vocabulary), ("--tokens", tokens), ("--rounds", rounds), ("--nodes", nodes ?? 1),
       ])
       if (trace == nil) == (profile == nil) {
         throw ValidationError(
@@ -68,27 +70,34 @@ extension Bench {
     func run() throws {
       let ranks = try RankGroup.join()
       let report = try ranks.together {
+        let benchmark = try benchmark(devices: ranks.size)
+        let layer = try recording(benchmark, devices: ranks.size)
         let line = ranks.rank == 0 ? ProgressLine(label: "communication", total: rounds, unit: "rounds") : nil
         defer { line?.finish() }
-        return try benchmark.run(try recording(devices: ranks.size), over: ranks) { line?.update($0) }
+        return try benchmark.run(layer, over: ranks) { line?.update($0) }
       }
       if ranks.rank == 0 { try output.json ? OutputOptions.print(report) : show(report) }
       ranks.barrier()
       ranks.finish()
     }
 
-    private var benchmark: CommunicationBenchmark {
+    private func benchmark(devices: Int) throws -> CommunicationBenchmark {
+      let nodes = nodes ?? (devices > 2 && devices.isMultiple(of: 2) ? 2 : 1)
+      if devices % nodes != 0 {
+        throw ValidationError("--nodes: expected a divisor of \(devices) ranks, found \(nodes)")
+      }
       var benchmark = CommunicationBenchmark()
       (benchmark.hidden, benchmark.intermediate, benchmark.layers) = (hidden, intermediate, layers)
       (benchmark.heads, benchmark.vocabulary, benchmark.tokens) = (heads, vocabulary, tokens)
       (benchmark.rounds, benchmark.seed, benchmark.loadCap) = (rounds, seed, loadCap)
+      benchmark.nodes = nodes
       benchmark.options = DispatchOptions(wire: wire, overlaps: overlap)
       benchmark.measures = CommunicationBenchmark.Measure.allCases.filter(measures.contains)
       return benchmark
     }
 
     /// The layer whose choices are replayed.
-    private func recording(devices: Int) throws -> LayerProfile {
+    private func recording(_ benchmark: CommunicationBenchmark, devices: Int) throws -> LayerProfile {
       let path = profile ?? trace ?? ""
       let all = try profile.map { try ProfileFile.read($0).layers } ?? RecordedRouting(path: path).profile.layers
       guard let found = layer == nil ? all.first : all.first(where: { $0.layer == layer }) else {
@@ -106,6 +115,32 @@ extension Bench {
             + "\(found.recorded / (2 * devices))")
       }
       return found
+    }
+
+    /// What crosses between nodes and what stays inside.
+    private func levels(_ report: CommunicationReport) -> String {
+      var table = TextTable(heads: [
+        "variant", ">copies between", ">MB a direction", ">formula", ">metadata", ">copies inside", ">MB a direction",
+        ">formula", ">metadata",
+      ])
+      func megabytes(_ bytes: Int) -> String { fixed(Double(bytes) / 1e6) }
+      for row in report.rows {
+        let between = row.rowBytesBetween
+        let inside = Set(
+          row.bytes.keys.map { key in
+            (row.bytes[key]?["rows"] ?? 0) - (row.bytesBetween[key]?["rows"] ?? 0)
+          }
+        ).sorted()
+        let formula = row.formulaBytes - row.formulaBytesBetween
+        table.rows.append([
+          row.name, fixed(row.copiesBetweenNodes), between.map(megabytes).joined(separator: " "),
+          between == [row.formulaBytesBetween] ? "equal" : megabytes(row.formulaBytesBetween),
+          megabytes(row.metadataBytesBetween), fixed(row.remoteCopies - row.copiesBetweenNodes),
+          inside.map(megabytes).joined(separator: " "), inside == [formula] ? "equal" : megabytes(formula),
+          megabytes(row.metadataBytes - row.metadataBytesBetween),
+        ])
+      }
+      return table.text
     }
 
     private func show(_ report: CommunicationReport) {
@@ -130,6 +165,15 @@ extension Bench {
             })
       }
       print("\(report.devices) ranks, \(report.shape)\n\n\(table.text)\n")
+      if report.nodes > 1 { print("\(report.nodes) nodes:\n\n\(levels(report))\n") }
+      if overlap, let waiting = report.rows.first(where: { !$0.overlap }) {
+        let gains = CommunicationBenchmark.Measure.allCases.compactMap { measure in
+          waiting.times[measure.rawValue]?.gain.map {
+            "\(measure == .backward ? "both passes" : measure.rawValue) \(fixed(1 / $0, 2))"
+          }
+        }
+        print("gain of overlap, contiguous: \(gains.joined(separator: ", "))\n")
+      }
       for (name, fits) in [("remote copies", report.fits), ("copies on the busiest link", report.busiestFits)] {
         for (measure, fit) in fits.sorted(by: { $0.key > $1.key }) {
           print(

@@ -54,21 +54,31 @@ struct Evaluate: ParsableCommand {
   }
 
   func run() throws {
-    let began = Clock.monotonic()
     let ranks = try RankGroup.join()
-    defer { ranks.finish() }
-    let (files, model, routing, data) = try ranks.together {
+    try ranks.session { try run(ranks) }
+  }
+
+  private func run(_ ranks: any Communicator) throws {
+    let began = Clock.monotonic()
+    let (files, model, routing, data, nodes) = try ranks.together {
+      let recipe = try recipe.map { try Recipe.load($0) }
+      let parallel = recipe?.parallel ?? .init()
       let files = try ModelFiles(opening: options.model)
       var (model, routing) = try files.model(
         overriding: options.routing.overrides, device: ranks.size > 1 ? ranks.rank : nil)
+      if let devices = routing?.placement.devices, devices % parallel.nodes != 0 {
+        throw ValidationError(
+          "--devices: expected a multiple of the recipe's \(parallel.nodes) parallel.nodes, found \(devices)")
+      }
       if ranks.size > 1, let placement = routing?.placement {
         try ranks.check(devices: placement.devices)
-        try model.spread(placement, over: ranks)
+        try model.spread(placement, over: ranks, options: parallel.options)
       }
-      return (files, model, routing, try recipe.map { try held($0, files) })
+      let nodes = routing == nil ? 1 : parallel.nodes
+      return (files, model, routing, try recipe.map { try held($0, files) }, nodes)
     }
     var result = EvaluationResult(model: options.model, routing: routing, program: Program.name)
-    if let data { try measure(data, files, model, routing, ranks, into: &result) }
+    if let data { try measure(data, files, model, routing, nodes, ranks, into: &result) }
     try measureTexts(files, model, ranks, into: &result)
     guard ranks.rank == 0 else { return }
     result.seconds = Clock.monotonic() - began
@@ -82,21 +92,20 @@ struct Evaluate: ParsableCommand {
   }
 
   /// Test and retention documents of a recipe.
-  private func held(_ path: String, _ files: ModelFiles) throws -> TrainingData {
-    let recipe = try Recipe.load(path)
+  private func held(_ recipe: Recipe, _ files: ModelFiles) throws -> TrainingData {
     let (tokenizer, end) = try TrainingData.tokenizer(of: files)
     return try TrainingData(recipe, tokenizer: tokenizer, endOfSequence: end, parts: .evaluation).limited(to: limit)
   }
 
   private func measure(
-    _ data: TrainingData, _ files: ModelFiles, _ model: LanguageModel, _ routing: RoutingSettings?,
+    _ data: TrainingData, _ files: ModelFiles, _ model: LanguageModel, _ routing: RoutingSettings?, _ nodes: Int,
     _ ranks: any Communicator, into result: inout EvaluationResult
   ) throws {
     let line =
       ranks.rank == 0
       ? ProgressLine(label: "evaluate", total: data.test.count + data.retention.count, unit: "documents") : nil
     let measured = try CellMeasurement.measure(
-      model, try routing ?? unplaced(files), data, batchTokens: batchTokens, ranks: ranks
+      model, try routing ?? unplaced(files), data, batchTokens: batchTokens, nodes: nodes, ranks: ranks
     ) { line?.update($0) }
     line?.finish()
     if !measured.target.isEmpty {
@@ -163,12 +172,13 @@ struct EvaluationTable {
     }
     if let figures = result.communication {
       table.rows.append(["target", "devices_per_token", fixed(figures.devicesPerToken), "", ""])
-      for (name, value) in [
+      for (name, value): (String, Double?) in [
         ("imbalance_rows", figures.imbalanceRows), ("remote_copies", figures.remoteCopies),
         ("naive_remote_copies", figures.naiveRemoteCopies), ("intra_share", figures.intraShare),
-        ("retained_mass", figures.retainedMass),
+        ("retained_mass", figures.retainedMass), ("copies_between_nodes", figures.copiesBetweenNodes),
+        ("copies_inside_nodes", figures.copiesInsideNodes),
       ] {
-        table.rows.append(["", name, fixed(value), "", ""])
+        if let value { table.rows.append(["", name, fixed(value), "", ""]) }
       }
     }
     for text in result.texts {

@@ -38,31 +38,41 @@ struct Finetune: ParsableCommand {
 
   func run() throws {
     let ranks = try RankGroup.join()
-    defer { ranks.finish() }
+    try ranks.session { try run(ranks) }
+  }
+
+  private func run(_ ranks: any Communicator) throws {
+    let hosts = ranks.hosts()
+    let here = hosts.indices.filter { hosts[$0] == hosts[ranks.rank] }
     let recipe = try ranks.together {
       let recipe = try options.load()
       try ranks.check(devices: recipe.routing.devices)
       return recipe
     }
+    ranks.check(nodes: recipe.parallel.nodes, hosts: hosts)
     // Read when the team of threads starts, which nothing above does.
     options.useThreads(recipe)
     let run = try ranks.together {
       let run = try RunPreparation(recipe, mode: resume ? .resume : overwrite ? .overwrite : .new)
-      try run.check(ranks)
+      if !dryRun { try run.checkMemory(available: Memory.limitBytes, ranks: ranks.size, here: here) }
       return run
     }
     let report = FinetuneReport(run: run)
-    if run.rule.isDegenerate {
+    if run.rule.isDegenerate, ranks.rank == 0 {
       logger.warning(
         "routing.device_limit: degenerate: with ρ = 1 a token's devices hold exactly k experts, so the rule chooses between devices only"
       )
     }
     if dryRun {
-      do { try run.checkMemory(available: Memory.limitBytes) } catch { logger.warning("\(error)") }
+      guard ranks.rank == 0 else { return }
+      do {
+        try run.checkMemory(available: Memory.limitBytes, ranks: ranks.size, here: here)
+      } catch {
+        logger.warning("\(error)")
+      }
       let plan = DryRun(run: run, estimate: try run.estimate(), operationsPerSecond: run.measuredRate())
       return output.json ? try OutputOptions.print(plan) : print(report.sizes + "\n\n" + plan.text)
     }
-    if ranks.size == 1 { try run.checkMemory(available: Memory.limitBytes) }
     if ranks.rank == 0, !output.json { print(report.sizes) }
     try train(run, report, ranks)
   }
@@ -74,8 +84,12 @@ struct Finetune: ParsableCommand {
       line = ProgressLine(
         label: "profile", total: run.data.profileDocuments.reduce(0) { $0 + $1.tokens.count }, unit: "tokens")
     }
-    let plan = try run.plan(ranks) { line?.update($0) }
-    line?.finish()
+    let plan = try ranks.together {
+      defer { line?.finish() }
+      let plan = try run.plan(ranks) { line?.update($0) }
+      try ranks.check(devices: plan.routing.placement.devices)
+      return plan
+    }
     let tuning = run.tuning(plan, program: Program.name, ranks: ranks)
     if isFirst, !output.json, let limits = plan.limits { print("\n" + report.limits(limits)) }
     if isFirst, !output.json { print("\n" + report.placement(plan.routing) + "\n\n" + report.schedule(tuning) + "\n") }

@@ -47,6 +47,11 @@ struct FinetuneReport {
     } else {
       lines.append("placement \(name) on \(routing.placement.devices) devices")
     }
+    if let between = routing.placement.meanNodePrediction {
+      lines.append(
+        "\(routing.placement.nodes) nodes: nodes_per_token \(fixed(between.nodesPerToken)), "
+          + "copies_between_nodes \(fixed(between.remoteCopies)), imbalance \(fixed(between.imbalance))")
+    }
     return (lines + [limit]).joined(separator: "\n")
   }
 
@@ -99,7 +104,21 @@ struct FinetuneReport {
     let early = summary.stoppedEarly == true ? ", stopped early: validation made no progress" : ""
     return "\(run.folder.final): \(summary.steps) steps\(early), \(summary.tokens) tokens\(loss)\(best), "
       + "\(ProgressLine.duration(summary.seconds)), peak memory \(ByteSize.words(summary.peakMemory))"
-      + devices + off
+      + devices + off + ranks(summary)
+  }
+
+  /// Memory of each rank, and what they sent; nothing in one process.
+  private func ranks(_ summary: RunSummary) -> String {
+    guard let memory = summary.rankMemory else { return "" }
+    let levels = [("inside nodes", RunSummary.insideNodes), ("between nodes", RunSummary.betweenNodes)]
+    let sent = levels.compactMap { words, level -> String? in
+      guard let purposes = summary.sentBytes?[level] else { return nil }
+      let parts = purposes.filter { $0.value > 0 }.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+      let place = summary.sentBytes?.count == 1 ? "" : " " + words
+      return "\nsent\(place): \(ByteSize.words(purposes.values.reduce(0, +))) ("
+        + parts.map { "\($0.key) \(ByteSize.words($0.value))" }.joined(separator: ", ") + ")"
+    }
+    return "\npeak memory by rank: " + memory.map(ByteSize.words).joined(separator: ", ") + sent.joined()
   }
 }
 
@@ -134,8 +153,10 @@ struct DryRun: Encodable {
     ] {
       exchange.rows.append([name, fixed(copies), "\(Int(bytes))", ByteSize.words(Int(bytes))])
     }
+    let devices = estimate.devices
+    let ranks = "under mpirun -n \(devices): about \(ByteSize.words(estimate.rankMemoryBytes)) on each rank"
     return [
-      memory.text,
+      memory.text + (devices > 1 ? "\n" + ranks : ""),
       "devices_per_token \(fixed(wire.devicesPerToken)) (\(wire.basis)); imbalance is known once text is profiled\n"
         + exchange.text,
       "\(estimate.steps) steps of \(Int(estimate.tokensPerStep)) tokens, \(estimate.tokens) tokens in all",

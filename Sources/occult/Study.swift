@@ -24,12 +24,16 @@ struct StudyCommand: ParsableCommand {
 
   func run() throws {
     let ranks = try RankGroup.join()
-    defer { ranks.finish() }
+    try ranks.session { try run(ranks) }
+  }
+
+  private func run(_ ranks: any Communicator) throws {
     let recipe = try ranks.together {
       let recipe = try options.load(.study)
       try ranks.check(devices: recipe.routing.devices)
       return recipe
     }
+    ranks.check(nodes: recipe.parallel.nodes, hosts: ranks.hosts())
     options.useThreads(recipe)
     let stop = StopSignal.install()
     do {

@@ -36,12 +36,12 @@ import Testing
     return (process.terminationStatus, try String(contentsOfFile: file, encoding: .utf8))
   }
 
-  @Test(arguments: [1, 2, 4])
-  func ranksComputeWhatOneProcessDoes(ranks: Int) throws {
-    let (status, output) = try Self.run(ranks: ranks)
+  @Test(arguments: [(1, []), (2, []), (4, []), (8, ["few"])] as [(Int, [String])])
+  func ranksComputeWhatOneProcessDoes(ranks: Int, arguments: [String]) throws {
+    let (status, output) = try Self.run(ranks: ranks, arguments)
     let lines = output.split(separator: "\n")
     let failures = lines.filter { !$0.hasPrefix("pass") }
     #expect(status == 0 && failures.isEmpty, "\(failures.joined(separator: "\n"))")
-    #expect(lines.count > 90)
+    #expect(lines.count > (arguments.isEmpty ? 150 : 80))
   }
 }

@@ -7,9 +7,11 @@ import Testing
   private struct Report: Decodable {
     struct Row: Decodable {
       let name: String
-      let remote_copies: Double
-      let formula_bytes: Int
-      let bytes: [String: [String: Int]]
+      let nodes: Int
+      let overlap: Bool
+      let remote_copies, copies_between_nodes: Double
+      let formula_bytes, formula_bytes_between_nodes: Int
+      let bytes, bytes_between_nodes: [String: [String: Int]]
       let times: [String: Time]
     }
     struct Time: Decodable { let seconds, compute: Double }
@@ -67,6 +69,10 @@ import Testing
       #expect(row.formula_bytes == Int((row.remote_copies * Double(8 * ranks)).rounded()) * 64)
       #expect(row.bytes.count == 4)
       #expect(row.bytes.values.allSatisfy { $0["rows"] == row.formula_bytes }, "\(row.name): \(row.bytes)")
+      #expect(row.formula_bytes_between_nodes == Int((row.copies_between_nodes * Double(8 * ranks)).rounded()) * 64)
+      #expect(
+        row.bytes_between_nodes.values.allSatisfy { $0["rows"] == row.formula_bytes_between_nodes },
+        "\(row.name): \(row.bytes_between_nodes)")
       #expect(row.times.values.allSatisfy { $0.seconds > 0 && $0.compute > 0 })
     }
     let (naive, contiguous) = (try #require(copies["naive"]), try #require(copies["contiguous"]))
@@ -74,7 +80,15 @@ import Testing
     // One device each, elsewhere than home for some.
     let limited = try #require(copies["placed L=1"])
     #expect(limited > 0 && limited <= 1)
-    #expect(report.rows.count == (ranks == 2 ? 7 : 11))
+    #expect(report.rows.count == (ranks == 2 ? 8 : 14))
+    #expect(report.rows.filter { !$0.overlap }.map(\.name) == ["no overlap"])
+    // Four ranks are on two nodes: crossing to each once sends less between them than a copy for each device.
+    let layered = report.rows.filter { $0.nodes > 1 }
+    #expect(layered.map(\.name) == (ranks == 2 ? [] : ["contiguous 2 nodes", "placed 2 nodes"]))
+    if let layered = layered.first {
+      let direct = try #require(report.rows.first { $0.name == "contiguous" })
+      #expect(layered.copies_between_nodes < direct.copies_between_nodes && layered.copies_between_nodes > 0)
+    }
   }
 
   @Test func oneProcessIsToldHowToStartSeveral() throws {

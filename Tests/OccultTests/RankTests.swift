@@ -1,4 +1,6 @@
+import Checkpoint
 import Foundation
+import Models
 import Testing
 
 /// `mpirun -n N occult finetune`: the same figures as one process, checkpoints that any number of ranks goes on from, and ranks
@@ -24,7 +26,7 @@ import Testing
   }
 
   /// Runs to the end; exit code and standard error.
-  private static func run(_ ranks: Int, _ arguments: [String]) throws -> (status: Int32, error: String) {
+  static func run(_ ranks: Int, _ arguments: [String]) throws -> (status: Int32, error: String) {
     let process = ranks == 1 ? Process() : mpirun(ranks, arguments)
     if ranks == 1 {
       process.executableURL = CommandLineTests.program
@@ -40,7 +42,19 @@ import Testing
     return (process.terminationStatus, try String(contentsOfFile: file, encoding: .utf8))
   }
 
-  private func metrics(_ place: Workplace, _ run: String) throws -> [[String: Double]] {
+  /// Every parameter of a model's file.
+  func weights(_ path: String) throws -> [String: [Float]] {
+    var weights: [String: [Float]] = [:]
+    try ModelFiles(opening: path).model().forEachParameter { path, tensor in weights[path.name] = tensor.elements }
+    return weights
+  }
+
+  func summary(_ place: Workplace, _ run: String) throws -> [String: Any] {
+    let data = try Data(contentsOf: URL(fileURLWithPath: place.run(run) + "/summary.json"))
+    return try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+  }
+
+  func metrics(_ place: Workplace, _ run: String) throws -> [[String: Double]] {
     try String(contentsOfFile: place.run(run) + "/metrics.jsonl", encoding: .utf8).split(separator: "\n").map { line in
       let record = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
       return (record ?? [:]).compactMapValues { $0 as? Double }
@@ -48,14 +62,14 @@ import Testing
   }
 
   /// Counts are equal, losses and norms as good as equal; every rank saw its own part.
-  private func expectSame(_ one: [[String: Double]], _ other: [[String: Double]]) {
+  func expectSame(_ one: [[String: Double]], _ other: [[String: Double]], _ more: [String] = []) {
     #expect(one.count == other.count && !one.isEmpty)
     let counts = [
       "step", "tokens", "devices_per_token", "chosen_devices_per_token", "remote_copies", "naive_remote_copies",
       "intra_share", "imbalance_rows", "imbalance_wire",
     ]
     for (a, b) in zip(one, other) {
-      for name in counts { #expect(a[name] == b[name], "\(name)") }
+      for name in counts + more { #expect(a[name] != nil && a[name] == b[name], "\(name)") }
       for name in ["ce", "aux", "loss", "grad_norm", "retained_mass"] {
         let (a, b) = (a[name] ?? .nan, b[name] ?? .nan)
         #expect(abs(a - b) <= 1e-5 * abs(a), "\(name): \(a), \(b)")
@@ -79,6 +93,37 @@ import Testing
     try FileManager.default.removeItem(atPath: place.run("four") + "/summary.json")
     #expect(try Self.run(1, arguments + ["output=\(place.run("four"))", "--resume"]).status == 0)
     expectSame(one, try metrics(place, "four"))
+  }
+
+  /// Of two runs on the same number of ranks, every weight has the same bits.
+  @Test func aRunRepeatsBitByBit() throws {
+    let place = try Workplace()
+    let arguments = ["finetune", place.recipe, "schedule.max_steps=3", "parallel.nodes=2"]
+    for run in ["first", "second"] {
+      #expect(try Self.run(4, arguments + ["output=\(place.run(run))"]).status == 0)
+    }
+    let first = try weights(place.run("first") + "/final.h5")
+    let second = try weights(place.run("second") + "/final.h5")
+    #expect(first.count == second.count && !first.isEmpty)
+    for (name, values) in first {
+      #expect(values.map(\.bitPattern) == second[name]?.map(\.bitPattern), "\(name)")
+    }
+  }
+
+  /// What goes wrong on one rank alone, away from where ranks ask each other, ends all of them.
+  @Test func aRankThatFailsAloneEndsTheOthers() throws {
+    let place = try Workplace()
+    let arguments = ["finetune", place.recipe, "schedule.max_steps=4", "save.every=2"]
+    #expect(try Self.run(1, arguments).status == 0)
+    // The first rank, which alone writes metrics, cannot.
+    try FileManager.default.removeItem(atPath: place.run("run") + "/final.h5")
+    try FileManager.default.removeItem(atPath: place.run("run") + "/metrics.jsonl")
+    try FileManager.default.createDirectory(
+      atPath: place.run("run") + "/metrics.jsonl", withIntermediateDirectories: false)
+    let began = ContinuousClock.now
+    let (status, error) = try Self.run(4, arguments + ["--resume"])
+    #expect(status != 0 && ContinuousClock.now < began + .seconds(30))
+    #expect(error.components(separatedBy: "/metrics.jsonl: expected to").count == 2, "\(error)")
   }
 
   @Test func aRunOfOneProcessGoesOnOnRanks() throws {

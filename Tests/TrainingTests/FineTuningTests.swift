@@ -163,6 +163,7 @@ import Text
     tiny.recipe.loss.collaboration = 0.1
     (tiny.recipe.loss.distillation.router, tiny.recipe.loss.distillation.logits) = (0.1, 0.1)
     tiny.recipe.routing.deviceLimit = 2
+    tiny.recipe.parallel.nodes = 2
     let run = try tiny.tuning()
     _ = try run.run(.new)
     let lines = try String(contentsOfFile: run.folder.metrics, encoding: .utf8).split(separator: "\n")

@@ -95,7 +95,7 @@ import Testing
       "optimizer.name": words(Recipe.OptimizerName.self), "schedule.name": words(Recipe.ScheduleName.self),
       "schedule.batch_tokens": ["data.max_tokens"], "save.dtype": words(Recipe.SaveType.self),
       "parallel.dispatch": words(DispatchPlan.Mode.self), "parallel.wire": words(DispatchOptions.Wire.self),
-      "study.arms": [],
+      "parallel.nodes": ["routing.devices"], "study.arms": [],
     ]
     for mode in modes { expected["train." + mode] = ["frozen", "full"] }
     for mode in modes.prefix(4) { expected["train." + mode]?.append("lora") }

@@ -157,7 +157,16 @@ func messages(_ text: String, _ overrides: [String] = [], purpose: Recipe.Purpos
       "r.yaml:5:22: routing.placement: expected contiguous, random, occult, spectral, load, refined or "
         + "a placement file (.json), found 'kernighan_lin'"
     ),
-    ("parallel: {nodes: 2}", "r.yaml:5:19: parallel.nodes: 2 nodes: not supported yet by this version; use 1"),
+    (
+      "parallel: {nodes: 3}",
+      "r.yaml:5:19: parallel.nodes: expected a divisor of routing.devices, which is 4, found 3"
+    ),
+    ("parallel: {nodes: 0}", "r.yaml:5:19: parallel.nodes: expected an integer of at least 1, found '0'"),
+    (
+      "parallel: {nodes: 2, dispatch: naive}",
+      "r.yaml:5:19: parallel.nodes: expected 1 where parallel.dispatch is naive, found 2; try "
+        + "parallel.dispatch=deduplicated"
+    ),
     // Soft pruning.
     (
       "loss: {collaboration: -0.1}",

@@ -1,3 +1,4 @@
+import Checkpoint
 import Foundation
 import Testing
 
@@ -14,9 +15,9 @@ import Testing
       try Recipe.load(Self.root + "/recipes/quickstart.yaml", overrides: fixed + changes), mode: .new)
   }
 
-  private func message(_ run: RunPreparation, available: Int) -> String? {
+  private func message(_ run: RunPreparation, available: Int, ranks: Int = 1, here: [Int] = [0]) -> String? {
     do throws(PreparationError) {
-      try run.checkMemory(available: available)
+      try run.checkMemory(available: available, ranks: ranks, here: here)
       return nil
     } catch {
       return error.description
@@ -32,6 +33,29 @@ import Testing
         + "bytes, one that does not 2 or 4; try run.activation_checkpointing=true (358 MB), or 'train.experts={lora: "
         + "{rank: 16}}' run.activation_checkpointing=true (306 MB), or train.experts=frozen (407 MB)")
     #expect(message(run, available: 1000)?.hasSuffix("or a smaller schedule.batch_tokens") == true)
+  }
+
+  /// Of four ranks on two hosts, the first has the profile to make; experts are shared out, all else is on each.
+  @Test func ranksShareAHost() throws {
+    let run = try preparation()
+    let each = RunEstimate.memory(run, ranks: 4).reduce(0) { $0 + $1.bytes }
+    let (first, second) = (
+      RunEstimate.hostBytes(run, ranks: 4, here: [0, 1]), RunEstimate.hostBytes(run, ranks: 4, here: [2, 3])
+    )
+    #expect(second == 2 * each && first > second && first < second + (128 << 20))
+    let bytes = Dictionary(uniqueKeysWithValues: RunEstimate.memory(run, ranks: 4).map { ($0.name, $0.bytes) })
+    let (experts, routers) = (6 * 3 * 64 * 32 * 192, 6 * 64 * 192)
+    #expect(bytes["moments"] == 8 * (experts / 4 + routers))
+    #expect(message(run, available: second, ranks: 4, here: [2, 3]) == nil)
+    let text = message(run, available: second - 1, ranks: 4, here: [2, 3]) ?? ""
+    #expect(
+      text.hasPrefix(
+        "memory: expected at most \(ByteSize.words(second - 1)), found 2 ranks on one host that together need about "
+          + "\(ByteSize.words(second)): a parameter that trains takes 16 bytes, one that does not 2 or 4; try "),
+      "\(text)")
+    // By way of nodes, relays have rows besides.
+    let layered = RunEstimate.memory(try preparation("parallel.nodes=2"), ranks: 4).reduce(0) { $0 + $1.bytes }
+    #expect(layered > each && layered < 2 * each)
   }
 
   /// Parts of the estimate that follow from counts alone.

@@ -46,7 +46,7 @@ public struct AdapterExport: Sendable, Equatable {
       file: file("adapter_model.safetensors"),
       tensors: items.map { .init(name: $0.name, type: .float32, shape: $0.shape) })
     for item in items {
-      let factor = PEFTAdapter.arranged(try group.factor(item.path, item.ownShape), item)
+      let factor = PEFTAdapter.arranged(try group.factor(item.path), item)
       try factor.withBytes { (bytes) throws(FileError) in try writer.write(item.name, bytes) }
     }
     try writer.commit()

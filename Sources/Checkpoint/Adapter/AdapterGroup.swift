@@ -101,32 +101,25 @@ struct AdapterGroup {
     }
   }
 
-  /// Gives a model the adapters of the file.
-  func attach(to model: inout LanguageModel) throws(FileError) {
-    model.attach(settings)
+  /// Gives a model the adapters of the file; where it is a shard, those of its experts.
+  func attach(to model: inout LanguageModel, _ shard: ExpertShard? = nil) throws(FileError) {
+    model.attach(shard?.ownAdapters ?? settings)
     var failure: FileError?
     model.updateParameters { path, tensor in
       guard path.isAdapter, failure == nil else { return }
-      do throws(FileError) { tensor = try factor(path, tensor.shape) } catch { failure = error }
+      do throws(FileError) { tensor = try factor(path, shard?.entries(of: path.name)) } catch { failure = error }
     }
     if let failure { throw failure }
   }
 
-  /// A or B, in float32.
-  func factor(_ path: ParameterPath, _ shape: [Int]) throws(FileError) -> Tensor {
-    let dataset = "/" + path.datasetPath
-    let tensor = try Tensor.read(shape, dtype: .float32) { (bytes) throws(FileError) in
-      try file.read(dataset, shape: shape, type: .float32, into: bytes)
-    }
-    guard tensor.isFinite else {
-      throw .invalid(path: file.path, item: dataset, expected: "finite numbers", found: "NaN or infinity")
-    }
-    return tensor
+  /// A or B, in float32; some entries of a stack, or all.
+  func factor(_ path: ParameterPath, _ entries: [Int]? = nil) throws(FileError) -> Tensor {
+    try file.tensor("/" + path.datasetPath, entries)
   }
 
   /// Both factors of a parameter; nil where it has none.
   func factors(_ parameter: StoredParameter) throws(FileError) -> (a: Tensor, b: Tensor)? {
     guard let factors = settings.factors(of: parameter.path, shape: parameter.shape) else { return nil }
-    return (try factor(factors.a.path, factors.a.shape), try factor(factors.b.path, factors.b.shape))
+    return (try factor(factors.a.path), try factor(factors.b.path))
   }
 }

@@ -21,19 +21,16 @@ extension ModelFiles {
 
   /// The model without any routing applied.
   func weights(_ shard: ExpertShard? = nil) throws -> LanguageModel {
-    if shard != nil, adapters?.roles[.experts] != nil {
-      throw FileError.invalid(
-        path: path, item: "adapters", expected: "none of experts where ranks share them", found: "some")
-    }
+    let shard = shard.map { ExpertShard($0.placement, device: $0.device, configuration, adapters: adapters) }
     let inventory = try inventory()
     let types = Dictionary(uniqueKeysWithValues: inventory.map { ($0.path.name, $0.type) })
     let verifying = inventory.reduce(0) { $0 + $1.byteCount } < Self.verifiedMap
     var model = try ModelFamily.model(configuration) { (name: String, shape: [Int]) throws(FileError) in
       guard let type = types[name] else { preconditionFailure("\(name) is not in the inventory") }
-      if let experts = shard?.experts(of: name) { return try slices(name, shape, type, experts) }
+      if let experts = shard?.entries(of: name) { return try slices(name, shape, type, experts) }
       return try tensor(name, shape, type, verifying: verifying)
     }
-    try adapter?.attach(to: &model)
+    try adapter?.attach(to: &model, shard)
     return model
   }
 

@@ -64,7 +64,7 @@ public struct ModelBytes: ParameterBytes {
     model.forEachParameter { path, tensor in
       let inMemory: ElementType = tensor.dtype == .float32 ? .float32 : .bfloat16
       var shape = tensor.shape
-      if let shard, shard.experts(of: path.name) != nil { shape[0] = shard.placement.experts }
+      if let count = shard?.count(of: path.name) { shape[0] = count }
       stored.append(StoredParameter(path: path, shape: shape, type: types[path.name] ?? inMemory))
     }
     return stored

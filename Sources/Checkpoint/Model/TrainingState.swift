@@ -83,9 +83,9 @@ public struct TrainingState: Sendable {
     var moments: [String: (first: Tensor, second: Tensor)] = [:]
     for dataset in try file.datasets() where dataset.hasPrefix("/" + Self.groups.first) {
       let name = String(dataset.dropFirst(Self.groups.first.count + 1))
-      let experts = shard?.experts(of: name.replacing("/", with: "."))
+      let entries = shard?.entries(of: name.replacing("/", with: "."))
       moments[name.replacing("/", with: ".")] = (
-        try Self.tensor(file, dataset, experts), try Self.tensor(file, "/" + Self.groups.second + name, experts)
+        try file.tensor(dataset, entries), try file.tensor("/" + Self.groups.second + name, entries)
       )
     }
     self.init(
@@ -98,25 +98,5 @@ public struct TrainingState: Sendable {
         loss: try file.real(attribute: "best_loss", of: "training"),
         stale: try file.integer(attribute: "best_stale", of: "training"))
     }
-  }
-
-  private static func tensor(_ file: HDF5Reader, _ dataset: String, _ entries: [Int]?) throws(FileError) -> Tensor {
-    let shape = try file.info(dataset).shape
-    let whole = entries == nil
-    let tensor = try Tensor.read(
-      whole ? shape : [entries?.count ?? 0] + shape.dropFirst(), dtype: .float32
-    ) { (bytes) throws(FileError) in
-      guard let entries else { return try file.read(dataset, shape: shape, type: .float32, into: bytes) }
-      let width = shape.dropFirst().reduce(4, *)
-      for (place, entry) in entries.enumerated() {
-        try file.read(
-          dataset, rows: entry..<entry + 1, shape: shape, type: .float32,
-          into: UnsafeMutableRawBufferPointer(rebasing: bytes[place * width..<(place + 1) * width]))
-      }
-    }
-    guard tensor.isFinite else {
-      throw .invalid(path: file.path, item: dataset, expected: "finite numbers", found: "NaN or infinity")
-    }
-    return tensor
   }
 }

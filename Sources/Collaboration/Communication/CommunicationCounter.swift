@@ -12,6 +12,8 @@ public struct CommunicationCounter: Sendable {
   public let topK: Int
   /// π of each layer.
   public let placements: [[Int]]
+  /// The nodes that the devices are on.
+  public let layout: NodeLayout
   /// Whether tokens' homes are given or expected.
   public let home: CommunicationTally.Home
   /// The tallies of the step under way, one per layer.
@@ -63,7 +65,8 @@ public struct CommunicationCounter: Sendable {
   ///   - topK: k.
   ///   - placements: π of each layer, expert → device.
   ///   - home: whether tokens' homes will be given.
-  public init(devices: Int, topK: Int, placements: [[Int]], home: CommunicationTally.Home) {
+  ///   - nodes: N, a divisor of D; copies between nodes and inside them are counted apart.
+  public init(devices: Int, topK: Int, placements: [[Int]], home: CommunicationTally.Home, nodes: Int = 1) {
     for (layer, placement) in placements.enumerated() {
       precondition(
         placement.allSatisfy { (0..<devices).contains($0) },
@@ -73,6 +76,7 @@ public struct CommunicationCounter: Sendable {
     self.topK = topK
     self.placements = placements
     self.home = home
+    layout = NodeLayout(devices: devices, nodes: nodes)
     step = placements.map { _ in CommunicationTally(devices: devices) }
     totals = step.map { LayerTotals(tally: $0) }
   }
@@ -92,7 +96,8 @@ public struct CommunicationCounter: Sendable {
     precondition(
       (homes == nil) == (home == .expected), "CommunicationCounter: homes are \(home), yet a call says otherwise")
     step[layer].add(
-      chosen: chosen, used: used, topK: topK, placement: placements[layer], probabilities: probabilities, homes: homes)
+      chosen: chosen, used: used, topK: topK, placement: placements[layer], layout: layout,
+      probabilities: probabilities, homes: homes)
   }
 
   /// The same from arrays.
@@ -138,7 +143,7 @@ public struct CommunicationCounter: Sendable {
   /// - Parameter other: same devices, k, layers and homes.
   public mutating func merge(_ other: Self) {
     precondition(
-      devices == other.devices && topK == other.topK && home == other.home && totals.count == other.totals.count,
+      layout == other.layout && topK == other.topK && home == other.home && totals.count == other.totals.count,
       "CommunicationCounter: cannot merge \(totals.count) layers on \(devices) devices (top_k \(topK), \(home)) with "
         + "\(other.totals.count) on \(other.devices) (top_k \(other.topK), \(other.home))")
     for layer in totals.indices {
@@ -152,7 +157,7 @@ public struct CommunicationCounter: Sendable {
   /// - Parameter layer: index into `placements`.
   /// - Returns: means per token.
   public func statistics(layer: Int) -> CommunicationStatistics {
-    CommunicationStatistics(closed(layer), devices: devices, home: home)
+    CommunicationStatistics(closed(layer), layout: layout, home: home)
   }
 
   /// Everything counted, as means per token and layer; a step under way counts as if it ended here.
@@ -161,7 +166,7 @@ public struct CommunicationCounter: Sendable {
   public func statistics() -> CommunicationStatistics {
     var sum = LayerTotals(tally: CommunicationTally(devices: devices))
     for layer in totals.indices { sum += closed(layer) }
-    return CommunicationStatistics(sum, devices: devices, home: home)
+    return CommunicationStatistics(sum, layout: layout, home: home)
   }
 
   private func closed(_ layer: Int) -> LayerTotals {

@@ -1,6 +1,7 @@
 /// Communication as means per token and layer, in the terms every table uses.
 ///
-/// With `expected` homes, remote figures are expectations: C_T·(D−1)/D and k·(D−1)/D.
+/// With `expected` homes, remote figures are expectations: C_T·(D−1)/D and k·(D−1)/D, and on N nodes of M devices
+/// N_T·(N−1)/N between them and C_T·(M−1)/M inside.
 public struct CommunicationStatistics: Sendable, Equatable, Codable {
   /// Tokens counted, times layers where several are pooled.
   public let tokens: Int
@@ -10,6 +11,12 @@ public struct CommunicationStatistics: Sendable, Equatable, Codable {
   public let chosenDevicesPerToken: Double
   /// Copies that cross the wire, one per device without home, per direction.
   public let remoteCopies: Double
+  /// E[N_T], distinct nodes that hold used experts; `nil` on one node, as the two below.
+  public let nodesPerToken: Double?
+  /// Copies that cross between nodes, one for each node without home's, per direction.
+  public let copiesBetweenNodes: Double?
+  /// Copies that stay inside a node, from home or from the relay that a copy came to, per direction.
+  public let copiesInsideNodes: Double?
   /// k: copies of per-expert dispatch.
   public let naiveCopies: Double
   /// Plainly chosen experts not at home: what per-expert dispatch sends.
@@ -32,6 +39,9 @@ public struct CommunicationStatistics: Sendable, Equatable, Codable {
     case devicesPerToken = "devices_per_token"
     case chosenDevicesPerToken = "chosen_devices_per_token"
     case remoteCopies = "remote_copies"
+    case nodesPerToken = "nodes_per_token"
+    case copiesBetweenNodes = "copies_between_nodes"
+    case copiesInsideNodes = "copies_inside_nodes"
     case naiveCopies = "naive_copies"
     case naiveRemoteCopies = "naive_remote_copies"
     case intraShare = "intra_share"
@@ -41,16 +51,25 @@ public struct CommunicationStatistics: Sendable, Equatable, Codable {
     case effectiveTopK = "effective_top_k"
   }
 
-  init(_ totals: CommunicationCounter.LayerTotals, devices: Int, home: CommunicationTally.Home) {
+  init(_ totals: CommunicationCounter.LayerTotals, layout: NodeLayout, home: CommunicationTally.Home) {
     let tally = totals.tally
     func mean(_ sum: Int) -> Double { tally.tokens == 0 ? 0 : Double(sum) / Double(tally.tokens) }
-    let away = Double(devices - 1) / Double(devices)
+    func away(from one: Int) -> Double { Double(one - 1) / Double(one) }
+    let isExpected = home == .expected
     tokens = tally.tokens
     devicesPerToken = mean(tally.deviceRows)
     chosenDevicesPerToken = mean(tally.chosenDeviceRows)
-    remoteCopies = home == .expected ? mean(tally.deviceRows) * away : mean(tally.remoteRows)
+    remoteCopies = isExpected ? mean(tally.deviceRows) * away(from: layout.devices) : mean(tally.remoteRows)
+    if layout.nodes > 1 {
+      nodesPerToken = mean(tally.nodeRows)
+      copiesBetweenNodes = isExpected ? mean(tally.nodeRows) * away(from: layout.nodes) : mean(tally.betweenRows)
+      copiesInsideNodes = isExpected ? mean(tally.deviceRows) * away(from: layout.perNode) : mean(tally.insideRows)
+    } else {
+      (nodesPerToken, copiesBetweenNodes, copiesInsideNodes) = (nil, nil, nil)
+    }
     naiveCopies = mean(tally.naiveRows)
-    naiveRemoteCopies = home == .expected ? mean(tally.naiveRows) * away : mean(tally.naiveRemoteRows)
+    naiveRemoteCopies =
+      isExpected ? mean(tally.naiveRows) * away(from: layout.devices) : mean(tally.naiveRemoteRows)
     intraShare = tally.pairs == 0 ? 0 : Double(tally.intraPairs) / Double(tally.pairs)
     imbalanceRows = totals.rowSteps == 0 ? 1 : totals.rowsImbalance / Double(totals.rowSteps)
     imbalanceWire = totals.wireSteps == 0 ? 1 : totals.wireImbalance / Double(totals.wireSteps)
@@ -58,7 +77,7 @@ public struct CommunicationStatistics: Sendable, Equatable, Codable {
       tally.retainedTokens == 0
       ? nil : Double(tally.retainedUnits) / CommunicationTally.retainedUnit / Double(tally.retainedTokens)
     effectiveTopK = mean(tally.expertRows)
-    expected = home == .expected
+    expected = isExpected
   }
 
   /// Bytes of hidden states per token, layer and direction, with one copy per device.

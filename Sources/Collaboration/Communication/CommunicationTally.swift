@@ -20,6 +20,12 @@ public struct CommunicationTally: Sendable, Equatable {
   public internal(set) var chosenDeviceRows = 0
   /// Σ of those devices without home; 0 where homes are `expected`.
   public internal(set) var remoteRows = 0
+  /// Σ N_T, distinct nodes that hold used experts.
+  public internal(set) var nodeRows = 0
+  /// Σ of those nodes without home's: copies that cross between nodes; 0 where homes are `expected`.
+  public internal(set) var betweenRows = 0
+  /// Copies that stay inside a node: from home, or from the relay that a copy came to; 0 where homes are `expected`.
+  public internal(set) var insideRows = 0
   /// Σ k, plainly chosen experts.
   public internal(set) var naiveRows = 0
   /// Σ of plainly chosen experts not at home; 0 where homes are `expected`.
@@ -34,7 +40,8 @@ public struct CommunicationTally: Sendable, Equatable {
   public internal(set) var retainedTokens = 0
   /// [devices]: (token, expert) rows each device computes.
   public internal(set) var rowsPerDevice: [Int]
-  /// [devices]: (token, device) rows each device receives over the wire; with `expected` homes, all its device rows.
+  /// [devices]: rows each device receives over the wire, those that it hands on included; with `expected` homes, all its
+  /// device rows.
   public internal(set) var receivedPerDevice: [Int]
 
   static let retainedUnit = Double(1 << 30)
@@ -61,6 +68,9 @@ public struct CommunicationTally: Sendable, Equatable {
     left.deviceRows += right.deviceRows
     left.chosenDeviceRows += right.chosenDeviceRows
     left.remoteRows += right.remoteRows
+    left.nodeRows += right.nodeRows
+    left.betweenRows += right.betweenRows
+    left.insideRows += right.insideRows
     left.naiveRows += right.naiveRows
     left.naiveRemoteRows += right.naiveRemoteRows
     left.intraPairs += right.intraPairs
@@ -77,7 +87,7 @@ public struct CommunicationTally: Sendable, Equatable {
   public var integers: [Int] {
     [
       tokens, expertRows, deviceRows, chosenDeviceRows, remoteRows, naiveRows, naiveRemoteRows, intraPairs, pairs,
-      Int(retainedUnits), retainedTokens,
+      Int(retainedUnits), retainedTokens, nodeRows, betweenRows, insideRows,
     ] + rowsPerDevice + receivedPerDevice
   }
 
@@ -93,8 +103,9 @@ public struct CommunicationTally: Sendable, Equatable {
     (tokens, expertRows, deviceRows, chosenDeviceRows) = (values[0], values[1], values[2], values[3])
     (remoteRows, naiveRows, naiveRemoteRows) = (values[4], values[5], values[6])
     (intraPairs, pairs, retainedUnits, retainedTokens) = (values[7], values[8], Int64(values[9]), values[10])
-    rowsPerDevice = Array(values[11..<11 + devices])
-    receivedPerDevice = Array(values[(11 + devices)...])
+    (nodeRows, betweenRows, insideRows) = (values[11], values[12], values[13])
+    rowsPerDevice = Array(values[14..<14 + devices])
+    receivedPerDevice = Array(values[(14 + devices)...])
   }
 
   /// Counts tokens.
@@ -104,11 +115,12 @@ public struct CommunicationTally: Sendable, Equatable {
   ///   - used: S′, `[tokens, k]`, −1 where absent.
   ///   - topK: k.
   ///   - placement: π, expert → device.
+  ///   - layout: The nodes that the devices are on.
   ///   - probabilities: p, `[tokens, experts]`, for retained mass; `nil` leaves it out.
   ///   - homes: `[tokens]`, each token's device; `nil` counts `expected` homes.
   public mutating func add(
     chosen: UnsafeBufferPointer<Int32>, used: UnsafeBufferPointer<Int32>, topK: Int, placement: [Int],
-    probabilities: UnsafeBufferPointer<Float>?, homes: UnsafeBufferPointer<Int32>?
+    layout: NodeLayout, probabilities: UnsafeBufferPointer<Float>?, homes: UnsafeBufferPointer<Int32>?
   ) {
     let count = chosen.count / topK
     let experts = placement.count
@@ -122,6 +134,7 @@ public struct CommunicationTally: Sendable, Equatable {
     precondition(
       homes.map { $0.count == count } ?? true, "CommunicationTally: \(homes?.count ?? 0) homes for \(count) tokens")
     var perDevice = [Int](repeating: 0, count: devices)
+    var lastOnNode = [Int](repeating: -1, count: layout.nodes)
     for token in 0..<count {
       let chosenRow = token * topK..<(token + 1) * topK
       let home = homes.map { Int($0[token]) } ?? -1
@@ -142,8 +155,22 @@ public struct CommunicationTally: Sendable, Equatable {
         deviceRows += 1
         rowsPerDevice[device] += here
         intraPairs += here * (here - 1) / 2
-        if device != home {
-          remoteRows += home < 0 ? 0 : 1
+        let node = layout.node(of: device)
+        let isFirst = lastOnNode[node] != token
+        lastOnNode[node] = token
+        nodeRows += isFirst ? 1 : 0
+        if home < 0 {
+          receivedPerDevice[device] += 1
+          continue
+        }
+        remoteRows += device == home ? 0 : 1
+        let relay = layout.relay(from: home, to: node)
+        if isFirst, relay != home {
+          betweenRows += 1
+          receivedPerDevice[relay] += 1
+        }
+        if device != relay {
+          insideRows += 1
           receivedPerDevice[device] += 1
         }
       }

@@ -104,12 +104,16 @@ public struct CommunicationFigures: Codable, Equatable, Sendable {
   public var imbalanceWire: Double
   /// Mean share of the top-k probability that the used experts keep, 0…1.
   public var retainedMass: Double
+  /// Mean number of copies that cross between nodes, per direction; `nil` on one node.
+  public var copiesBetweenNodes: Double?
+  /// Mean number of copies that stay inside a node; `nil` on one node.
+  public var copiesInsideNodes: Double?
 
   /// Gathers the figures of one layer, or of all with `layer` = `nil`.
   public init(
     layer: Int?, devicesPerToken: Double, remoteCopies: Double, naiveCopies: Double, naiveRemoteCopies: Double,
     bytes: Double, naiveBytes: Double, intraShare: Double, imbalanceRows: Double, imbalanceWire: Double,
-    retainedMass: Double
+    retainedMass: Double, copiesBetweenNodes: Double? = nil, copiesInsideNodes: Double? = nil
   ) {
     self.layer = layer
     self.devicesPerToken = devicesPerToken
@@ -122,6 +126,7 @@ public struct CommunicationFigures: Codable, Equatable, Sendable {
     self.imbalanceRows = imbalanceRows
     self.imbalanceWire = imbalanceWire
     self.retainedMass = retainedMass
+    (self.copiesBetweenNodes, self.copiesInsideNodes) = (copiesBetweenNodes, copiesInsideNodes)
   }
 
   enum CodingKeys: String, CodingKey {
@@ -135,6 +140,8 @@ public struct CommunicationFigures: Codable, Equatable, Sendable {
     case imbalanceRows = "imbalance_rows"
     case imbalanceWire = "imbalance_wire"
     case retainedMass = "retained_mass"
+    case copiesBetweenNodes = "copies_between_nodes"
+    case copiesInsideNodes = "copies_inside_nodes"
   }
 
   /// Every figure with the name it has in files, for checks.
@@ -145,5 +152,8 @@ public struct CommunicationFigures: Codable, Equatable, Sendable {
       ("intra_share", intraShare), ("imbalance_rows", imbalanceRows), ("imbalance_wire", imbalanceWire),
       ("retained_mass", retainedMass),
     ]
+      + [("copies_between_nodes", copiesBetweenNodes), ("copies_inside_nodes", copiesInsideNodes)].compactMap {
+        (name, value) in value.map { (name, $0) }
+      }
   }
 }

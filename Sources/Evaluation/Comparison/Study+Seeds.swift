@@ -50,10 +50,15 @@ extension CommunicationFigures {
     func mean(_ value: (CommunicationFigures) -> Double) -> Double {
       seeds.reduce(0) { $0 + value($1) } / Double(seeds.count)
     }
+    func known(_ value: (CommunicationFigures) -> Double?) -> Double? {
+      let values = seeds.compactMap(value)
+      return values.count == seeds.count ? values.reduce(0, +) / Double(values.count) : nil
+    }
     return CommunicationFigures(
       layer: seeds[0].layer, devicesPerToken: mean(\.devicesPerToken), remoteCopies: mean(\.remoteCopies),
       naiveCopies: mean(\.naiveCopies), naiveRemoteCopies: mean(\.naiveRemoteCopies), bytes: mean(\.bytes),
       naiveBytes: mean(\.naiveBytes), intraShare: mean(\.intraShare), imbalanceRows: mean(\.imbalanceRows),
-      imbalanceWire: mean(\.imbalanceWire), retainedMass: mean(\.retainedMass))
+      imbalanceWire: mean(\.imbalanceWire), retainedMass: mean(\.retainedMass),
+      copiesBetweenNodes: known(\.copiesBetweenNodes), copiesInsideNodes: known(\.copiesInsideNodes))
   }
 }

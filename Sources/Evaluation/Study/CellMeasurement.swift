@@ -14,17 +14,19 @@ public enum CellMeasurement {
   ///   - routing: Placement, policy and the limit to evaluate under.
   ///   - data: Test and retention documents.
   ///   - batchTokens: Largest batch.
+  ///   - nodes: N, a divisor of the devices; copies between nodes and inside them are counted apart.
   ///   - ranks: The processes that share the model's experts.
   ///   - progress: Called with the number of documents scored.
   /// - Returns: Losses by document, and communication per layer and over all layers.
   /// - Throws: `RoutingError` or `PlacementError` when routing and model do not fit.
   public static func measure(
     _ model: LanguageModel, _ routing: RoutingSettings, _ data: TrainingData, batchTokens: Int,
-    ranks: any Communicator = SingleProcess(), progress: (Int) -> Void = { _ in }
+    nodes: Int = 1, ranks: any Communicator = SingleProcess(), progress: (Int) -> Void = { _ in }
   ) throws -> (target: [DocumentLoss], retention: [DocumentLoss], communication: [CommunicationFigures]) {
     var model = model.untracked()
     try model.apply(routing)
-    var meter: CommunicationMeter? = CommunicationMeter(routing.placement, topK: model.configuration.topK)
+    var meter: CommunicationMeter? = CommunicationMeter(
+      routing.placement, topK: model.configuration.topK, nodes: nodes)
     let target = HeldOutLoss.score(
       model, data.test, batchTokens: batchTokens, meter: &meter, ranks: ranks, progress: progress)
     var none: CommunicationMeter?
@@ -61,6 +63,7 @@ extension CommunicationFigures {
       bytes: statistics.bytesPerToken(hidden: hidden, bytesPerElement: size),
       naiveBytes: statistics.naiveBytesPerToken(hidden: hidden, bytesPerElement: size),
       intraShare: statistics.intraShare, imbalanceRows: statistics.imbalanceRows,
-      imbalanceWire: statistics.imbalanceWire, retainedMass: statistics.retainedMass ?? 1)
+      imbalanceWire: statistics.imbalanceWire, retainedMass: statistics.retainedMass ?? 1,
+      copiesBetweenNodes: statistics.copiesBetweenNodes, copiesInsideNodes: statistics.copiesInsideNodes)
   }
 }

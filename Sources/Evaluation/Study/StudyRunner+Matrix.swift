@@ -35,7 +35,7 @@ extension StudyRunner {
       (loaded, line) = (model, progress)
       let measured = try CellMeasurement.measure(
         model, ground.settings(rule) ?? ground.unlimited, data, batchTokens: recipe.schedule.batchTokens,
-        ranks: ranks
+        nodes: recipe.parallel.nodes, ranks: ranks
       ) { progress.update(documents * place + $0, note: rule?.name ?? "no limit") }
       let cell = Cell(
         arm: arm.name, fineTuned: arm.tuning != nil, trainedLimit: arm.rule?.limit, evaluatedLimit: rule?.limit,
@@ -53,6 +53,7 @@ extension StudyRunner {
   /// The key of all that a cell depends on.
   private func cellKey(_ arm: ArmRun, _ rule: StudyRule?, _ placement: Placement) -> String {
     baseKey.adding(arm.key).adding(placement.json).adding("\(rule?.recipe.routing ?? recipe.routing)")
-      .adding("\(recipe.schedule.batchTokens)").adding(rule?.name ?? "").text
+      .adding("\(recipe.schedule.batchTokens)").adding(rule?.name ?? "")
+      .adding(recipe.parallel.nodes > 1 ? "\(recipe.parallel.nodes) nodes" : "").text
   }
 }

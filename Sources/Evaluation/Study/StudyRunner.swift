@@ -62,6 +62,7 @@ public struct StudyRunner {
     _ recipe: Recipe, program: String, console: Console, ranks: any Communicator = SingleProcess()
   ) throws {
     self.ranks = ranks
+    let here = ranks.ranksHere()
     var recipe = recipe
     seeds = recipe.study.seeds.isEmpty ? [recipe.run.seed] : recipe.study.seeds
     recipe.run.seed = seeds[0]
@@ -75,8 +76,7 @@ public struct StudyRunner {
     if recipe.study.learningRates.count > 1, data.validation.isEmpty { throw StudyError.noValidation }
     for arm in recipe.study.arms {
       let run = try RunPreparation(try recipe.arm(arm.name), base: base, data: data)
-      try run.check(ranks)
-      if ranks.size == 1 { try run.checkMemory(available: Memory.limitBytes) }
+      try run.checkMemory(available: Memory.limitBytes, ranks: ranks.size, here: here)
     }
     rules = try StudyRule.all(of: recipe, base.configuration)
     whole = ranks.rank == 0 ? try base.model() : nil

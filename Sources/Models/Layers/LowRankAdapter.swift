@@ -62,6 +62,13 @@ public struct ExpertAdapter: Module {
     down.indices = moves.map { down.indices[Int($0)] }
   }
 
+  /// Drops the terms of all other places of the stack.
+  ///
+  /// - Parameter places: Rising; what was in `places[i]` is in place i then.
+  mutating func keep(_ places: [Int]) {
+    (gateUp, down) = (gateUp.kept(places), down.kept(places))
+  }
+
   /// Visits A and B of `gate_up_proj`, then of `down_proj`.
   public mutating func visit(
     _ path: ParameterPath, _ body: (ParameterPath, inout Tensor) throws -> Void
@@ -74,4 +81,19 @@ public struct ExpertAdapter: Module {
 
   /// An adapter carries none itself.
   public mutating func attachAdapters(_ path: ParameterPath, _ settings: AdapterSettings) {}
+}
+
+extension ExpertLowRank {
+  /// The terms of some places of the stack, numbered anew.
+  fileprivate func kept(_ places: [Int]) -> ExpertLowRank {
+    let numbers = places.map { Int(self.indices[$0]) }
+    let factors = numbers.filter { $0 >= 0 }
+    var next: Int32 = 0
+    let renumbered = numbers.map { number -> Int32 in
+      if number < 0 { return -1 }
+      defer { next += 1 }
+      return next
+    }
+    return ExpertLowRank(a: a.stackRows(factors), b: b.stackRows(factors), scale: scale, indices: renumbered)
+  }
 }

@@ -120,10 +120,10 @@ public struct MoELayer: FeedForward {
   ///
   /// - Parameter numbers: Rising.
   public mutating func keep(experts numbers: [Int]) {
-    precondition(
-      expertOrder == nil && experts.adapter == nil, "keep: expected experts in their own order, without adapters")
+    precondition(expertOrder == nil, "keep: expected experts in their own order")
     experts.gateUp = experts.gateUp.stackRows(numbers)
     experts.down = experts.down.stackRows(numbers)
+    experts.adapter?.keep(numbers)
   }
 
   /// Numbers of experts as places in the stack.
@@ -171,7 +171,7 @@ public struct MoELayer: FeedForward {
 
 extension Tensor {
   /// The given places of a stack along its first axis, as they are stored.
-  fileprivate func stackRows(_ places: [Int]) -> Tensor {
+  func stackRows(_ places: [Int]) -> Tensor {
     let rows = detached().reshaped([shape[0], count / max(shape[0], 1)])
     return rows.gatherRows(places.map(Int32.init)).stored(as: dtype).reshaped([places.count] + shape.dropFirst())
   }

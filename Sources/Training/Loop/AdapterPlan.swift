@@ -1,5 +1,6 @@
 public import Checkpoint
 public import Collaboration
+internal import Foundation
 public import Models
 
 /// From a recipe's `train` section to the adapters of a model.
@@ -53,6 +54,22 @@ public enum AdapterPlan {
     let roles = recipe.train.adaptedRoles
     return roles.isEmpty
       ? nil : AdapterSettings(roles: roles.mapValues { .init(rank: $0.rank, alpha: $0.alpha) })
+  }
+
+  /// The adapted experts of each stack, as the first rank tells the others.
+  static func json(_ experts: [String: [Int]]) -> Data {
+    guard let data = try? JSONEncoder().encode(experts) else {
+      preconditionFailure("AdapterPlan: numbers can be encoded")
+    }
+    return data
+  }
+
+  /// The same read again.
+  static func experts(json: [UInt8]) -> [String: [Int]] {
+    guard let experts = try? JSONDecoder().decode([String: [Int]].self, from: Data(json)) else {
+      preconditionFailure("AdapterPlan: the first rank sends adapted experts")
+    }
+    return experts
   }
 
   /// Experts with the highest load, ascending: ⌈share · E⌉ of them, of equal ones the lower numbers.

@@ -15,10 +15,12 @@ public struct CommunicationMeter: Sendable {
   /// - Parameters:
   ///   - placement: Which device holds which expert.
   ///   - topK: k.
-  public init(_ placement: Placement, topK: Int) {
+  ///   - nodes: N, a divisor of D; copies between nodes and inside them are counted apart.
+  public init(_ placement: Placement, topK: Int, nodes: Int = 1) {
     places = Dictionary(uniqueKeysWithValues: placement.layers.enumerated().map { ($1.layer, $0) })
     counter = CommunicationCounter(
-      devices: placement.devices, topK: topK, placements: placement.layers.map(\.expertDevice), home: .known)
+      devices: placement.devices, topK: topK, placements: placement.layers.map(\.expertDevice), home: .known,
+      nodes: nodes)
   }
 
   /// Counts a batch; sequence j has home j mod D.

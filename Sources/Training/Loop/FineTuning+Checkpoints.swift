@@ -10,7 +10,9 @@ extension FineTuning {
     var model = try base.model(shard: shard)
     try model.apply(routing)
     try spread(&model)
-    if let adapters { model.attach(adapters, seed: UInt64(recipe.run.seed)) }
+    if let adapters {
+      model.attach(shard?.ownAdapters ?? adapters, seed: UInt64(recipe.run.seed)) { shard?.entries(of: $0.name) }
+    }
     model.train(recipe.train.fullRoles)
     let optimizer = AdamW(
       learningRate: recipe.optimizer.learningRate, betas: (recipe.optimizer.betas[0], recipe.optimizer.betas[1]),
@@ -128,14 +130,17 @@ extension FineTuning {
     return extras
   }
 
-  /// Writes what the run did.
-  func summarize(_ state: State, seconds: Double, validation: Validation?) throws {
+  /// Writes what the run did; `sent` is what left this rank meanwhile.
+  func summarize(_ state: State, seconds: Double, validation: Validation?, sent: WireTraffic) throws {
     // Under the rule that the model was trained with, and as it would run without any.
     let unlimited = try validated(state.model, under: routing.unlimited)
     let trained = trainedCounts(state.model)
+    let memory = ranks.figures(Memory.peakResidentBytes)
+    let bytes = sentBytes(sent)
     let summary = RunSummary(
       program: program, recipeHash: recipe.contentHash(), model: base.path, seed: recipe.run.seed, steps: state.step,
-      tokens: state.tokens, batchOrder: batchOrder, seconds: seconds, peakMemory: Memory.peakResidentBytes,
+      tokens: state.tokens, batchOrder: batchOrder, seconds: seconds, peakMemory: memory.max() ?? 0,
+      rankMemory: ranks.size > 1 ? memory : nil, sentBytes: bytes,
       trainedParameters: trained.reduce(into: [:]) { $0[$1.key.rawValue] = $1.value },
       validationLoss: validation?.loss, bestStep: recipe.run.keepsBest ? state.best.step : nil,
       stoppedEarly: recipe.run.earlyStopping == nil ? nil : state.step < steps, deviceLimits: routing.layerLimits,

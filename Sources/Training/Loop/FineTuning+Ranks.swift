@@ -8,9 +8,10 @@ internal import Tensors
 // that rank 0 writes, tensor by tensor, as one process would have written it: it resumes on any number of ranks, converts, and
 // needs no room for more than one stacked tensor.
 extension FineTuning {
-  /// The experts of this rank; nil in one process, which has all.
+  /// The experts of this rank and their adapters; nil in one process, which has all.
   var shard: ExpertShard? {
-    ranks.size > 1 ? ExpertShard(routing.placement, device: ranks.rank, base.configuration) : nil
+    ranks.size > 1
+      ? ExpertShard(routing.placement, device: ranks.rank, base.configuration, adapters: adapters) : nil
   }
 
   /// Makes the layers of a model that was loaded as a shard send rows to the ranks of their experts.
@@ -22,7 +23,7 @@ extension FineTuning {
   var assemble: @Sendable (String, Tensor) -> Tensor {
     guard let shard else { return { $1 } }
     return { [ranks] name, tensor in
-      let places = (0..<ranks.size).compactMap { shard.experts(of: name, on: $0) }
+      let places = (0..<ranks.size).compactMap { shard.entries(of: name, on: $0) }
       return places.isEmpty ? tensor : ranks.gather(tensor, places: places)
     }
   }
@@ -51,5 +52,19 @@ extension FineTuning {
     var counts = model.trainedCounts
     if ranks.size > 1, let experts = counts[.experts] { counts[.experts] = ranks.sum([experts])[0] }
     return counts
+  }
+  /// Bytes that left all ranks, inside nodes and between them, by purpose; nil in one process.
+  func sentBytes(_ traffic: WireTraffic) -> [String: [String: Int]]? {
+    if ranks.size == 1 { return nil }
+    let layout = NodeLayout(devices: ranks.size, nodes: recipe.parallel.nodes)
+    let node = layout.members(of: layout.node(of: ranks.rank))
+    var sent: [String: [String: Int]] = [:]
+    for purpose in WireTraffic.Purpose.allCases {
+      let (all, inside) = (traffic.total { $0.purpose == purpose }, traffic.total(to: node) { $0.purpose == purpose })
+      let sums = ranks.sum([inside, all - inside])
+      sent[RunSummary.insideNodes, default: [:]][purpose.rawValue] = sums[0]
+      if layout.nodes > 1 { sent[RunSummary.betweenNodes, default: [:]][purpose.rawValue] = sums[1] }
+    }
+    return sent
   }
 }

@@ -40,7 +40,8 @@ extension FineTuning {
     if recipe.routing.deviceLimitSchedule != nil { try applyLimit(&state) }
     let range = microBatches(ofStep: state.step)
     let batches = range.map { batcher.batch(at: $0) }
-    var meter = CommunicationMeter(routing.placement, topK: base.configuration.topK)
+    var meter = CommunicationMeter(
+      routing.placement, topK: base.configuration.topK, nodes: recipe.parallel.nodes)
     let number = state.step + 1
     let (losses, gradients) = try TrainingStep(
       terms: terms, placement: routing.placement, teacher: state.teacher, ranks: ranks
@@ -75,6 +76,9 @@ extension FineTuning {
     values[.distillationLogits] = losses.predictionDivergence
     values[.deviceLimit] = state.deviceLimit.map { Double($0) }
     values[.retainedMass] = statistics.retainedMass
+    values[.nodesPerToken] = statistics.nodesPerToken
+    values[.copiesBetweenNodes] = statistics.copiesBetweenNodes
+    values[.copiesInsideNodes] = statistics.copiesInsideNodes
     return values
   }
 

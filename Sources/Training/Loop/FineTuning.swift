@@ -118,7 +118,7 @@ public struct FineTuning {
           try JSONLinesSink(path: folder.metrics, resumedStep: resumedStep),
           try TensorBoardSink(folder: folder.path, resumedStep: resumedStep),
         ] + extra)
-    let began = Clock.monotonic()
+    let (began, sent) = (Clock.monotonic(), ranks.traffic)
     var result: (ending: Ending, validation: Validation?)
     do {
       if mode != .resume {
@@ -141,7 +141,8 @@ public struct FineTuning {
       } else {
         try saveFinal(state)
       }
-      try summarize(state, seconds: Clock.monotonic() - began, validation: result.validation)
+      try summarize(
+        state, seconds: Clock.monotonic() - began, validation: result.validation, sent: ranks.traffic.since(sent))
     }
     return (result.ending, state.model)
   }

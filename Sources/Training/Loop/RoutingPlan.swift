@@ -17,7 +17,7 @@ public enum RoutingPlan {
     let (routing, configuration) = (recipe.routing, model.configuration)
     switch routing.placement {
     case .file(let path):
-      return try placement(try Placement(path: path), configuration, file: path)
+      return try placement(try Placement(path: path), configuration, file: path, nodes: recipe.parallel.nodes)
     case .method(let name):
       guard let method = PlacementMethod(rawValue: name.rawValue) else {
         preconditionFailure("RoutingPlan: placement methods of recipes and of Collaboration differ")
@@ -28,7 +28,8 @@ public enum RoutingPlan {
       }
       return try Placement(
         try profile(), devices: routing.devices, method: method,
-        options: PlacementOptions(seed: UInt64(recipe.run.seed), loadCap: routing.loadCap))
+        options: PlacementOptions(seed: UInt64(recipe.run.seed), loadCap: routing.loadCap),
+        topology: TopologyOptions(nodes: recipe.parallel.nodes))
     }
   }
 
@@ -38,11 +39,13 @@ public enum RoutingPlan {
   ///   - placement: What the file holds.
   ///   - configuration: The model's sizes.
   ///   - file: Its path, for messages.
+  ///   - nodes: N, which has to divide its devices.
   /// - Returns: The same placement.
   /// - Throws: `PlacementError` when sizes do not fit or a layer is missing.
   static func placement(
-    _ placement: Placement, _ configuration: ModelConfiguration, file: String
+    _ placement: Placement, _ configuration: ModelConfiguration, file: String, nodes: Int = 1
   ) throws(PlacementError) -> Placement {
+    guard placement.devices % nodes == 0 else { throw .nodes(file: file, devices: placement.devices, found: nodes) }
     guard placement.experts == configuration.experts else {
       throw .size(
         file: file, layer: placement.layers.first?.layer ?? 0, expected: configuration.experts,

@@ -22,6 +22,7 @@ internal import Text
 ///
 /// Compared with the peak of nine runs of the quickstart's model (batches of 2048 to 8192 tokens; experts full, frozen and
 /// adapted; everything trained; accumulation; checkpointing) it is 3 to 10 % too high; with a teacher, in one run, 14 %.
+/// On several ranks each has its part of the experts and of the tokens, see ``memory(_:ranks:)``.
 ///
 /// The time is of arithmetic: 2 flops a weight and token forward, as many for gradients of inputs, as many again for
 /// those of trained weights, thrice the adapters' own, a teacher's forward pass and two products with the head more for
@@ -60,8 +61,12 @@ public struct RunEstimate: Sendable, Equatable, Encodable {
   public let tokensPerStep: Double
   /// Tokens of the whole run.
   public let tokens: Int
-  /// What lives in memory at once.
+  /// What lives in memory at once, in one process.
   public let memory: [Part]
+  /// D
+  public let devices: Int
+  /// Bytes of each rank, where every device is one.
+  public let rankMemoryBytes: Int
   /// Between devices.
   public let wire: Wire
   /// Floating-point operations of the whole run, validation and profile included.
@@ -87,10 +92,12 @@ public struct RunEstimate: Sendable, Equatable, Encodable {
   public init(_ run: RunPreparation, devicesPerToken: Double, basis: String) {
     let (recipe, c) = (run.recipe, run.base.configuration)
     let batcher = FineTuning.batcher(recipe, run.data)
+    devices = recipe.routing.devices
     steps = FineTuning.stepCount(recipe, batcher)
     tokens = Self.countTokens(recipe, batcher, steps: steps)
     tokensPerStep = Double(tokens) / Double(max(steps, 1))
     memory = Self.memory(run)
+    rankMemoryBytes = Self.memory(run, ranks: recipe.routing.devices).reduce(0) { $0 + $1.bytes }
     operations = Self.operations(run, steps: steps, tokens: tokens)
     let away = Double(recipe.routing.devices - 1) / Double(recipe.routing.devices)
     let bytes = 4 * Double(c.sparseLayers.count) * tokensPerStep * Double(c.hidden) * 4
@@ -103,55 +110,6 @@ public struct RunEstimate: Sendable, Equatable, Encodable {
   private static func countTokens(_ recipe: Recipe, _ batcher: Batcher, steps: Int) -> Int {
     let batches = min(steps * recipe.schedule.accumulation, batcher.stepCount(epochs: recipe.schedule.epochs))
     return (0..<batches).reduce(0) { $0 + batcher.batch(at: $1).tokens.count }
-  }
-
-  static func memory(_ run: RunPreparation) -> [Part] {
-    let (recipe, c) = (run.recipe, run.base.configuration)
-    let roles = recipe.train.fullRoles
-    let trained = run.roles.reduce(0) { $0 + $1.trained }
-    let frozen = run.parameters.filter { !roles.contains($0.path.role) }.reduce(0) { sum, parameter in
-      sum + parameter.count * (parameter.type == .bfloat16 ? 2 : 4)
-    }
-    let (q, kv) = (c.attention.heads * c.attention.headDimension, c.attention.kvHeads * c.attention.headDimension)
-    let layer = 3 * c.hidden + 3 * q + 3 * kv + (recipe.train.attention == .frozen ? 0 : c.hidden)
-    let sparse = 2 * c.experts + c.topK * (2 * c.intermediate + 6) + 4 * (c.shared?.intermediate ?? 0)
-    let (sparseLayers, denseLayers) = (c.sparseLayers.count, c.layers - c.sparseLayers.count)
-    let feedForward = sparseLayers * sparse + denseLayers * 4 * c.denseIntermediate
-    let batch = max(recipe.schedule.batchTokens, recipe.data.maxTokens)
-    let text = [run.data.train, run.data.validation, run.data.profile].joined().reduce(0) { $0 + $1.tokens.count }
-    let kept =
-      recipe.run.activationCheckpointing
-      ? c.layers * (c.hidden + 5 * c.experts) + layer + max(sparse, 4 * c.denseIntermediate)
-      : c.layers * layer + feedForward
-    let activations = 4 * batch * (kept + 3 * c.hidden)
-    let logits = 4 << 20 + (c.vocabulary > 4096 ? 256 * c.vocabulary : 0)
-    let workspace = 8 * batch * c.topK * c.hidden + 4 * logits
-    let parts = [
-      Part(name: "weights", bytes: frozen + 4 * trained),
-      Part(name: "gradients", bytes: 4 * trained * (recipe.schedule.accumulation > 1 ? 2 : 1)),
-      Part(name: "moments", bytes: 8 * trained),
-      Part(name: "activations", bytes: activations),
-      Part(name: "workspace", bytes: workspace),
-      Part(name: "program", bytes: 64 << 20 + 8 * text),
-    ]
-    return parts + teacher(run, batch: batch)
-  }
-
-  /// What the teacher of a distillation takes; nothing without one.
-  private static func teacher(_ run: RunPreparation, batch: Int) -> [Part] {
-    let (distillation, c) = (run.recipe.loss.distillation, run.base.configuration)
-    guard distillation.isOn else { return [] }
-    let roles = run.recipe.train.fullRoles
-    let own = run.parameters.filter { roles.contains($0.path.role) }.reduce(0) { sum, parameter in
-      sum + parameter.count * (parameter.type == .bfloat16 ? 2 : 4)
-    }
-    let pass = 4 * batch * (2 * c.experts * c.sparseLayers.count + 4 * c.hidden)
-    var logits = 0
-    if distillation.logits > 0 {
-      let isHalf = run.parameters.contains { $0.path.role == .embeddings && $0.type == .bfloat16 }
-      logits = 12 * max(1 << 20, 64 * c.vocabulary) + (isHalf ? 4 * c.vocabulary * c.hidden : 0)
-    }
-    return [Part(name: "teacher", bytes: own + pass + logits)]
   }
 
   private static func operations(_ run: RunPreparation, steps: Int, tokens: Int) -> Double {

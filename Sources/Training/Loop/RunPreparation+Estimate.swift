@@ -16,7 +16,8 @@ extension RunPreparation {
     }
     let limit = rule.isUnpruned ? devices : min(recipe.routing.deviceLimit ?? devices, devices)
     if case .file(let path) = recipe.routing.placement {
-      let placement = try RoutingPlan.placement(try Placement(path: path), c, file: path)
+      let placement = try RoutingPlan.placement(
+        try Placement(path: path), c, file: path, nodes: recipe.parallel.nodes)
       if let predicted = placement.meanPrediction {
         return RunEstimate(
           self, devicesPerToken: min(predicted.devicesPerToken, Double(limit)),

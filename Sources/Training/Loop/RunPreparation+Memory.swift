@@ -3,21 +3,23 @@ internal import Checkpoint
 extension RunPreparation {
   /// Refuses a run that cannot fit, before a weight is loaded.
   ///
-  /// - Parameter available: Bytes that the run may use.
-  /// - Throws: ``PreparationError/memory(needed:available:fits:)`` with the changes of the recipe that would fit.
-  public func checkMemory(available: Int) throws(PreparationError) {
-    let needed = Self.bytes(self)
+  /// - Parameters:
+  ///   - available: Bytes that the run may use on this host.
+  ///   - ranks: Processes of the run.
+  ///   - here: Those on this host.
+  /// - Throws: ``PreparationError/memory(needed:available:ranks:fits:)`` with the changes of the recipe that would fit.
+  public func checkMemory(available: Int, ranks: Int = 1, here: [Int] = [0]) throws(PreparationError) {
+    func bytes(_ run: RunPreparation) -> Int { RunEstimate.hostBytes(run, ranks: ranks, here: here) }
+    let needed = bytes(self)
     if needed <= available { return }
     var (fits, seen): ([String], Set<Int>) = ([], [])
     for change in alternatives {
       // A change that saves no more than an earlier one freezes what the model does not have.
-      guard let (words, bytes) = fit(change, available), seen.insert(bytes).inserted else { continue }
+      guard let (words, bytes) = fit(change, available, bytes), seen.insert(bytes).inserted else { continue }
       fits.append("\(words) (\(ByteSize.words(bytes)))")
     }
-    throw .memory(needed: needed, available: available, fits: fits)
+    throw .memory(needed: needed, available: available, ranks: here.count, fits: fits)
   }
-
-  private static func bytes(_ run: RunPreparation) -> Int { RunEstimate.memory(run).reduce(0) { $0 + $1.bytes } }
 
   /// One change of the recipe.
   private typealias Change = (words: String, apply: (inout Recipe) -> Void)
@@ -38,18 +40,20 @@ extension RunPreparation {
   }
 
   /// A change that fits and makes a difference, with activation checkpointing where it does not fit without; nil for none.
-  private func fit(_ change: Change, _ available: Int) -> (words: String, bytes: Int)? {
+  private func fit(
+    _ change: Change, _ available: Int, _ needed: (RunPreparation) -> Int
+  ) -> (words: String, bytes: Int)? {
     let checkpointing = "run.activation_checkpointing=true"
     var copy = self
     change.apply(&copy.recipe)
     let trains = !copy.recipe.train.fullRoles.union(copy.recipe.train.adaptedRoles.keys).isEmpty
     guard trains, copy.recipe.train != recipe.train || change.words.isEmpty else { return nil }
     var words = change.words
-    if Self.bytes(copy) > available {
+    if needed(copy) > available {
       copy.recipe.run.activationCheckpointing = true
       words += (words.isEmpty ? "" : " ") + checkpointing
     }
-    let bytes = Self.bytes(copy)
+    let bytes = needed(copy)
     return bytes <= available ? (words, bytes) : nil
   }
 }

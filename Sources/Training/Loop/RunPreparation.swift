@@ -125,7 +125,8 @@ public struct RunPreparation {
     }
     let placement: Placement
     if case .file(let path) = recipe.routing.placement {
-      placement = try RoutingPlan.placement(try Placement(path: path), base.configuration, file: path)
+      placement = try RoutingPlan.placement(
+        try Placement(path: path), base.configuration, file: path, nodes: recipe.parallel.nodes)
     } else {
       let model = try base.model()
       placement = try RoutingPlan.placement(recipe, model) { try profiled(model) }
@@ -151,14 +152,17 @@ public struct RunPreparation {
   /// - Returns: The same plan on all of them.
   /// - Throws: As above.
   public func plan(_ ranks: any Communicator, progress: (Int) -> Void = { _ in }) throws -> Plan {
-    let own = ranks.rank == 0 ? try plan(progress: progress) : nil
-    if let own, ranks.size == 1 { return own }
+    if ranks.size == 1 { return try plan(progress: progress) }
+    var (own, failure): (Plan?, (any Error)?)
+    if ranks.rank == 0 { do { own = try plan(progress: progress) } catch { failure = error } }
+    // Nothing where there is no plan: then none of the ranks goes on.
     let text = ranks.broadcast(Array((own?.routing.json ?? "").utf8))
+    let experts = ranks.broadcast(Array(AdapterPlan.json(own?.adapters?.experts ?? [:])))
+    if let failure { throw failure }
     if let own { return own }
-    let adapters =
-      mode == .resume
-      ? try folder.savedSteps().last.flatMap { try ModelFiles(opening: folder.checkpoint(step: $0)).adapters }
-      : AdapterPlan.sizes(recipe)
+    if text.isEmpty { throw PreparationError.firstRank }
+    var adapters = AdapterPlan.sizes(recipe)
+    adapters?.experts = AdapterPlan.experts(json: experts)
     return Plan(
       routing: try RoutingSettings(json: String(decoding: text, as: UTF8.self), base.configuration),
       adapters: adapters, limits: nil)
@@ -175,14 +179,6 @@ public struct RunPreparation {
     FineTuning(
       recipe: recipe, base: base, routing: plan.routing, adapters: plan.adapters, data: data, folder: folder,
       program: program, ranks: ranks)
-  }
-
-  /// Checks that a run can be divided among ranks.
-  ///
-  /// - Parameter ranks: The processes of the run.
-  /// - Throws: ``PreparationError/adaptedExperts``.
-  public func check(_ ranks: any Communicator) throws(PreparationError) {
-    if ranks.size > 1, recipe.train.experts.lora != nil { throw .adaptedExperts }
   }
 
   /// A role of the model, and what of it trains.
@@ -229,10 +225,11 @@ public enum PreparationError: Error, Equatable, CustomStringConvertible {
   case nothingTrains
   /// The run ends before the limit is reached.
   case schedule(reached: Int, limit: Int, steps: Int)
-  /// Adapters of experts on several ranks.
-  case adaptedExperts
-  /// The run would need more memory than there is; `fits` are changes of the recipe that would not.
-  case memory(needed: Int, available: Int, fits: [String])
+  /// Rank 0, which plans for all, could not.
+  case firstRank
+  /// The run would need more memory than there is on a host, of which so many ranks are; `fits` are changes of the recipe
+  /// that would not.
+  case memory(needed: Int, available: Int, ranks: Int, fits: [String])
 
   /// The message for a person.
   public var description: String {
@@ -245,11 +242,11 @@ public enum PreparationError: Error, Equatable, CustomStringConvertible {
         + "it after step \(reached); try \(max(steps / 2, 1))"
     case .nothingTrains:
       "train: expected a role that trains and that the model has, found all frozen; try train.experts=full"
-    case .adaptedExperts:
-      "train.experts: expected full or frozen on several ranks, found lora; try one process, or train.experts=full"
-    case .memory(let needed, let available, let fits):
-      "memory: expected at most \(ByteSize.words(available)), found a run that needs about \(ByteSize.words(needed)): a "
-        + "parameter that trains takes 16 bytes, one that does not 2 or 4; try "
+    case .firstRank: "mpirun: expected a plan from rank 0, found that it failed; its message says why"
+    case .memory(let needed, let available, let ranks, let fits):
+      "memory: expected at most \(ByteSize.words(available)), found "
+        + (ranks == 1 ? "a run that needs" : "\(ranks) ranks on one host that together need")
+        + " about \(ByteSize.words(needed)): a parameter that trains takes 16 bytes, one that does not 2 or 4; try "
         + (fits.isEmpty
           ? "a machine with more memory, or a smaller schedule.batch_tokens" : fits.joined(separator: ", or "))
     }

@@ -18,8 +18,13 @@ public struct RunSummary: Codable, Sendable, Equatable {
   public var batchOrder: String
   /// Time of the run, or of its last part after a resume.
   public var seconds: Double
-  /// Highest resident memory in bytes.
+  /// Highest resident memory in bytes; of several ranks, that of the one with the most.
   public var peakMemory: Int
+  /// Highest resident memory of each rank in bytes; nil in one process.
+  public var rankMemory: [Int]?
+  /// Bytes passed to MPI by all ranks together, by level (``insideNodes``, and ``betweenNodes`` where there are several) and
+  /// purpose; nil in one process.
+  public var sentBytes: [String: [String: Int]]?
   /// Trained parameters by role.
   public var trainedParameters: [String: Int]
   /// Validation loss of `final.h5` in nats per token; nil without validation data.
@@ -39,6 +44,11 @@ public struct RunSummary: Codable, Sendable, Equatable {
 }
 
 extension RunSummary {
+  /// Bytes that stayed inside nodes.
+  public static let insideNodes = "inside_nodes"
+  /// Bytes that crossed between nodes.
+  public static let betweenNodes = "between_nodes"
+
   /// Reads what a finished run has written.
   ///
   /// - Parameter path: `summary.json`.

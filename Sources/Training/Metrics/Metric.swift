@@ -40,6 +40,12 @@ public enum Metric: String, Sendable, CaseIterable {
   case remoteCopies = "remote_copies"
   /// The same for one copy per expert.
   case naiveRemoteCopies = "naive_remote_copies"
+  /// Mean number of distinct nodes that hold the experts of a token; only with several nodes, as the two below.
+  case nodesPerToken = "nodes_per_token"
+  /// Mean number of copies that cross between nodes, one for each node without home's.
+  case copiesBetweenNodes = "copies_between_nodes"
+  /// Mean number of copies that stay inside a node.
+  case copiesInsideNodes = "copies_inside_nodes"
   /// Share of co-activations that stay on one device.
   case intraShare = "intra_share"
   /// Imbalance of expert rows: compute.
@@ -60,9 +66,8 @@ public enum Metric: String, Sendable, CaseIterable {
       .epoch:
       "train/\(rawValue)"
     case .tokensPerSecond, .peakMemory, .seconds: "speed/\(rawValue)"
-    case .devicesPerToken, .chosenDevicesPerToken, .deviceLimit, .remoteCopies, .naiveRemoteCopies, .intraShare,
-      .imbalanceRows, .imbalanceWire,
-      .retainedMass:
+    case .devicesPerToken, .chosenDevicesPerToken, .deviceLimit, .remoteCopies, .naiveRemoteCopies, .nodesPerToken,
+      .copiesBetweenNodes, .copiesInsideNodes, .intraShare, .imbalanceRows, .imbalanceWire, .retainedMass:
       "comm/\(rawValue)"
     case .validationCE: "validation/ce"
     case .validationDevicesPerToken: "validation/devices_per_token"

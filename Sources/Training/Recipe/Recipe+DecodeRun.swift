@@ -83,14 +83,18 @@ extension Recipe {
     return save
   }
 
-  static func decodeParallel(_ section: RecipeSection) -> Parallel {
+  static func decodeParallel(_ section: RecipeSection, devices: Int) -> Parallel {
     var parallel = Parallel()
     parallel.dispatch = section.choice("dispatch", default: parallel.dispatch)
     parallel.overlap = section.value("overlap", default: parallel.overlap, expected: "on or off", \.bool)
     parallel.wire = section.choice("wire", planned: ["float16"], default: parallel.wire)
     parallel.nodes = section.int("nodes", in: 1...(.max), default: parallel.nodes)
-    if parallel.nodes > 1 {
-      section.report("nodes", "\(parallel.nodes) nodes: not supported yet by this version; use 1")
+    if devices % parallel.nodes != 0 {
+      section.report("nodes", "expected a divisor of routing.devices, which is \(devices), found \(parallel.nodes)")
+    } else if parallel.nodes > 1, parallel.dispatch == .naive {
+      section.report(
+        "nodes",
+        "expected 1 where parallel.dispatch is naive, found \(parallel.nodes); try parallel.dispatch=deduplicated")
     }
     return parallel
   }

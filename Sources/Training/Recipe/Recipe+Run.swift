@@ -102,7 +102,7 @@ extension Recipe {
     case float32, bfloat16, float16
   }
 
-  /// `parallel`: how expert-parallel ranks work together. This version runs them as virtual devices in one process.
+  /// `parallel`: how expert-parallel ranks work together.
   public struct Parallel: Sendable, Equatable {
     /// How many copies of a token go to one device. Default: `deduplicated`, one.
     public var dispatch: DispatchPlan.Mode = .deduplicated
@@ -110,13 +110,16 @@ extension Recipe {
     public var overlap: Bool = true
     /// Type on the wire. Default: `float32`.
     public var wire: DispatchOptions.Wire = .float32
-    /// Machines; only 1 in this version. Default: 1.
+    /// N, a divisor of the devices: a token crosses once to each node that it uses, and copies for the devices there are made
+    /// inside. Default: 1, copies go to devices directly.
     public var nodes: Int = 1
 
     /// The defaults.
     public init() {}
 
     /// How rows travel.
-    public var options: DispatchOptions { DispatchOptions(mode: dispatch, wire: wire, overlaps: overlap) }
+    public var options: DispatchOptions {
+      DispatchOptions(mode: dispatch, wire: wire, overlaps: overlap, nodes: nodes)
+    }
   }
 }

@@ -32,7 +32,10 @@ public struct CommunicationBenchmark: Sendable {
   public var seed: UInt64 = 0
   /// Most max/mean load of `refined`.
   public var loadCap: Double? = 1.10
-  /// How rows travel; whether once for each expert is up to the variant.
+  /// N, a divisor of the number of ranks: bytes are counted inside nodes and between them, and with several nodes variants
+  /// that cross to each once are run as well.
+  public var nodes = 1
+  /// How rows travel; whether once for each expert, and whether by way of nodes, is up to the variant.
   public var options = DispatchOptions()
   /// What is timed.
   public var measures = Measure.allCases
@@ -46,12 +49,19 @@ public struct CommunicationBenchmark: Sendable {
     let placement: PlacementMethod
     var limit: Int?
     var mode = DispatchPlan.Mode.deduplicated
+    /// N of the way that rows take and of the placement.
+    var nodes = 1
+    /// Whether overlap is off where the others have it.
+    var waits = false
     /// Whether whole steps are run as well.
     var isHeadline = false
+
+    /// Whether time is held against copies: not where links differ, or the way of working.
+    var isFitted: Bool { nodes == 1 && !waits }
   }
 
   /// Rules and placements; the baseline is `contiguous`.
-  static func variants(devices: Int) -> [Variant] {
+  func variants(devices: Int) -> [Variant] {
     var variants = [
       Variant(name: "naive", placement: .contiguous, mode: .naive, isHeadline: true),
       Variant(name: "contiguous", placement: .contiguous, isHeadline: true),
@@ -66,6 +76,13 @@ public struct CommunicationBenchmark: Sendable {
     }
     if devices > 3 { variants.append(Variant(name: "placed L=3", placement: .refined, limit: 3)) }
     variants.append(Variant(name: "placed naive", placement: .refined, mode: .naive))
+    if nodes > 1 {
+      variants.append(Variant(name: "contiguous \(nodes) nodes", placement: .contiguous, nodes: nodes))
+      variants.append(Variant(name: "placed \(nodes) nodes", placement: .refined, nodes: nodes, isHeadline: true))
+    }
+    if options.overlaps {
+      variants.append(Variant(name: "no overlap", placement: .contiguous, waits: true, isHeadline: true))
+    }
     return variants
   }
 
@@ -97,9 +114,11 @@ public struct CommunicationBenchmark: Sendable {
     let wire = RehearsedCommunicator(ranks)
     let logits = profile.logits(of: measured)
     var subjects: [CommunicationSubject] = []
-    for variant in Self.variants(devices: devices) {
-      let known = subjects.first { $0.variant.placement == variant.placement }?.expertDevice
-      let expertDevice = try known ?? place(fitted, variant.placement, over: ranks)
+    for variant in variants(devices: devices) {
+      let known = subjects.first {
+        $0.variant.placement == variant.placement && $0.variant.nodes == variant.nodes
+      }?.expertDevice
+      let expertDevice = try known ?? place(fitted, variant, over: ranks)
       subjects.append(try CommunicationSubject(self, profile, variant, expertDevice, logits, over: wire))
     }
     // The first round warms up, counts bytes and keeps what arrives.
@@ -114,11 +133,12 @@ public struct CommunicationBenchmark: Sendable {
 
   /// π, found on rank 0.
   private func place(
-    _ profile: LayerProfile, _ method: PlacementMethod, over ranks: any Communicator
+    _ profile: LayerProfile, _ variant: Variant, over ranks: any Communicator
   ) throws -> [Int] {
     func place() throws(PlacementError) -> [Int] {
-      let cap = method == .refined ? loadCap : nil
-      return try method.place(profile, devices: ranks.size, options: PlacementOptions(seed: seed, loadCap: cap))
+      let cap = variant.placement == .refined ? loadCap : nil
+      return try variant.placement.place(
+        profile, nodes: variant.nodes, devices: ranks.size, options: PlacementOptions(seed: seed, loadCap: cap))
     }
     let placed = ranks.broadcast(ranks.rank == 0 ? ((try? place()) ?? []).map { UInt8($0) } : [])
     // What failed on rank 0 fails everywhere, with the same words.

@@ -36,24 +36,40 @@ public struct CommunicationReport: Sendable, Encodable {
     public let placement: String
     /// L
     public let deviceLimit: Int?
+    /// N of the way that rows take: 1 where they go to their devices directly.
+    public let nodes: Int
+    /// Whether experts work on rows that are here while others travel.
+    public let overlap: Bool
     /// C_T
     public let devicesPerToken: Double
-    /// Rows that cross the wire per token and direction, by `dispatch`.
+    /// Rows that cross the wire per token and direction, by `dispatch` and `nodes`.
     public let remoteCopies: Double
+    /// Those of them that cross between the nodes of the report.
+    public let copiesBetweenNodes: Double
     /// Rows on the busiest link, out of one rank or into it, per token of a rank.
     public let busiestCopies: Double
     /// max/mean over devices of expert rows, and of rows received.
     public let imbalanceRows, imbalanceWire: Double
     /// tokens × copies × H × bytes of an element: what every direction should send as rows.
     public let formulaBytes: Int
+    /// The same between nodes.
+    public let formulaBytesBetween: Int
     /// Bytes that were passed to MPI, of all ranks together, by direction and purpose.
     public internal(set) var bytes: [String: [String: Int]] = [:]
+    /// Those of them that crossed between nodes.
+    public internal(set) var bytesBetween: [String: [String: Int]] = [:]
     /// By `CommunicationBenchmark.Measure`.
     public internal(set) var times: [String: Time] = [:]
 
+    /// Whether time is held against copies.
+    var isFitted = true
+
     private enum CodingKeys: String, CodingKey {
-      case name, dispatch, placement, bytes, times
+      case name, dispatch, placement, nodes, overlap, bytes, times
       case deviceLimit = "device_limit"
+      case copiesBetweenNodes = "copies_between_nodes"
+      case formulaBytesBetween = "formula_bytes_between_nodes"
+      case bytesBetween = "bytes_between_nodes"
       case devicesPerToken = "devices_per_token"
       case remoteCopies = "remote_copies"
       case busiestCopies = "busiest_copies"
@@ -64,12 +80,18 @@ public struct CommunicationReport: Sendable, Encodable {
 
     /// Bytes of rows, one number for each direction that differs from the others.
     public var rowBytes: [Int] { Set(bytes.values.compactMap { $0["rows"] }).sorted() }
+    /// The same of those between nodes.
+    public var rowBytesBetween: [Int] { Set(bytesBetween.values.compactMap { $0["rows"] }).sorted() }
     /// Bytes of metadata, all directions together.
     public var metadataBytes: Int { bytes.values.reduce(0) { $0 + ($1["metadata"] ?? 0) } }
+    /// Those of them between nodes.
+    public var metadataBytesBetween: Int { bytesBetween.values.reduce(0) { $0 + ($1["metadata"] ?? 0) } }
   }
 
   /// D
   public let devices: Int
+  /// N
+  public let nodes: Int
   /// Sizes in words.
   public let shape: String
   /// One a variant.
@@ -80,12 +102,12 @@ public struct CommunicationReport: Sendable, Encodable {
   public let busiestFits: [String: LinearFit]
 
   private enum CodingKeys: String, CodingKey {
-    case devices, shape, rows, fits
+    case devices, nodes, shape, rows, fits
     case busiestFits = "busiest_fits"
   }
 
   init(_ benchmark: CommunicationBenchmark, _ profile: LayerProfile, _ found: [Row], devices: Int) {
-    self.devices = devices
+    (self.devices, nodes) = (devices, benchmark.nodes)
     shape =
       "\(benchmark.tokens) tokens a rank, hidden \(benchmark.hidden), \(profile.experts) experts of "
       + "\(benchmark.intermediate), top \(profile.topK), \(benchmark.options.wire.rawValue) on the wire, overlap "
@@ -101,6 +123,7 @@ public struct CommunicationReport: Sendable, Encodable {
     self.rows = rows
     func fits(_ x: (Row) -> Double) -> [String: LinearFit] {
       var fits: [String: LinearFit] = [:]
+      let rows = rows.filter(\.isFitted)
       for measure in benchmark.measures where measure != .step {
         fits[measure.rawValue] = LinearFit(rows.map(x), rows.compactMap { $0.times[measure.rawValue]?.seconds })
       }

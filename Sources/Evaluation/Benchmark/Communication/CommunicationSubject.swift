@@ -13,8 +13,7 @@ struct CommunicationSubject {
   private let benchmark: CommunicationBenchmark
   private let wire: RehearsedCommunicator
   private let counted: CommunicationStatistics
-  /// Copies of rows for one link, if all links had as many as the busiest.
-  private let busiest: Double
+  private let trips: RowTrips
   private let layer: MoELayer
   /// The same outside the graph.
   private let frozen: MoELayer
@@ -37,8 +36,10 @@ struct CommunicationSubject {
       experts: experts, topK: profile.topK, placement: expertDevice, devices: devices,
       policy: variant.limit == nil ? .none : .router, deviceLimit: variant.limit)
     let (chosen, used, _) = rule.route(Tensor(logits, shape: [devices * tokens, experts]).softmax().elements)
-    counted = Self.count(chosen, used, rule, tokens: tokens)
-    busiest = Self.busiest(used, rule, variant.mode, tokens: tokens)
+    counted = Self.count(chosen, used, rule, tokens: tokens, nodes: variant.nodes)
+    trips = RowTrips(
+      used, rule, mode: variant.mode, isLayered: variant.nodes > 1,
+      NodeLayout(devices: devices, nodes: benchmark.nodes), tokens: tokens)
 
     var shape = BenchmarkShape()
     (shape.layers, shape.hidden, shape.heads) = (benchmark.layers, benchmark.hidden, benchmark.heads)
@@ -50,7 +51,8 @@ struct CommunicationSubject {
     batch = Batch(sequences: documents)
     var model = try shape.model(seed: benchmark.seed)
     var options = benchmark.options
-    options.mode = variant.mode
+    (options.mode, options.nodes) = (variant.mode, variant.nodes)
+    if variant.waits { options.overlaps = false }
     try model.shard(
       Placement(
         modelType: nil, experts: experts, devices: devices,
@@ -78,37 +80,22 @@ struct CommunicationSubject {
 
   /// Copies and imbalance of all ranks' tokens, from their sets alone.
   private static func count(
-    _ chosen: [Int32], _ used: [Int32], _ rule: RoutingRule, tokens: Int
+    _ chosen: [Int32], _ used: [Int32], _ rule: RoutingRule, tokens: Int, nodes: Int
   ) -> CommunicationStatistics {
     var counter = CommunicationCounter(
-      devices: rule.devices, topK: rule.topK, placements: [rule.placement], home: .known)
+      devices: rule.devices, topK: rule.topK, placements: [rule.placement], home: .known, nodes: nodes)
     let homes = (0..<rule.devices).flatMap { [Int32](repeating: Int32($0), count: tokens) }
     counter.add(layer: 0, chosen: chosen, used: used, homes: homes)
     return counter.statistics()
-  }
-
-  /// Rows out of or into the busiest rank, per token of one rank.
-  private static func busiest(_ used: [Int32], _ rule: RoutingRule, _ mode: DispatchPlan.Mode, tokens: Int) -> Double {
-    var (leaving, arriving) = ([Int](repeating: 0, count: rule.devices), [Int](repeating: 0, count: rule.devices))
-    for token in 0..<used.count / rule.topK {
-      let home = token / tokens
-      let away = used[token * rule.topK..<(token + 1) * rule.topK].filter { $0 >= 0 }
-        .map { rule.placement[Int($0)] }.filter { $0 != home }
-      for device in mode == .naive ? away : Array(Set(away)) {
-        leaving[home] += 1
-        arriving[device] += 1
-      }
-    }
-    return Double((leaving + arriving).max() ?? 0) / Double(tokens)
   }
 
   // MARK: Runs
 
   /// Runs everything once, counts the bytes of one layer, and keeps what arrives.
   mutating func record(run index: Int) throws {
-    let before = wire.traffic.bytes
+    let before = wire.traffic
     try perform(.backward)
-    for (kind, bytes) in wire.traffic.bytes { sent.add(bytes - before[kind, default: 0], kind) }
+    sent = wire.traffic.since(before)
     for measure in measures {
       try wire.run(.recording(Self.number(index, measure))) { try perform(measure) }
     }
@@ -155,19 +142,28 @@ struct CommunicationSubject {
 
   /// What came of it; collective.
   func result(over ranks: any Communicator) -> CommunicationReport.Row {
-    let naive = variant.mode == .naive
-    let copies = naive ? counted.naiveRemoteCopies : counted.remoteCopies
     let rowBytes = benchmark.hidden * (benchmark.options.wire == .float32 ? 4 : 2)
+    let tokens = Double(wire.size * benchmark.tokens)
     var row = CommunicationReport.Row(
       name: variant.name, dispatch: variant.mode.rawValue, placement: variant.placement.rawValue,
-      deviceLimit: variant.limit, devicesPerToken: counted.devicesPerToken, remoteCopies: copies,
-      busiestCopies: busiest,
-      imbalanceRows: counted.imbalanceRows, imbalanceWire: counted.imbalanceWire,
-      formulaBytes: Int((copies * Double(wire.size * benchmark.tokens)).rounded()) * rowBytes)
+      deviceLimit: variant.limit, nodes: variant.nodes, overlap: benchmark.options.overlaps && !variant.waits,
+      devicesPerToken: counted.devicesPerToken, remoteCopies: Double(trips.all) / tokens,
+      copiesBetweenNodes: Double(trips.between) / tokens,
+      busiestCopies: Double(trips.busiest) / Double(benchmark.tokens), imbalanceRows: counted.imbalanceRows,
+      imbalanceWire: counted.imbalanceWire, formulaBytes: trips.all * rowBytes,
+      formulaBytesBetween: trips.between * rowBytes)
+    row.isFitted = variant.isFitted
+    let layout = NodeLayout(devices: wire.size, nodes: benchmark.nodes)
+    let node = layout.members(of: layout.node(of: wire.rank))
     for direction in ExpertParallel.WireTraffic.Direction.allCases where direction != .none {
       for purpose in [ExpertParallel.WireTraffic.Purpose.rows, .metadata] {
-        let bytes = sent.total { $0.layer == 0 && $0.direction == direction && $0.purpose == purpose }
-        row.bytes[direction.rawValue, default: [:]][purpose.rawValue] = ranks.sum([bytes])[0]
+        func isMeant(_ kind: ExpertParallel.WireTraffic.Kind) -> Bool {
+          kind.layer == 0 && kind.direction == direction && kind.purpose == purpose
+        }
+        let (all, inside) = (sent.total(where: isMeant), sent.total(to: node, where: isMeant))
+        let sums = ranks.sum([all, all - inside])
+        row.bytes[direction.rawValue, default: [:]][purpose.rawValue] = sums[0]
+        row.bytesBetween[direction.rawValue, default: [:]][purpose.rawValue] = sums[1]
       }
     }
     for measure in measures {

@@ -74,6 +74,8 @@ final class RehearsedCommunicator: Communicator {
     return Rehearsed()
   }
 
+  func hosts() -> [Int] { base.hosts() }
+
   func barrier() { base.barrier() }
 
   func finish() { base.finish() }
