@@ -1,5 +1,5 @@
 /// A JSON value whose objects keep the order of their keys.
-enum JSONValue: Equatable, Sendable {
+package enum JSONValue: Equatable, Sendable {
   case null
   case bool(Bool)
   case integer(Int)
@@ -9,34 +9,38 @@ enum JSONValue: Equatable, Sendable {
   case object([Member])
 
   /// One key of an object with its value.
-  struct Member: Equatable, Sendable {
-    let key: String
-    let value: JSONValue
+  package struct Member: Equatable, Sendable {
+    package let key: String
+    package let value: JSONValue
+
+    package init(key: String, value: JSONValue) {
+      (self.key, self.value) = (key, value)
+    }
   }
 
   /// The value of a key, `nil` where this is not an object or lacks it; the last one counts if a key is repeated.
-  subscript(key: String) -> JSONValue? {
+  package subscript(key: String) -> JSONValue? {
     guard case .object(let members) = self else { return nil }
     return members.last { $0.key == key }?.value
   }
 
-  var string: String? {
+  package var string: String? {
     guard case .string(let value) = self else { return nil }
     return value
   }
 
-  var bool: Bool? {
+  package var bool: Bool? {
     guard case .bool(let value) = self else { return nil }
     return value
   }
 
-  var integer: Int? {
+  package var integer: Int? {
     guard case .integer(let value) = self else { return nil }
     return value
   }
 
   /// What this is, in words for messages.
-  var kind: String {
+  package var kind: String {
     switch self {
     case .null: "null"
     case .bool(let value): "\(value)"
@@ -50,27 +54,27 @@ enum JSONValue: Equatable, Sendable {
 }
 
 /// Where JSON text is broken, and why.
-struct JSONError: Error, Equatable {
-  let line: Int
-  let column: Int
+package struct JSONError: Error, Equatable {
+  package let line: Int
+  package let column: Int
   /// What was found in place of the expected, in words.
-  let reason: String
+  package let reason: String
 }
 
 /// A strict JSON reader (RFC 8259) that knows the line it is on, which data files need for their messages.
-struct JSONParser {
+package struct JSONParser {
   private let bytes: [UInt8]
   private var index: Int
   private let end: Int
   private var lineStart: Int
   /// Line of the next byte, counted from 1.
-  private(set) var line: Int
+  package private(set) var line: Int
 
   /// Deeper values are refused: recursion must not exhaust the stack on hostile input.
   private static let deepest = 200
 
   /// Reads `range` of the bytes, all of them if it is `nil`; `line` is the number of the line on which it begins.
-  init(_ bytes: [UInt8], range: Range<Int>? = nil, line: Int = 1) {
+  package init(_ bytes: [UInt8], range: Range<Int>? = nil, line: Int = 1) {
     self.bytes = bytes
     index = range?.lowerBound ?? 0
     end = range?.upperBound ?? bytes.count
@@ -79,7 +83,7 @@ struct JSONParser {
   }
 
   /// Reads the only value of the text.
-  mutating func document() throws(JSONError) -> JSONValue {
+  package mutating func document() throws(JSONError) -> JSONValue {
     let result = try value(depth: 0)
     skipSpace()
     guard index == end else { throw error("\(found) after the end of the value") }
@@ -87,7 +91,7 @@ struct JSONParser {
   }
 
   /// Reads a list at the top and hands over each element with the line on which it begins.
-  mutating func elements<E: Error>(_ body: (JSONValue, Int) throws(E) -> Void) throws(E) -> JSONError? {
+  package mutating func elements<E: Error>(_ body: (JSONValue, Int) throws(E) -> Void) throws(E) -> JSONError? {
     do throws(JSONError) { try expect(UInt8(ascii: "[")) } catch { return error }
     skipSpace()
     if take(UInt8(ascii: "]")) { return trailing() }
