@@ -58,7 +58,9 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "Evaluation",
-      dependencies: ["TaskFiles", "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Tensors", "Collaboration"],
+      dependencies: [
+        "TaskFiles", "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Tensors", "Collaboration",
+      ],
       swiftSettings: strict),
     .executableTarget(
       name: "occult",

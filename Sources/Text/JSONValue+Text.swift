@@ -5,6 +5,7 @@ extension JSONValue {
   /// Numbers are finite: JSON has no others.
   ///
   /// - Parameter indent: Spaces a level; everything on one line if nil.
+  /// - Returns: The text, without a line end behind it.
   package func text(indent: Int? = nil) -> String {
     var result = ""
     append(to: &result, indent: indent, level: 0)

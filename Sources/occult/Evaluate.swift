@@ -11,7 +11,8 @@ import Training
 /// `occult evaluate`.
 struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure a model: tasks as in lm-evaluation-harness, loss and retention of a recipe's data, perplexities of text.",
+    abstract:
+      "Measure a model: tasks as in lm-evaluation-harness, loss and retention of a recipe's data, perplexities of text.",
     discussion: """
       Tasks are those of recipes/tasks, of --task-folder, and files: docs/evaluation.md. Their data is given, nothing is downloaded.
       --devices, --placement, --policy and --device-limit override what the checkpoint holds; --device-limit none lifts it.
@@ -41,7 +42,10 @@ struct Evaluate: ParsableCommand {
   @Option(help: "Largest batch, in tokens.")
   var batchTokens = 4096
 
-  @Option(help: "Folder that results_<time>.json is written to; for tasks it goes into a folder of the model's name, with samples_<task>_<time>.jsonl.", completion: .directory)
+  @Option(
+    help:
+      "Folder that results_<time>.json is written to; with tasks, in a folder of the model's name, beside the samples.",
+    completion: .directory)
   var output: String
 
   @OptionGroup var outputOptions: OutputOptions
@@ -87,7 +91,8 @@ struct Evaluate: ParsableCommand {
         settings: .init(limit: limit, batchTokens: batchTokens, began: date, seconds: result.seconds))
       let path = try harness.write(to: output, time: time)
       if outputOptions.json { return print(try harness.json()) }
-      print([EvaluationTable(result).text, HarnessTable(harness).text].filter { !$0.isEmpty }.joined(separator: "\n\n"))
+      print(
+        [EvaluationTable(result).text, HarnessTable(harness).text].filter { !$0.isEmpty }.joined(separator: "\n\n"))
       return print("\n\(path)")
     }
     result.seconds = Clock.monotonic() - began

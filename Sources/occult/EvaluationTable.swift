@@ -16,7 +16,9 @@ struct EvaluationTable {
       table.rows.append(["", "tokens", "\(held.tokens)", "", ""])
     }
     if let figures = result.communication {
-      table.rows.append([result.target == nil ? "tasks" : "target", "devices_per_token", fixed(figures.devicesPerToken), "", ""])
+      table.rows.append([
+        result.target == nil ? "tasks" : "target", "devices_per_token", fixed(figures.devicesPerToken), "", "",
+      ])
       for (name, value) in [
         ("imbalance_rows", figures.imbalanceRows), ("remote_copies", figures.remoteCopies),
         ("naive_remote_copies", figures.naiveRemoteCopies), ("intra_share", figures.intraShare),

@@ -32,7 +32,9 @@ import Testing
   @Test(arguments: FamilyOracleTests.variants) func sharedBeginningsEqualTheFullPass(variant: String) throws {
     let model = try Oracle(variant).model()
     let vocabulary = Int32(model.configuration.vocabulary)
-    func tokens(_ seed: Int, _ count: Int) -> [Int32] { (0..<count).map { Int32($0 * 31 + seed * 17 + 5) % vocabulary } }
+    func tokens(_ seed: Int, _ count: Int) -> [Int32] {
+      (0..<count).map { Int32($0 * 31 + seed * 17 + 5) % vocabulary }
+    }
     let root = DecodingSession(model, sequences: 2, capacity: 12)
     let beginnings = [tokens(0, 3), tokens(1, 9)]
     _ = root.append(beginnings)

@@ -16,7 +16,8 @@ import Testing
     #expect(found.out.contains("|piqa      |      1|none  |     0|acc     |↑  |"))
     #expect(found.out.contains("devices_per_token"))
     // The context of this model has 64 tokens.
-    #expect(found.error.contains("warning: piqa: ") && found.error.contains("longer than the model's context of 64 tokens"))
+    #expect(
+      found.error.contains("warning: piqa: ") && found.error.contains("longer than the model's context of 64 tokens"))
     let folders = try FileManager.default.contentsOfDirectory(atPath: output)
     #expect(folders.count == 1)
     let files = try FileManager.default.contentsOfDirectory(atPath: output + "/" + folders[0]).sorted()
@@ -45,19 +46,27 @@ import Testing
     #expect(found.out.contains("\"exact_match,number\": 0.0"))
   }
 
-  @Test(arguments: [
-    (["--tasks", "pica", "--task-data", rows], 1, "--tasks: expected a task or a task file, found 'pica'; did you mean 'piqa'?\n"),
-    (
-      ["--tasks", "piqa", "--task-data", rows, "--shots", "2"], 1,
-      "\(rows): expected data of piqa (examples), one of a task with data.fewshot, found none; try --task-data with another folder\n"
-    ),
-    (["--tasks", "piqa"], 64, "--tasks: expected --task-data, the folder of their data, found none; try --task-data data"),
-    (
-      ["--text", "x", "--shots", "2"], 64,
-      "--task-data, --task-folder, --shots: expected --tasks beside them, found none; try --tasks piqa"
-    ),
-    ([], 64, "evaluate: expected --recipe, --text or --tasks, found none; try --recipe recipes/quickstart.yaml"),
-  ]) func badInput(arguments: [String], status: Int32, message: String) throws {
+  @Test(
+    arguments: [
+      (
+        ["--tasks", "pica", "--task-data", rows], 1,
+        "--tasks: expected a task or a task file, found 'pica'; did you mean 'piqa'?\n"
+      ),
+      (
+        ["--tasks", "piqa", "--task-data", rows, "--shots", "2"], 1,
+        "\(rows): expected data of piqa (examples), one of a task with data.fewshot, found none; try --task-data with another folder\n"
+      ),
+      (
+        ["--tasks", "piqa"], 64,
+        "--tasks: expected --task-data, the folder of their data, found none; try --task-data data"
+      ),
+      (
+        ["--text", "x", "--shots", "2"], 64,
+        "--task-data, --task-folder, --shots: expected --tasks beside them, found none; try --tasks piqa"
+      ),
+      ([], 64, "evaluate: expected --recipe, --text or --tasks, found none; try --recipe recipes/quickstart.yaml"),
+    ] as [([String], Int32, String)]) func badInput(arguments: [String], status: Int32, message: String) throws
+  {
     let place = try Workplace()
     let found = try CommandLineTests.run(
       ["evaluate", place.path + "/base.h5"] + arguments + ["--output", place.path + "/results"])

@@ -25,7 +25,10 @@ extension HarnessFiles {
     var members: [JSONValue.Member] = [.init(key: "results", value: .object(groupRows + taskRows))]
     if !groups.isEmpty { members.append(.init(key: "groups", value: .object(groupRows))) }
     members += JSONValue.members([
-      ("group_subtasks", .object(groups.map { .init(key: $0.group.name, value: .array(subtasks(of: $0.group.name, $0.tasks))) })),
+      (
+        "group_subtasks",
+        .object(groups.map { .init(key: $0.group.name, value: .array(subtasks(of: $0.group.name, $0.tasks))) })
+      ),
       ("configs", byTask { Self.configuration($0.task) }),
       (
         "versions",
@@ -38,9 +41,10 @@ extension HarnessFiles {
       (
         "n-samples",
         byTask {
-          .object(JSONValue.members([
-            ("original", .integer($0.task.available)), ("effective", .integer($0.documents.count)),
-          ]))
+          .object(
+            JSONValue.members([
+              ("original", .integer($0.task.available)), ("effective", .integer($0.documents.count)),
+            ]))
         }
       ),
       ("config", configuration),
@@ -102,9 +106,10 @@ extension HarnessFiles {
         "metric_list",
         .array(
           definition.metrics.map { metric in
-            .object(JSONValue.members([
-              ("metric", .string(metric.rawValue)), ("higher_is_better", .bool(metric.isHigherBetter)),
-            ]))
+            .object(
+              JSONValue.members([
+                ("metric", .string(metric.rawValue)), ("higher_is_better", .bool(metric.isHigherBetter)),
+              ]))
           })
       ),
       ("output_type", .string(definition.output.rawValue)),
@@ -120,12 +125,13 @@ extension HarnessFiles {
   }
 
   private var configuration: JSONValue {
-    .object(JSONValue.members([
-      ("model", .string("occult")), ("model_args", .object([.init(key: "pretrained", value: .string(model.path))])),
-      ("model_num_parameters", .integer(model.parameters)), ("batch_size", .string("\(settings.batchTokens) tokens")),
-      ("limit", settings.limit.map { .integer($0) } ?? .null), ("bootstrap_iters", .integer(settings.draws)),
-      ("gen_kwargs", .object([])),
-    ]))
+    .object(
+      JSONValue.members([
+        ("model", .string("occult")), ("model_args", .object([.init(key: "pretrained", value: .string(model.path))])),
+        ("model_num_parameters", .integer(model.parameters)), ("batch_size", .string("\(settings.batchTokens) tokens")),
+        ("limit", settings.limit.map { .integer($0) } ?? .null), ("bootstrap_iters", .integer(settings.draws)),
+        ("gen_kwargs", .object([])),
+      ]))
   }
 
   /// What the harness has no place for.
@@ -141,11 +147,12 @@ extension HarnessFiles {
     let tasks = evaluation.tasks.map { task in
       JSONValue.Member(
         key: task.task.definition.name,
-        value: .object(JSONValue.members([
-          ("file", .string(task.task.file)), ("task_file", .string(task.task.definition.file)),
-          ("truncated", .integer(task.documents.count { $0.isTruncated })),
-          ("close_routing", .array(task.documents.filter(\.isClose).map { .integer($0.document.id) })),
-        ])))
+        value: .object(
+          JSONValue.members([
+            ("file", .string(task.task.file)), ("task_file", .string(task.task.definition.file)),
+            ("truncated", .integer(task.documents.count { $0.isTruncated })),
+            ("close_routing", .array(task.documents.filter(\.isClose).map { .integer($0.document.id) })),
+          ])))
     }
     return .object(
       members

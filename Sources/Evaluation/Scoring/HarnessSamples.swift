@@ -30,10 +30,11 @@ struct HarnessSamples {
 
   /// How answers are generated, as the harness passes it to a model.
   static func generation(_ definition: TaskDefinition) -> JSONValue {
-    .object(JSONValue.members([
-      ("until", .array(definition.generation.until.map { .string($0) })), ("do_sample", .bool(false)),
-      ("temperature", .number(0)), ("max_gen_toks", .integer(definition.generation.maxTokens)),
-    ]))
+    .object(
+      JSONValue.members([
+        ("until", .array(definition.generation.until.map { .string($0) })), ("do_sample", .bool(false)),
+        ("temperature", .number(0)), ("max_gen_toks", .integer(definition.generation.maxTokens)),
+      ]))
   }
 
   private static func line(

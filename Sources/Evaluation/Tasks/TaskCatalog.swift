@@ -39,12 +39,15 @@ public struct TaskCatalog: Sendable {
   /// The tasks of some names, each once.
   ///
   /// - Parameter names: Tasks, groups, or paths of task files.
+  /// - Returns: Their definitions.
   /// - Throws: ``TaskCatalogError`` with the nearest name; `RecipeError` for a file that is wrong.
   mutating func tasks(named names: [String]) throws -> [TaskDefinition] {
     var found: [TaskDefinition] = []
     for name in names {
-      var chosen = Array(tasks.filter { $0.name == name }.prefix(1))
-      if chosen.isEmpty { chosen = tasks.filter { task in task.groups.contains { $0.name == name } } }
+      var chosen = tasks.filter { $0.name == name }.prefix(1).map { $0.within(nil) }
+      if chosen.isEmpty {
+        chosen = tasks.filter { task in task.groups.contains { $0.name == name } }.map { $0.within(name) }
+      }
       if chosen.isEmpty, name.hasSuffix(".yaml") || name.hasSuffix(".yml") {
         let before = tasks.count
         try add(file: name)
@@ -57,6 +60,15 @@ public struct TaskCatalog: Sendable {
       for task in chosen where !found.contains(where: { $0.name == task.name }) { found.append(task) }
     }
     return found
+  }
+}
+
+extension TaskDefinition {
+  /// The task as a member of a group that was asked for, and of the groups in that one; of none where it was asked for itself.
+  fileprivate func within(_ group: String?) -> TaskDefinition {
+    var task = self
+    task.groups = Array(groups.drop { $0.name != group })
+    return task
   }
 }
 

@@ -25,7 +25,8 @@ private struct TaskReader {
     let name = section.requiredText("task", hint: "the task's name")
     let output = section.choice("output_type", default: TaskOutput.multipleChoice)
     if section.node("output_type") == nil {
-      section.report("output_type", "expected \(TaskOutput.allCases.map(\.rawValue).joined(separator: ", ")), found no such key")
+      section.report(
+        "output_type", "expected \(TaskOutput.allCases.map(\.rawValue).joined(separator: ", ")), found no such key")
     }
     let (split, files, examples) = section.section("data") { data in
       (
@@ -107,7 +108,9 @@ private struct TaskReader {
 
   private func choices(_ key: String, required: Bool) -> TaskDefinition.Choices? {
     guard let node = section.node(key) else {
-      if required { section.report(key, "expected a template that gives a list, or a list of templates, found no such key") }
+      if required {
+        section.report(key, "expected a template that gives a list, or a list of templates, found no such key")
+      }
       return nil
     }
     if case .list(let items) = node.content { return .each(items.compactMap { template($0, key) }) }

@@ -74,6 +74,7 @@ struct DocumentBuilder {
   ///   - row: The row.
   ///   - id: Its number.
   ///   - prefix: Description and examples, which stand before every question.
+  /// - Returns: What is asked of the model, and what is right.
   /// - Throws: ``TaskDataError`` for a row that lacks something, has no gold answer, or an empty choice.
   func document(_ row: TaskRow, id: Int, prefix: String) throws(TaskDataError) -> TaskDocument {
     let parts = try parts(row)
@@ -176,7 +177,8 @@ struct DocumentBuilder {
       return index
     case .string(let text):
       guard let index = choices.firstIndex(of: text) else {
-        throw error(row, key, "the gold choice, one of \(choices.map { "'\($0)'" }.joined(separator: ", "))", "'\(text)'")
+        throw error(
+          row, key, "the gold choice, one of \(choices.map { "'\($0)'" }.joined(separator: ", "))", "'\(text)'")
       }
       return index
     default: throw error(row, key, "the gold choice", value.kind)

@@ -47,8 +47,11 @@ public struct CommunicationMeter: Sendable {
   ///   - pass: What the model computed.
   ///   - homes: A number for each segment; its home is that number mod D.
   public mutating func add(_ pass: ForwardPass, homes: [Int]) {
-    precondition(homes.count == pass.segments.count, "CommunicationMeter: \(homes.count) homes, \(pass.segments.count) segments")
-    let tokenHomes = zip(pass.segments, homes).flatMap { Array(repeating: Int32($1 % counter.devices), count: $0.count) }
+    precondition(
+      homes.count == pass.segments.count, "CommunicationMeter: \(homes.count) homes, \(pass.segments.count) segments")
+    let tokenHomes = zip(pass.segments, homes).flatMap {
+      Array(repeating: Int32($1 % counter.devices), count: $0.count)
+    }
     add(pass, tokenHomes: tokenHomes)
   }
 

@@ -25,7 +25,8 @@ struct TaskOptions: ParsableArguments {
 
   func validate() throws {
     if names.isEmpty, taskData ?? taskFolder != nil || shots != nil {
-      throw ValidationError("--task-data, --task-folder, --shots: expected --tasks beside them, found none; try --tasks piqa")
+      throw ValidationError(
+        "--task-data, --task-folder, --shots: expected --tasks beside them, found none; try --tasks piqa")
     }
     if !names.isEmpty, taskData == nil {
       throw ValidationError("--tasks: expected --task-data, the folder of their data, found none; try --task-data data")

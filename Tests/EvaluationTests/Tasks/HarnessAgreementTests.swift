@@ -14,14 +14,17 @@ import Testing
     "truthfulqa_mc1",
   ]
 
-  @Test(arguments: tasks + layouts) func zeroShot(name: String) throws {
-    try expectAgreement(try HarnessOracle.evaluate([name]))
+  /// Where rounding decides on a token's experts, a log-likelihood may differ by more: such documents are listed, and at most
+  /// 0.5 % of all do.
+  @Test func zeroShot() throws {
+    let differing = try expectAgreement(try HarnessOracle.evaluate(Self.tasks + Self.layouts))
+    #expect(differing.count <= differing.total / 200)
   }
 
   @Test func fewShotAndGroup() throws {
-    let evaluation = try HarnessOracle.evaluate(["mmlu_abstract_algebra", "mmlu_marketing"], shots: 5)
-    try expectAgreement(evaluation)
-    // Every subject belongs to two groups; the oracle's one group is the outermost of ours.
+    let evaluation = try HarnessOracle.evaluate(["mmlu"], shots: 5)
+    #expect(try expectAgreement(evaluation).count == 0)
+    #expect(evaluation.tasks.count == 2 && evaluation.missing.count == 55)
     let files = try Self.files(evaluation)
     let group = try #require(files.groups.first { $0.group.name == "mmlu" })
     let figure = try #require(files.figures(of: group.tasks).first)
@@ -64,10 +67,12 @@ import Testing
       path: "base", model: try base.files.model(), tokenizer: base.tokenizer, endOfText: base.end)
     return HarnessFiles(
       evaluation, model: model, result: EvaluationResult(model: "base", routing: nil, program: "test"),
-      settings: .init(limit: nil, batchTokens: 4096, began: Date(timeIntervalSince1970: 0), seconds: 1, draws: 2000))
+      settings: .init(limit: nil, batchTokens: 4096, began: Date(timeIntervalSince1970: 0), seconds: 1, draws: 10_000))
   }
 
-  private func expectAgreement(_ evaluation: TaskEvaluation) throws {
+  /// - Returns: Documents that differ by more than the tolerance, all of them listed as close, and all documents.
+  private func expectAgreement(_ evaluation: TaskEvaluation) throws -> (count: Int, total: Int) {
+    var (differing, total) = (0, 0)
     let oracle = try HarnessOracle.load()
     let files = try Self.files(evaluation)
     for scored in evaluation.tasks {
@@ -78,17 +83,19 @@ import Testing
         let id = "\(name) \(document.document.id)"
         let requests = document.document.requests
         let isRolling = scored.task.definition.output == .rolling
-        #expect(SHA256.hexadecimal(isRolling ? requests[0].continuation : requests[0].context) == sample.prompt_hash, "\(id)")
+        #expect(
+          SHA256.hexadecimal(isRolling ? requests[0].continuation : requests[0].context) == sample.prompt_hash, "\(id)")
         let target = document.document.target
         let printed = target.string ?? target.integer.map(String.init) ?? ""
         #expect(SHA256.hexadecimal(printed) == sample.target_hash, "\(id): \(printed)")
         let expected = try #require(sample.loglikelihoods)
         #expect(document.responses.count == expected.count)
-        for (response, value) in zip(document.responses, expected) {
-          // Where rounding decides on experts, a token may get others: listed, and left out here.
-          let agrees = abs(response.logLikelihood - value) <= 1e-3 + 1e-5 * abs(value)
-          #expect(agrees || document.isClose, "\(id): \(response.logLikelihood) for \(value)")
+        let agrees = zip(document.responses, expected).allSatisfy {
+          abs($0.logLikelihood - $1) <= 1e-3 + 1e-5 * abs($1)
         }
+        #expect(agrees || document.isClose, "\(id): \(document.responses) for \(expected)")
+        total += 1
+        if !agrees { differing += 1 }
         if let greedy = sample.greedy { #expect(document.responses.map(\.isGreedy) == greedy, "\(id)") }
         if let acc = sample.acc { #expect(scored.figure(.acc, document, filter: "none") == .hit(acc == 1), "\(id)") }
         if let norm = sample.acc_norm {
@@ -100,7 +107,7 @@ import Testing
         let values = try #require(oracle.results[name])
         let value = try #require(values["\(key),none"]?.value)
         #expect(abs(figure.value - value) <= 1e-5 * abs(value) + 1e-9, "\(name) \(key)")
-        // A bootstrap: the harness draws 100,000 times, this test 2,000, and of a heavy tail.
+        // A bootstrap: the harness draws 100,000 times, this test 10,000, and of a heavy tail.
         let tolerance = figure.metric == .perplexity ? 0.1 : 1e-9
         let error = values["\(key)_stderr,none"]?.value
         #expect((figure.standardError == nil) == (error == nil), "\(name) \(key)")
@@ -109,5 +116,6 @@ import Testing
         }
       }
     }
+    return (differing, total)
   }
 }

@@ -52,7 +52,8 @@ import Text
     var next = single.makeIterator()
     expectEqual(questions.map { $0.compactMap { _ in next.next()?.first } }, "nothing shared")
     expectEqual(
-      questions.map { $0.map { TokenScore(logLikelihood: plain(model, $0), isGreedy: true) } }.enumerated().map { place, row in
+      questions.map { $0.map { TokenScore(logLikelihood: plain(model, $0), isGreedy: true) } }.enumerated().map {
+        place, row in
         row.enumerated().map {
           var score = $0.element
           score.isGreedy = scores[place][$0.offset].isGreedy
@@ -64,7 +65,8 @@ import Text
   /// The beginning that all questions of a task share is read once.
   @Test func examplesAreReadOnce() throws {
     let base = try BaseModel()
-    let set = try TaskSet(["mmlu_marketing"], catalog: try TaskCatalog(), folder: HarnessOracle.folder, limit: 8, shots: 5)
+    let set = try TaskSet(
+      ["mmlu_marketing"], catalog: try TaskCatalog(), folder: HarnessOracle.folder, limit: 8, shots: 5)
     let task = try #require(set.tasks.first)
     let encoder = RequestEncoder(base.tokenizer, endOfText: base.end, maxLength: 1024)
     let questions = try task.documents.map { document in

@@ -47,7 +47,10 @@ import Testing
 
   @Test func tables() throws {
     let quoted = try TaskRows(file: try write("a.csv", "question,b\n\"x, \"\"y\"\"\nz\",2\n\n\"\",\"3\"\r\n"))
-    #expect(quoted.rows.map { $0.value.text() } == [#"{"question": "x, \"y\"\nz", "b": "2"}"#, #"{"question": "", "b": "3"}"#])
+    #expect(
+      quoted.rows.map { $0.value.text() } == [
+        #"{"question": "x, \"y\"\nz", "b": "2"}"#, #"{"question": "", "b": "3"}"#,
+      ])
     #expect(quoted.rows.map(\.line) == [2, 5])
     let tabs = try TaskRows(file: try write("a.tsv", "index\tsentence1\n0\tHe said \"no\", twice\n"))
     #expect(tabs.rows[0].value.text() == #"{"index": "0", "sentence1": "He said \"no\", twice"}"#)
@@ -160,10 +163,13 @@ import Testing
       <p>It rained.</p><a1>He sang.</a1><a2>It was wet.</a2></item></copa-corpus>
       """)
     let copa = try document("copa")
-    #expect(copa.requests[1].context == "It rained therefore" && copa.requests[1].continuation == "  it was wet." && copa.gold == 1)
+    #expect(
+      copa.requests[1].context == "It rained therefore" && copa.requests[1].continuation == "  it was wet."
+        && copa.gold == 1)
     #expect(
       message { _ = try TaskRows(file: try write("c.xml", "<a>\n<b>")) }
-        == "c.xml:2: expected a list of elements with text, found the end inside of an element; try a JSON export of the data")
+        == "c.xml:2: expected a list of elements with text, found the end inside of an element; try a JSON export of the data"
+    )
   }
 
   @Test func labelsAndPairsBesideAFile() throws {
@@ -173,7 +179,8 @@ import Testing
     _ = try write("piqa/valid-labels.lst", "1\n0\n")
     #expect(
       message { _ = try set(["piqa"]) }
-        == "piqa/valid-labels.lst: expected 1 lines, one for each row of the file beside it, found 2; try the published pair")
+        == "piqa/valid-labels.lst: expected 1 lines, one for each row of the file beside it, found 2; try the published pair"
+    )
     _ = try write("hellaswag_val_correct.800.txt", "It rains. It is wet.\n")
     _ = try write("hellaswag_val_wrong.800.txt", "It rains. It is dry.\n")
     let pair = try document("hellaswag_2way")
@@ -239,8 +246,11 @@ import Testing
           + "try --task-data with another folder"))
     #expect(message { _ = try set(["mmlu"]) }.contains("expected data of mmlu_"))
     #expect(
-      message { _ = try set(["pica"]) } == "--tasks: expected a task or a task file, found 'pica'; did you mean 'piqa'?")
-    #expect(message { _ = try TaskCatalog(folder: "/nowhere") } == "/nowhere: expected a folder of task files, found none; try recipes/tasks")
+      message { _ = try set(["pica"]) } == "--tasks: expected a task or a task file, found 'pica'; did you mean 'piqa'?"
+    )
+    #expect(
+      message { _ = try TaskCatalog(folder: "/nowhere") }
+        == "/nowhere: expected a folder of task files, found none; try recipes/tasks")
   }
 
   @Test func aTaskOfOnesOwn() throws {

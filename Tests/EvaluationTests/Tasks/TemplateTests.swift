@@ -12,18 +12,22 @@ import Testing
   /// Template, row, and the value as JSON.
   @Test(arguments: [
     ("a {{x}} b", #"{"x": "y"}"#, #""a y b""#), ("{{x}}", #"{"x": [1, 2]}"#, "[1, 2]"),
-    ("{{a.b[1]}}", #"{"a": {"b": ["p", "q"]}}"#, #""q""#), ("{{c.*.t}}", #"{"c": [{"t": "p"}, {"t": "q"}]}"#, #"["p", "q"]"#),
-    ("{{[x, 'two', 3]}}", #"{"x": "one"}"#, #"["one", "two", 3]"#), ("{{n}}/{{b}}", #"{"n": 3, "b": true}"#, #""3/True""#),
+    ("{{a.b[1]}}", #"{"a": {"b": ["p", "q"]}}"#, #""q""#),
+    ("{{c.*.t}}", #"{"c": [{"t": "p"}, {"t": "q"}]}"#, #"["p", "q"]"#),
+    ("{{[x, 'two', 3]}}", #"{"x": "one"}"#, #"["one", "two", 3]"#),
+    ("{{n}}/{{b}}", #"{"n": 3, "b": true}"#, #""3/True""#),
     ("{{x | strip}}", #"{"x": "\n y\u00a0"}"#, #""y""#), ("{{x | lstrip}}|", #"{"x": " y "}"#, #""y |""#),
     ("{{x | rstrip}}|", #"{"x": " y "}"#, #"" y|""#), ("{{x | capitalize}}", #"{"x": "éCOLE De"}"#, #""École de""#),
     ("{{x | lower_first}}", #"{"x": "It Was"}"#, #""it Was""#), ("{{x | drop_last}}", #"{"x": "end."}"#, #""end""#),
     ("{{x | before('_')}}", #"{"x": "a_b_c"}"#, #""a""#), ("{{x | after('_')}}", #"{"x": "a_b_c"}"#, #""b_c""#),
-    ("{{x | before_last('_')}}", #"{"x": "a_b_c"}"#, #""a_b""#), ("{{x | after_last('_')}}", #"{"x": "a_b_c"}"#, #""c""#),
+    ("{{x | before_last('_')}}", #"{"x": "a_b_c"}"#, #""a_b""#),
+    ("{{x | after_last('_')}}", #"{"x": "a_b_c"}"#, #""c""#),
     ("{{x | split(';') | strip | nonempty}}", #"{"x": "a; b;"}"#, #"["a", "b"]"#),
     ("{{x | index(y)}}", #"{"x": ["A", "B"], "y": "B"}"#, "1"), ("{{x | item(1)}}", #"{"x": [5, 6]}"#, "6"),
     ("{{x | concat(['c'])}}", #"{"x": ["a"]}"#, #"["a", "c"]"#), ("{{x | number}}", #"{"x": false}"#, "0"),
     ("{{x | number}}", #"{"x": " 12"}"#, "12"), ("{{x | lettered}}", #"{"x": ["p", "q"]}"#, #""A. p\nB. q""#),
-    ("{{x | letters}}", #"{"x": ["p", "q"]}"#, #"["A", "B"]"#), ("{{x | unlettered}}", #"{"x": "A. p\nB. q"}"#, #"["p", "q"]"#),
+    ("{{x | letters}}", #"{"x": ["p", "q"]}"#, #"["A", "B"]"#),
+    ("{{x | unlettered}}", #"{"x": "A. p\nB. q"}"#, #"["p", "q"]"#),
     ("{{Best Answer}} {{asks-for}}", #"{"Best Answer": "x", "asks-for": "y"}"#, #""x y""#),
   ]) func values(template: String, json: String, expected: String) throws {
     #expect(try Template(template).value(try row(json)).text() == expected)

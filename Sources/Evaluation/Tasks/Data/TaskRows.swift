@@ -47,7 +47,9 @@ struct TaskRows: Sendable, Equatable {
       if file.hasSuffix(".csv") || file.hasSuffix(".tsv") {
         rows = try TableRows.read(text, file: file)
       } else if WikiPages.isWikiText(text) {
-        rows = WikiPages.pages(text).map { TaskRow(value: .object([.init(key: "page", value: .string($0.page))]), line: $0.line) }
+        rows = WikiPages.pages(text).map {
+          TaskRow(value: .object([.init(key: "page", value: .string($0.page))]), line: $0.line)
+        }
       } else {
         rows = try Self.lines(text, file)
       }
