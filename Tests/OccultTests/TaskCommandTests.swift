@@ -9,19 +9,19 @@ import Testing
     let place = try Workplace()
     let output = place.path + "/results"
     let found = try CommandLineTests.run([
-      "evaluate", place.path + "/base.h5", "--tasks", "piqa,winogrande", "--task-data", Self.rows, "--limit", "4",
+      "evaluate", place.path + "/base.h5", "--tasks", "boolq,winogrande", "--task-data", Self.rows, "--limit", "4",
       "--devices", "4", "--output", output,
     ])
     #expect(found.status == 0, "\(found.error)")
-    #expect(found.out.contains("|piqa      |      1|none  |     0|acc     |↑  |"))
+    #expect(found.out.contains("|boolq     |      2|none  |     0|acc   |↑  |"))
     #expect(found.out.contains("devices_per_token"))
     // The context of this model has 64 tokens.
     #expect(
-      found.error.contains("warning: piqa: ") && found.error.contains("longer than the model's context of 64 tokens"))
+      found.error.contains("warning: boolq: ") && found.error.contains("longer than the model's context of 64 tokens"))
     let folders = try FileManager.default.contentsOfDirectory(atPath: output)
     #expect(folders.count == 1)
     let files = try FileManager.default.contentsOfDirectory(atPath: output + "/" + folders[0]).sorted()
-    #expect(files.count == 3 && files[0].hasPrefix("results_") && files[1].hasPrefix("samples_piqa_"))
+    #expect(files.count == 3 && files[0].hasPrefix("results_") && files[1].hasPrefix("samples_boolq_"))
   }
 
   @Test func generatesAnswers() throws {

@@ -7,7 +7,8 @@ import Testing
 
 /// Files as they are published, and what is wrong with files.
 @Suite final class TaskDataTests {
-  private let folder = NSTemporaryDirectory() + "/occult-task-data-" + UUID().uuidString
+  private let folder = FileManager.default.temporaryDirectory
+    .appendingPathComponent("occult-task-data-" + UUID().uuidString).path
 
   init() throws { try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true) }
   deinit { try? FileManager.default.removeItem(atPath: folder) }
@@ -280,7 +281,7 @@ import Testing
     #expect(
       message {
         _ = try TaskDefinition.parse(
-          "task: x\noutput_type: multiple_choise\ndata: {split: test}\ndoc_to_text: \"{{a | trim}}\"\nmetric_list: [f1]\nshot: 3\n",
+          "task: x\noutput_type: multiple_choise\ndata: {split: test}\ndoc_to_text: \"{{a | stripp}}\"\nmetric_list: [f1]\nshot: 3\n",
           file: "x.yaml")
       }.split(separator: "\n") == [
         "x.yaml:1:1: doc_to_choice: expected a template that gives a list, or a list of templates, found no such key",
@@ -288,7 +289,7 @@ import Testing
         "x.yaml:2:14: output_type: expected multiple_choice, loglikelihood, loglikelihood_rolling or generate_until, "
           + "found 'multiple_choise'; did you mean 'multiple_choice'?",
         "x.yaml:3:7: data.files: expected a list of names, found no such key",
-        "x.yaml:4:14: doc_to_text: expected a filter, found 'trim'; did you mean 'strip'?",
+        "x.yaml:4:14: doc_to_text: expected a filter, found 'stripp'; did you mean 'strip'?",
         "x.yaml:5:14: metric_list: expected acc, acc_norm, acc_bytes, found 'f1'",
         "x.yaml:6:1: shot: unknown key; did you mean 'task'?",
       ])
