@@ -191,6 +191,8 @@ import Testing
   @Test func articles() throws {
     let text = " \n = First <unk> = \n \n One , two . \n \n = = Part = = \n \n More . \n = Second = \n \n End . \n"
     _ = try write("wikitext.txt", text)
+    let windows = try TaskRows(file: try write("w.txt", text.substituting("\n", by: "\r\n")))
+    #expect(windows.rows == (try TaskRows(file: folder + "/wikitext.txt")).rows && windows.rows.count == 2)
     let documents = try #require(try set(["wikitext"]).tasks.first).documents
     #expect(documents.count == 2 && documents.map(\.line) == [2, 9])
     #expect(documents[0].requests[0].continuation.contains("One, two.\n\n == Part ==") == false)

@@ -40,7 +40,7 @@ public enum TaskDataError: Error, Equatable, CustomStringConvertible {
       "\(file): expected at least \(expected) rows for the examples of \(task), found \(found); try --shots \(found)"
     case .room(let task, let file, let line, let context, let expected, let found):
       "\(file):\(line): \(task): expected \(expected) in the model's context of \(context) tokens, found \(found); "
-        + "try fewer --shots"
+        + "try fewer --shots, or without the row"
     case .notFinite(let task, let file, let line):
       "\(file):\(line): \(task): expected a finite log-likelihood, found NaN or infinity; try another checkpoint"
     }

@@ -43,7 +43,7 @@ struct TaskRows: Sendable, Equatable {
     case UInt8(ascii: "<"):
       rows = try XMLRows.read(String(decoding: bytes, as: UTF8.self), file: file)
     default:
-      let text = String(decoding: bytes, as: UTF8.self)
+      let text = String(decoding: bytes, as: UTF8.self).substituting("\r\n", by: "\n")
       if file.hasSuffix(".csv") || file.hasSuffix(".tsv") {
         rows = try TableRows.read(text, file: file)
       } else if WikiPages.isWikiText(text) {
@@ -59,7 +59,7 @@ struct TaskRows: Sendable, Equatable {
 
   /// A row a line, of one file or a pair.
   private static func lines(_ text: String, _ file: String) throws -> [TaskRow] {
-    let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    let lines = text.pieces("\n")
     let name = (file as NSString).lastPathComponent
     let other = (file as NSString).deletingLastPathComponent + "/" + name.substituting("correct", by: "wrong")
     guard name.contains("correct"), FileManager.default.fileExists(atPath: other) else {
@@ -67,8 +67,8 @@ struct TaskRows: Sendable, Equatable {
         TaskRow(value: .object([.init(key: "text", value: .string($0.element))]), line: $0.offset + 1)
       }
     }
-    let wrong = String(decoding: try JSONRows.bytes(of: other), as: UTF8.self)
-      .split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    let wrong = String(decoding: try JSONRows.bytes(of: other), as: UTF8.self).substituting("\r\n", by: "\n").pieces(
+      "\n")
     guard wrong.count == lines.count else {
       throw TaskDataError.labels(file: other, expected: lines.count, found: wrong.count)
     }
@@ -99,7 +99,7 @@ struct TaskRows: Sendable, Equatable {
 enum WikiPages {
   /// Whether the first line with text is the heading of an article.
   static func isWikiText(_ text: String) -> Bool {
-    text.split(separator: "\n").first { !$0.allSatisfy(\.isWhitespace) }.map { isHeading($0) } ?? false
+    text.pieces("\n").first { !$0.stripped().isEmpty }.map { isHeading($0) } ?? false
   }
 
   /// Articles with the line each begins on.
@@ -107,11 +107,11 @@ enum WikiPages {
   /// - Source: `wikitext_document_level.py` of the hub's EleutherAI/wikitext_document_level.
   static func pages(_ text: String) -> [(page: String, line: Int)] {
     var pages: [(page: String, line: Int)] = []
-    var (lines, first): ([Substring], Int) = ([], 1)
-    for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+    var (lines, first): ([String], Int) = ([], 1)
+    for (index, line) in text.pieces("\n").enumerated() {
       if isHeading(line) {
         let page = lines.joined(separator: "\n")
-        if !page.allSatisfy(\.isWhitespace) { pages.append((page, first)) }
+        if !page.stripped().isEmpty { pages.append((page, first)) }
         (lines, first) = ([], index + 1)
       }
       lines.append(line)
@@ -120,8 +120,8 @@ enum WikiPages {
   }
 
   /// `= Title =`, and no heading inside of an article.
-  private static func isHeading(_ line: Substring) -> Bool {
-    let line = String(line).substituting("= = =", by: "===").substituting("= =", by: "==").stripped()
+  private static func isHeading(_ line: String) -> Bool {
+    let line = line.substituting("= = =", by: "===").substituting("= =", by: "==").stripped()
     return line.hasPrefix("= ") && line.hasSuffix(" =")
   }
 }
