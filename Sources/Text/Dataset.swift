@@ -53,9 +53,7 @@ public struct Dataset: Sendable {
   public static func load(
     _ sources: [DataSource], options: DatasetOptions, tokenizer: Tokenizer
   ) throws(DataError) -> Dataset {
-    for marker in options.template.markers where tokenizer.addedToken(marker) == nil {
-      throw .templateToken(template: options.template, token: marker)
-    }
+    try options.template.check(tokenizer)
     var documents: [TokenizedDocument] = []
     var report = DatasetReport(maxTokens: options.maxTokens)
     var nextID = 0
@@ -138,18 +136,9 @@ struct TokenizedPart {
     tokens = []
     hasLoss = []
     self.line = line
-    let template = options.template
-    let end = template.end.flatMap(tokenizer.addedToken) ?? options.endOfSequence
-    let beginning = tokenizer.beginning.map { [$0] } ?? []
+    let end = options.template.end(tokenizer, endOfSequence: options.endOfSequence)
     for (number, turn) in turns.enumerated() where tokens.count <= options.maxTokens {
-      let opening: [Int32] =
-        switch template.beginning {
-        case .tokenizer: number == 0 ? tokenizer.prefix : []
-        case .text: number == 0 ? beginning : []
-        case .turn: beginning
-        }
-      // What the template writes behind a token is not the beginning of the text.
-      let continues = number > 0 || (template.beginning != .tokenizer && !opening.isEmpty)
+      let (opening, continues) = options.template.opening(ofTurn: number, tokenizer)
       let whole = opening + tokenizer.encode(turn.prompt + turn.response, continues: continues) + [end]
       let prompt = opening.count + tokenizer.encode(turn.prompt, continues: continues).count
       let read = options.lossOn == .all ? 0 : min(prompt, whole.count - 1)

@@ -37,7 +37,7 @@ public struct DocumentRenderer: Sendable {
       let hasLoss = isLearned(document, start)
       var end = start + 1
       while end < document.tokens.count, isLearned(document, end) == hasLoss { end += 1 }
-      let text = Self.printable(String(decoding: document.tokens[start..<end].flatMap(tokenizer.bytes), as: UTF8.self))
+      let text = Printable.text(String(decoding: document.tokens[start..<end].flatMap(tokenizer.bytes), as: UTF8.self))
       switch style {
       case .ansi: result += (hasLoss ? "\u{1B}[1;32m" : "\u{1B}[2m") + text + "\u{1B}[0m"
       case .brackets: result += hasLoss ? "⟦\(text)⟧" : text
@@ -50,17 +50,5 @@ public struct DocumentRenderer: Sendable {
   /// A token is learned if the position before it has it for its target.
   private func isLearned(_ document: TokenizedDocument, _ index: Int) -> Bool {
     index > 0 && document.targets[index - 1] != TokenizedDocument.ignored
-  }
-
-  private static func printable(_ text: String) -> String {
-    var result = ""
-    for scalar in text.unicodeScalars {
-      if scalar.properties.generalCategory == .control, scalar != "\n", scalar != "\t" {
-        result += "\\u{" + String(scalar.value, radix: 16) + "}"
-      } else {
-        result.unicodeScalars.append(scalar)
-      }
-    }
-    return result
   }
 }

@@ -38,8 +38,6 @@ extension DataCommand {
       let (tokenizer, end) = try TrainingData.tokenizer(of: try ModelFiles(opening: recipe.model))
       let data = try TrainingData(recipe, tokenizer: tokenizer, endOfSequence: end, parts: part.needed)
       for (part, report) in data.reports { print("\(part): \(report)") }
-      let isColoured =
-        isatty(STDOUT_FILENO) == 1 && ProcessInfo.processInfo.environment["NO_COLOR", default: ""].isEmpty
       let renderer = DocumentRenderer(tokenizer: tokenizer, style: isColoured ? .ansi : .brackets)
       let documents = data.documents(n, of: part, seed: seed)
       if documents.isEmpty { logger.warning("data.\(part.rawValue): the recipe names no such data") }

@@ -94,7 +94,9 @@ struct FinetuneReport {
     let loss = summary.validationLoss.map { ", validation loss \(fixed($0, 4))" } ?? ""
     let devices = summary.devicesPerToken.map { "\ndevices_per_token \(fixed($0)) under the rule" } ?? ""
     let off = summary.devicesPerTokenUnlimited.map { ", \(fixed($0)) with the rule off" } ?? ""
-    return "\(run.folder.final): \(summary.steps) steps, \(summary.tokens) tokens\(loss), "
+    let best = summary.bestStep.map { ", the best, of step \($0)" } ?? ""
+    let early = summary.stoppedEarly == true ? ", stopped early: validation made no progress" : ""
+    return "\(run.folder.final): \(summary.steps) steps\(early), \(summary.tokens) tokens\(loss)\(best), "
       + "\(ProgressLine.duration(summary.seconds)), peak memory \(ByteSize.words(summary.peakMemory))"
       + devices + off
   }

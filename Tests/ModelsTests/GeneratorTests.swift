@@ -1,4 +1,5 @@
 import Checkpoint
+import Collaboration
 import Foundation
 import Tensors
 import Testing
@@ -75,53 +76,94 @@ import Testing
       let session = DecodingSession(model, sequences: 1, capacity: 64)
       #expect(relativeError(session.append([prompt.input_ids]).elements, prompt.last_logits) <= 1e-5)
       var heard: [Int32] = []
-      let new = try Generator(model).continuation(of: prompt.input_ids, maxNew: prompt.greedy_ids.count) {
-        heard.append($0)
-      }
+      var generator = Generator(model)
+      let new = try generator.continue(
+        with: prompt.input_ids, maxNew: prompt.greedy_ids.count,
+        isLast: {
+          heard.append($0)
+          return false
+        })
       #expect(new == prompt.greedy_ids && heard == new)
+    }
+  }
+
+  private func continuation(_ model: LanguageModel, _ prompt: [Int32], maxNew: Int) throws -> [Int32] {
+    var generator = Generator(model)
+    return try generator.continue(with: prompt, maxNew: maxNew)
+  }
+
+  /// A text that is continued twice is the text that is continued once, and every token is seen once.
+  @Test func aTextGoesOnFromWhatIsKept() throws {
+    let model = try Oracle("olmoe-tiny").model()
+    var seen = 0
+    var generator = Generator(model)
+    var count = 0
+    let first = try generator.continue(with: [1, 2, 3], maxNew: 9, observe: { seen += $0.hidden.rows }) { _ in
+      count += 1
+      return count == 3
+    }
+    #expect(first.count == 3 && seen == 5, "the last token is not seen yet")
+    let second = try generator.continue(with: [7, 8], maxNew: 4)
+    #expect(generator.tokens == [1, 2, 3] + first + [7, 8] + second)
+    #expect(try continuation(model, [1, 2, 3] + first + [7, 8], maxNew: 4) == second)
+    #expect(throws: GenerationError.self) { try generator.continue(with: [9], maxNew: 300) }
+    #expect(generator.tokens.count == 12, "what does not fit is not added")
+    seen = 0
+    generator.finish { seen += $0.hidden.rows }
+    generator.finish { seen += $0.hidden.rows }
+    #expect(seen == 1)
+    #expect(throws: GenerationError.emptyPrompt) { try generator.continue(with: [], maxNew: 1) }
+  }
+
+  @Test(arguments: [nil, 2, 1]) func trailsCountDevicesAsCommunicationDoes(limit: Int?) throws {
+    var model = try Oracle("olmoe-tiny").model()
+    let c = model.configuration
+    let placement = try Placement(
+      modelType: c.modelType, experts: c.experts, devices: 4,
+      layers: c.sparseLayers.map {
+        .init(layer: $0, expertDevice: PlacementMethod.contiguous(experts: c.experts, devices: 4))
+      })
+    try model.apply(RoutingSettings(placement: placement, policy: .router, deviceLimit: limit))
+    var trail = DeviceTrail(placement)
+    var counter = CommunicationCounter(
+      devices: 4, topK: c.topK, placements: placement.layers.map(\.expertDevice), home: .expected)
+    for start: Int32 in [0, 40] {
+      let pass = model(TokenBatch(sequences: [(start..<start + 17).map { $0 * 7 % 97 }]))
+      trail.add(pass)
+      for (index, routing) in pass.routing.enumerated() {
+        counter.add(layer: index, chosen: routing.chosen, used: routing.used)
+      }
+    }
+    #expect(trail.tokens.count == 34)
+    let mean = trail.tokens.reduce(0) { $0 + $1.devices } / 34
+    #expect(abs(mean - counter.statistics().devicesPerToken) <= 1e-12)
+    for visit in trail.tokens {
+      #expect(abs(visit.shares.reduce(0, +) - 1) <= 1e-6)
+      #expect(visit.shares[visit.main] == visit.shares.max())
+      if let limit { #expect(visit.devices <= Double(limit)) }
     }
   }
 
   @Test func stopsAtAnEndTokenAndSaysWhatDoesNotFit() throws {
     var model = try Oracle("olmoe-tiny").model()
-    let first = try Generator(model).continuation(of: [1, 2, 3], maxNew: 4)
+    let first = try continuation(model, [1, 2, 3], maxNew: 4)
     var configuration = model.configuration
     configuration.endTokens = [Int(first[1])]
     model = LanguageModel(
       configuration: configuration, embedding: model.embedding, layers: model.layers, norm: model.norm,
       head: model.head,
       rotary: model.rotary)
-    let stopped = try Generator(model).continuation(of: [1, 2, 3], maxNew: 4)
+    let stopped = try continuation(model, [1, 2, 3], maxNew: 4)
     #expect(stopped == Array(first.prefix { $0 != first[1] }))
 
-    #expect(throws: GenerationError.emptyPrompt) { try Generator(model).continuation(of: [], maxNew: 1) }
-    let error = #expect(throws: GenerationError.self) { try Generator(model).continuation(of: [1, 2], maxNew: 300) }
+    #expect(throws: GenerationError.emptyPrompt) { try continuation(model, [], maxNew: 1) }
+    let error = #expect(throws: GenerationError.self) { try continuation(model, [1, 2], maxNew: 300) }
     #expect(
       error?.description
         == "prompt: expected at most 256 tokens with the new ones (the model's context), found 2 + 300; "
         + "try --max-new 254")
     #expect(throws: GenerationError.token(512, vocabulary: 512)) {
-      try Generator(model).continuation(of: [512], maxNew: 1)
-    }
-  }
-
-  @Test func samplingFollowsSeedAndTemperature() {
-    var greedy = Sampling()
-    #expect(greedy.next([0, 3, 1, 3]) == 1)
-    let logits: [Float] = [0, 1, 2]
-    var (a, b, cold) = (
-      Sampling(temperature: 1, seed: 5), Sampling(temperature: 1, seed: 5), Sampling(temperature: 0.01, seed: 5)
-    )
-    var counts = [0, 0, 0]
-    for _ in 0..<4000 {
-      let token = a.next(logits)
-      #expect(token == b.next(logits))
-      counts[Int(token)] += 1
-      #expect(cold.next(logits) == 2)
-    }
-    // Shares e^z / Σ e^z with a standard error of at most 0.008 at 4000 draws.
-    for (count, share) in zip(counts, [0.0900, 0.2447, 0.6652]) {
-      #expect(abs(Double(count) / 4000 - share) <= 0.03)
+      try continuation(model, [512], maxNew: 1)
     }
   }
 

@@ -17,7 +17,8 @@ import Testing
     let error: String
   }
 
-  static func run(_ arguments: [String]) throws -> Result {
+  /// Runs the program; `input` is its standard input, nothing if left out.
+  static func run(_ arguments: [String], input: String? = nil) throws -> Result {
     let process = Process()
     process.executableURL = program
     process.arguments = arguments
@@ -31,7 +32,12 @@ import Testing
     }
     process.standardOutput = try handle("out")
     process.standardError = try handle("error")
-    process.standardInput = FileHandle.nullDevice
+    if let input {
+      try input.write(toFile: folder + "/in", atomically: true, encoding: .utf8)
+      process.standardInput = try FileHandle(forReadingFrom: URL(fileURLWithPath: folder + "/in"))
+    } else {
+      process.standardInput = FileHandle.nullDevice
+    }
     try process.run()
     process.waitUntilExit()
     func text(_ name: String) throws -> String {

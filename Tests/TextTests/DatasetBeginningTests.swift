@@ -55,6 +55,28 @@ import Testing
         == tokenizer.encode("<s><|user|>\nthe man\n<|assistant|>\nhe said</s>\n<|user|>\nand\n<|assistant|>\nnow</s>"))
   }
 
+  /// What a model reads in a chat is what it read in training: the tokens without loss, turn by turn.
+  @Test(
+    arguments: [
+      ("llama2", .llama2), ("llama2", .alpaca), ("mistral", .mistral), ("llama2", .deepseek), ("llama2", .olmoe),
+      ("qwen", .qwen), ("qwen", .chatml), ("qwen", .alpacaNewline),
+    ] as [(String, PromptTemplate)])
+  func chatPromptsAreThoseOfTraining(name: String, template: PromptTemplate) throws {
+    let tokenizer = try FamilyTokenizerTests.tokenizer(name)
+    let document = try load(Self.chat, .chat, tokenizer, template)[0]
+    var runs: [[Int32]] = [[]]
+    for index in document.tokens.indices {
+      if index > 0, document.targets[index - 1] != TokenizedDocument.ignored {
+        if runs.last != [] { runs.append([]) }
+      } else {
+        runs[runs.count - 1].append(document.tokens[index])
+      }
+    }
+    var chat = try ChatPrompt(template, tokenizer: tokenizer, endOfSequence: 2)
+    #expect([chat.next("the man"), chat.next("and")] == Array(runs.prefix(2)))
+    #expect(document.tokens.last == chat.end)
+  }
+
   @Test func markersOfChatsAreTokens() throws {
     let tokenizer = try FamilyTokenizerTests.tokenizer("qwen")
     let document = try load(Self.chat, .chat, tokenizer, .qwen)[0]

@@ -42,7 +42,8 @@ import Testing
     logits: 0.3, temperature: 2}}
     optimizer: {name: adamw, learning_rate: 1e-3, betas: [0, 0.999], epsilon: 1e-6, weight_decay: 0.1, clip: none}
     schedule: {name: linear, warmup_steps: 0, epochs: 3, max_steps: 7, batch_tokens: 200, accumulation: 4}
-    run: {seed: 0, evaluate_every: none, threads: 3, activation_checkpointing: true}
+    run: {seed: 0, evaluate_every: 7, threads: 3, activation_checkpointing: true, keep_best: true,
+      early_stopping: {patience: 2, min_delta: 0.5}}
     save: {every: none, keep: 9, dtype: bfloat16}
     parallel: {dispatch: naive, overlap: off, wire: bfloat16, nodes: 1}
     study:
@@ -78,6 +79,7 @@ import Testing
     _ = Recipe.decode(recipe.node, reader: reader, purpose: .finetune)
     #expect(reader.issues == [])
     let known = Set(reader.knownKeys.filter { !$0.contains("data.train.") && !$0.contains("data.test.") })
+      .filter { !$0.hasPrefix("run.early_stopping.") }
       .filter { key in !["validation", "retention", "profile"].contains { key.hasPrefix("data.\($0).") } }
     let written = Set(recipe.leaves.map(\.0)).union(Recipe.sections)
     #expect(known == written)

@@ -10,6 +10,21 @@ public struct TrainingState: Sendable {
   public var batchOrder: String
   /// First and second moments by parameter name, float32.
   public var moments: [String: (first: Tensor, second: Tensor)]
+  /// The best validation so far; nil before the first.
+  public var best: Best?
+
+  /// A validation that was the best, and how many have come since without progress.
+  public struct Best: Sendable, Equatable {
+    /// Optimizer steps done when it was made.
+    public var step: Int
+    /// In nats per counted token.
+    public var loss: Double
+    /// Validations since.
+    public var stale: Int
+
+    /// The best of some validations.
+    public init(step: Int, loss: Double, stale: Int) { (self.step, self.loss, self.stale) = (step, loss, stale) }
+  }
 
   /// A state after `step` steps.
   ///
@@ -47,6 +62,11 @@ public struct TrainingState: Sendable {
     try file.setAttribute("step", .integer(step), of: "training")
     try file.setAttribute("tokens", .integer(tokens), of: "training")
     try file.setAttribute("batch_order", .string(batchOrder), of: "training")
+    if let best {
+      try file.setAttribute("best_step", .integer(best.step), of: "training")
+      try file.setAttribute("best_loss", .real(best.loss), of: "training")
+      try file.setAttribute("best_stale", .integer(best.stale), of: "training")
+    }
   }
 
   /// Reads the state that a checkpoint carries.
@@ -72,6 +92,12 @@ public struct TrainingState: Sendable {
       step: try file.integer(attribute: "step", of: "training"),
       tokens: try file.integer(attribute: "tokens", of: "training"),
       batchOrder: try file.string(attribute: "batch_order", of: "training"), moments: moments)
+    if try file.attribute("best_step", of: "training") != nil {
+      best = Best(
+        step: try file.integer(attribute: "best_step", of: "training"),
+        loss: try file.real(attribute: "best_loss", of: "training"),
+        stale: try file.integer(attribute: "best_stale", of: "training"))
+    }
   }
 
   private static func tensor(_ file: HDF5Reader, _ dataset: String, _ entries: [Int]?) throws(FileError) -> Tensor {

@@ -54,10 +54,13 @@ public struct DecodingSession {
 
   /// Adds tokens to every sequence.
   ///
-  /// - Parameter tokens: At least one for each sequence.
+  /// - Parameters:
+  ///   - tokens: At least one for each sequence.
+  ///   - observe: Told what the model computed for them.
   /// - Returns: Logits after the last token of each sequence, `[sequences, vocabulary]`.
-  public func append(_ tokens: [[Int32]]) -> Tensor {
+  public func append(_ tokens: [[Int32]], observe: (ForwardPass) -> Void = { _ in }) -> Tensor {
     let pass = advance(tokens)
+    observe(pass)
     return model.logits(pass.hidden.gatherRows(pass.segments.map { Int32($0.upperBound - 1) }))
   }
 

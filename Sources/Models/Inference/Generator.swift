@@ -1,93 +1,83 @@
-internal import Collaboration
-internal import Foundation
+internal import Tensors
 
-/// How the next token is chosen from logits.
-public struct Sampling: Sendable, Equatable {
-  /// Logits are divided by it; 0 takes the largest, ties to the lower id.
-  public let temperature: Double
-  private var generator: SplitMix64
-
-  /// A choice rule.
-  ///
-  /// - Parameters:
-  ///   - temperature: 0 for greedy.
-  ///   - seed: Seed of the draws (SplitMix64), one draw a token.
-  public init(temperature: Double = 0, seed: UInt64 = 0) {
-    precondition(temperature >= 0, "Sampling: temperature \(temperature)")
-    self.temperature = temperature
-    generator = SplitMix64(seed: seed)
-  }
-
-  /// Chooses a token.
-  ///
-  ///     p_i ∝ exp((z_i − max z) / temperature),   the first i with Σ_{j ≤ i} p_j > u
-  ///
-  /// - Parameter logits: One number a token of the vocabulary, all finite.
-  /// - Returns: Its id.
-  public mutating func next(_ logits: [Float]) -> Int32 {
-    var best = 0
-    for (index, logit) in logits.enumerated() where logit > logits[best] { best = index }
-    if temperature == 0 { return Int32(best) }
-    let weights = logits.map { exp(Double($0 - logits[best]) / temperature) }
-    let target = generator.uniform() * weights.reduce(0, +)
-    var sum = 0.0
-    for (index, weight) in weights.enumerated() {
-      sum += weight
-      if sum > target { return Int32(index) }
-    }
-    return Int32(best)
-  }
-}
-
-/// Continues a text token by token.
+/// A text that grows token by token, by hand and by the model in turns; its keys and values are kept.
 public struct Generator {
-  /// The model.
-  public let model: LanguageModel
-  /// How tokens are chosen.
-  public let sampling: Sampling
+  /// How tokens are chosen; its draws go on from continuation to continuation.
+  public private(set) var sampling: Sampling
+  /// The text so far.
+  public private(set) var tokens: [Int32] = []
+  private let session: DecodingSession
+  private let capacity: Int
+  /// Tokens of the text that the model has not seen.
+  private var unseen: [Int32] = []
 
-  /// A generator.
+  /// The model.
+  public var model: LanguageModel { session.model }
+
+  /// An empty text.
   ///
   /// - Parameters:
   ///   - model: Its parameters must not be tracked.
   ///   - sampling: How tokens are chosen.
-  public init(_ model: LanguageModel, sampling: Sampling = Sampling()) {
-    self.model = model
+  ///   - capacity: Most tokens of the text; the model's context if left out or longer.
+  public init(_ model: LanguageModel, sampling: Sampling = Sampling(), capacity: Int? = nil) {
+    let context = model.configuration.maxPositions
     self.sampling = sampling
+    self.capacity = min(capacity ?? context, context)
+    session = DecodingSession(model, sequences: 1, capacity: self.capacity)
   }
 
-  /// Adds tokens to a prompt until one of the model's end tokens, which is left out, or `maxNew`.
+  /// Adds a prompt to the text, and tokens after it until one of the model's end tokens, which is left out, or `maxNew`.
   ///
   /// - Parameters:
-  ///   - prompt: At least one token.
+  ///   - prompt: At least one token where the text is empty.
   ///   - maxNew: Most tokens to add.
-  ///   - onToken: Told every new token as it comes.
+  ///   - observe: Told what the model computed for the tokens that it has just seen.
+  ///   - isLast: Told every new token as it comes; says whether to stop after it.
   /// - Returns: The new tokens.
-  /// - Throws: ``GenerationError``.
-  public func continuation(
-    of prompt: [Int32], maxNew: Int, onToken: (Int32) -> Void = { _ in }
+  /// - Throws: ``GenerationError``; a prompt that does not fit leaves the text as it was.
+  public mutating func `continue`(
+    with prompt: [Int32], maxNew: Int, observe: (ForwardPass) -> Void = { _ in },
+    isLast: (Int32) -> Bool = { _ in false }
   ) throws(GenerationError) -> [Int32] {
+    try check(prompt, maxNew: maxNew)
+    tokens += prompt
+    unseen += prompt
+    var new: [Int32] = []
+    while new.count < maxNew {
+      let logits = see(observe).elements
+      guard logits.allSatisfy(\.isFinite) else { throw .notFinite(token: new.count) }
+      let token = sampling.next(logits, after: tokens)
+      if model.configuration.endTokens.contains(Int(token)) { break }
+      new.append(token)
+      tokens.append(token)
+      unseen = [token]
+      if isLast(token) { break }
+    }
+    return new
+  }
+
+  /// Shows the model the last token of the text, if it has not seen it.
+  ///
+  /// - Parameter observe: Told what the model computed for it.
+  public mutating func finish(observe: (ForwardPass) -> Void) {
+    if !unseen.isEmpty { _ = see(observe) }
+  }
+
+  private mutating func see(_ observe: (ForwardPass) -> Void) -> Tensor {
+    defer { unseen = [] }
+    return session.append([unseen], observe: observe)
+  }
+
+  private func check(_ prompt: [Int32], maxNew: Int) throws(GenerationError) {
     let configuration = model.configuration
-    guard !prompt.isEmpty else { throw .emptyPrompt }
-    guard prompt.count + maxNew <= configuration.maxPositions else {
-      throw .context(prompt: prompt.count, maxNew: maxNew, context: configuration.maxPositions)
+    guard !(prompt + unseen).isEmpty else { throw .emptyPrompt }
+    guard tokens.count + prompt.count + maxNew <= capacity else {
+      throw .context(prompt: tokens.count + prompt.count, maxNew: maxNew, context: capacity)
     }
     if let token = prompt.first(where: { !(0..<configuration.vocabulary).contains(Int($0)) }) {
       throw .token(token, vocabulary: configuration.vocabulary)
     }
-    var sampling = sampling
-    let session = DecodingSession(model, sequences: 1, capacity: prompt.count + maxNew)
-    var (new, next): ([Int32], [Int32]) = ([], prompt)
-    while new.count < maxNew {
-      let logits = session.append([next]).elements
-      guard logits.allSatisfy(\.isFinite) else { throw .notFinite(token: new.count) }
-      let token = sampling.next(logits)
-      if configuration.endTokens.contains(Int(token)) { break }
-      new.append(token)
-      onToken(token)
-      next = [token]
-    }
-    return new
   }
 }
 

@@ -66,7 +66,8 @@ extension FineTuning {
       moments: saved.moments)
     return State(
       model: model, optimizer: optimizer, step: saved.step, tokens: saved.tokens, base: files.base,
-      teacher: try teacher(of: model), deviceLimit: routing.deviceLimit)
+      teacher: try teacher(of: model), deviceLimit: routing.deviceLimit,
+      best: saved.best.map { BestValidation(step: $0.step, loss: $0.loss, stale: $0.stale) } ?? BestValidation())
   }
 
   /// Writes a checkpoint, partial where little trains, and removes old ones.
@@ -78,19 +79,37 @@ extension FineTuning {
     extras.training = TrainingState(
       step: state.step, tokens: state.tokens, batchOrder: batchOrder, moments: state.optimizer.moments)
     extras.training?.assemble = assemble
+    extras.training?.best = state.best.step.map { .init(step: $0, loss: state.best.loss, stale: state.best.stale) }
     extras.base = state.base
     try write(state.model, extras, to: folder.checkpoint(step: state.step))
     if ranks.rank == 0 { folder.rotate(keep: recipe.save.keep) }
   }
 
   /// Writes the result: complete, or adapters and what trained fully over the base model.
-  func saveFinal(_ state: State) throws {
+  func saveFinal(_ state: State) throws { try saveResult(state, to: folder.final) }
+
+  private func saveResult(_ state: State, to path: String) throws {
     try checkWeights(state)
     let types = Dictionary(uniqueKeysWithValues: try base.inventory().map { ($0.path.name, $0.type) })
     let dtype = recipe.save.dtype.flatMap { name in ElementType.allCases.first { $0.description == name.rawValue } }
     var extras = extras
     if adapters != nil { extras.base = state.base }
-    try write(state.model, types: types, dtype: dtype, extras, to: folder.final)
+    try write(state.model, types: types, dtype: dtype, extras, to: path)
+  }
+
+  /// Writes the model of the best validation so far.
+  func saveBest(_ state: State) throws { try saveResult(state, to: folder.best) }
+
+  /// Makes the model of the best validation the result.
+  ///
+  /// - Returns: The model as it is stored.
+  func finishWithBest() throws -> LanguageModel {
+    if ranks.rank == 0 { try folder.finishWithBest() }
+    ranks.barrier()
+    var model = try ModelFiles(opening: folder.final).model(shard: shard)
+    try model.apply(routing)
+    try spread(&model)
+    return model
   }
 
   private func checkWeights(_ state: State) throws(TrainingError) {
@@ -118,7 +137,9 @@ extension FineTuning {
       program: program, recipeHash: recipe.contentHash(), model: base.path, seed: recipe.run.seed, steps: state.step,
       tokens: state.tokens, batchOrder: batchOrder, seconds: seconds, peakMemory: Memory.peakResidentBytes,
       trainedParameters: trained.reduce(into: [:]) { $0[$1.key.rawValue] = $1.value },
-      validationLoss: validation?.loss, deviceLimits: routing.layerLimits, devicesPerToken: validation?.devicesPerToken,
+      validationLoss: validation?.loss, bestStep: recipe.run.keepsBest ? state.best.step : nil,
+      stoppedEarly: recipe.run.earlyStopping == nil ? nil : state.step < steps, deviceLimits: routing.layerLimits,
+      devicesPerToken: validation?.devicesPerToken,
       validationLossUnlimited: unlimited?.loss, devicesPerTokenUnlimited: unlimited?.devicesPerToken)
     guard ranks.rank == 0 else { return }
     let encoder = JSONEncoder()

@@ -17,6 +17,8 @@ extension FineTuning {
     var teacher: LanguageModel?
     /// The limit that the model is under.
     var deviceLimit: Int?
+    /// What validation has found so far.
+    var best = BestValidation()
   }
 
   /// Puts the model under the limit of its next step.

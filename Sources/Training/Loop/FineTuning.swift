@@ -119,13 +119,13 @@ public struct FineTuning {
           try TensorBoardSink(folder: folder.path, resumedStep: resumedStep),
         ] + extra)
     let began = Clock.monotonic()
-    let result: (ending: Ending, validation: Validation?)
+    var result: (ending: Ending, validation: Validation?)
     do {
       if mode != .resume {
         if ranks.rank == 0 { try folder.write(recipe.yaml(), to: folder.recipe) }
         try sinks.logConfig(recipe.yaml())
         if recipe.run.evaluateEvery != nil, let result = try validated(state.model, under: routing) {
-          try sinks.log(step: 0, values: [.validationCE: result.loss])
+          try sinks.log(step: 0, values: result.values)
         }
       }
       result = try loop(&state, sinks, began: began, isStopRequested: isStopRequested)
@@ -135,7 +135,12 @@ public struct FineTuning {
     }
     try sinks.close()
     if result.ending == .finished {
-      try saveFinal(state)
+      if recipe.run.keepsBest {
+        state.model = try finishWithBest()
+        result.validation = try validated(state.model, under: routing)
+      } else {
+        try saveFinal(state)
+      }
       try summarize(state, seconds: Clock.monotonic() - began, validation: result.validation)
     }
     return (result.ending, state.model)
@@ -155,10 +160,14 @@ public struct FineTuning {
       if isLast || isDue(state.step, every: recipe.run.evaluateEvery),
         let result = try validated(state.model, under: routing)
       {
-        (validation, values[.validationCE]) = (result, result.loss)
+        values.merge(result.values) { $1 }
+        let isBest = state.best.add(
+          result.loss, step: state.step, minDelta: recipe.run.earlyStopping?.minDelta ?? 0)
+        if isBest, recipe.run.keepsBest { try saveBest(state) }
+        validation = result
       }
       try sinks.log(step: state.step, values: values)
-      if isLast { break }
+      if isLast || isOver(state.best) { break }
       // A signal may reach one rank before the others: they stop together.
       let stop = ranks.sum([isStopRequested() ? 1 : 0])[0] > 0
       if stop || isDue(state.step, every: recipe.save.every) { try save(&state) }
@@ -166,6 +175,9 @@ public struct FineTuning {
     }
     return (.finished, validation)
   }
+
+  /// Whether validation has made no progress for as long as the recipe waits.
+  func isOver(_ best: BestValidation) -> Bool { recipe.run.earlyStopping.map { best.stale >= $0.patience } ?? false }
 
   private func isDue(_ step: Int, every interval: Int?) -> Bool { interval.map { step.isMultiple(of: $0) } ?? false }
 
@@ -175,6 +187,9 @@ public struct FineTuning {
     let loss: Double
     /// C_T.
     let devicesPerToken: Double
+
+    /// As metrics.
+    var values: [Metric: Double] { [.validationCE: loss, .validationDevicesPerToken: devicesPerToken] }
   }
 
   /// Loss and C_T on validation data under a routing of its own, which a schedule of limits does not change; nil without data.

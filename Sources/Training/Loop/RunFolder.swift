@@ -51,6 +51,8 @@ public struct RunFolder: Sendable, Equatable {
   public var metrics: String { path + "/metrics.jsonl" }
   /// The result.
   public var final: String { path + "/final.h5" }
+  /// The model of the best validation so far, where the recipe keeps it.
+  public var best: String { path + "/best.h5" }
   /// What the run did, in numbers.
   public var summary: String { path + "/summary.json" }
   private var checkpoints: String { path + "/checkpoints" }
@@ -134,6 +136,22 @@ public struct RunFolder: Sendable, Equatable {
       try Data(text.utf8).write(to: URL(fileURLWithPath: file), options: .atomic)
     } catch {
       throw .system(path: file, action: "write the file", reason: error.localizedDescription)
+    }
+  }
+
+  /// Makes the best model the result; it stays where it is, for a run that is resumed.
+  ///
+  /// - Throws: ``RunFolderError/system(path:action:reason:)``.
+  func finishWithBest() throws(RunFolderError) {
+    let partial = final + ".tmp"
+    do {
+      try? FileManager.default.removeItem(atPath: partial)
+      try FileManager.default.copyItem(atPath: best, toPath: partial)
+    } catch {
+      throw .system(path: best, action: "copy it to \(partial)", reason: error.localizedDescription)
+    }
+    guard rename(partial, final) == 0 else {
+      throw .system(path: final, action: "replace it", reason: String(cString: strerror(errno)))
     }
   }
 

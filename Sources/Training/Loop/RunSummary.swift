@@ -22,8 +22,12 @@ public struct RunSummary: Codable, Sendable, Equatable {
   public var peakMemory: Int
   /// Trained parameters by role.
   public var trainedParameters: [String: Int]
-  /// Last validation loss in nats per token; nil without validation data.
+  /// Validation loss of `final.h5` in nats per token; nil without validation data.
   public var validationLoss: Double?
+  /// Step of the model in `final.h5`, where it is that of the best validation; nil where it is the last one.
+  public var bestStep: Int?
+  /// Whether training ended before its last step because validation made no progress.
+  public var stoppedEarly: Bool?
   /// L of each MoE layer in turn, where they differ.
   public var deviceLimits: [Int]?
   /// C_T on validation data, under the limit that the run ends with; nil without validation data.

@@ -50,6 +50,8 @@ public enum Metric: String, Sendable, CaseIterable {
   case retainedMass = "retained_mass"
   /// Cross-entropy on validation data.
   case validationCE = "validation_ce"
+  /// C_T on validation data.
+  case validationDevicesPerToken = "validation_devices_per_token"
 
   /// TensorBoard's tag; what stands before the slash groups charts.
   public var tag: String {
@@ -63,6 +65,7 @@ public enum Metric: String, Sendable, CaseIterable {
       .retainedMass:
       "comm/\(rawValue)"
     case .validationCE: "validation/ce"
+    case .validationDevicesPerToken: "validation/devices_per_token"
     }
   }
 

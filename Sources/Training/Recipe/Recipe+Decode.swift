@@ -16,7 +16,8 @@ extension Recipe {
     }
     recipe.optimizer = top.section("optimizer", decodeOptimizer)
     recipe.schedule = top.section("schedule") { decodeSchedule($0, maxTokens: recipe.data.maxTokens) }
-    recipe.run = top.section("run", decodeRun)
+    let hasValidation = recipe.data.validation != .share(0)
+    recipe.run = top.section("run") { decodeRun($0, hasValidation: hasValidation) }
     recipe.save = top.section("save", decodeSave)
     recipe.parallel = top.section("parallel", decodeParallel)
     recipe.study = top.section("study") { decodeStudy($0, purpose: purpose) }

@@ -34,13 +34,39 @@ extension Recipe {
     return schedule
   }
 
-  static func decodeRun(_ section: RecipeSection) -> Run {
+  static func decodeRun(_ section: RecipeSection, hasValidation: Bool) -> Run {
     var run = Run()
     run.seed = section.int("seed", in: 0...(.max), default: run.seed)
     run.evaluateEvery = section.optionalInt("evaluate_every", in: 1...(.max), default: run.evaluateEvery)
     run.threads = section.optionalInt("threads", in: 1...(.max), or: "auto", default: run.threads)
     run.activationCheckpointing = section.bool("activation_checkpointing", default: run.activationCheckpointing)
+    run.keepsBest = section.bool("keep_best", default: run.keepsBest)
+    run.earlyStopping = decodeEarlyStopping(section)
+    for (key, isOn) in [("keep_best", run.keepsBest), ("early_stopping", run.earlyStopping != nil)] where isOn {
+      if run.evaluateEvery == nil {
+        section.report(key, "expected run.evaluate_every: steps between validations, found none")
+      } else if !hasValidation {
+        section.report(key, "expected validation data, found data.validation: 0")
+      }
+    }
     return run
+  }
+
+  private static func decodeEarlyStopping(_ section: RecipeSection) -> EarlyStopping? {
+    guard let node = section.node("early_stopping"), !node.isNone else { return nil }
+    guard case .map = node.content else {
+      section.report("early_stopping", "expected {patience: validations, min_delta: nats} or none, found \(node.found)")
+      return nil
+    }
+    return section.section("early_stopping") { section in
+      guard section.node("patience") != nil else {
+        section.report("patience", "expected a number of validations, found no such key")
+        return nil
+      }
+      return EarlyStopping(
+        patience: section.int("patience", in: 1...(.max), default: 1),
+        minDelta: section.double("min_delta", .notNegative, default: 0))
+    }
   }
 
   static func decodeSave(_ section: RecipeSection) -> Save {

@@ -23,6 +23,15 @@ extension Recipe {
     "run.threads", "run.evaluate_every", "save", "data.test", "data.retention", "parallel.overlap", "study",
   ]
 
+  /// ``harmlessKeys``, less those that decide this run's result: when it is validated, where validation ends it or chooses.
+  private var ownHarmlessKeys: [String] {
+    run.keepsBest || run.earlyStopping != nil
+      ? Self.harmlessKeys.filter { $0 != "run.evaluate_every" } : Self.harmlessKeys
+  }
+
+  /// Keys that came after the first version, with their defaults: at these a recipe computes what it did before them.
+  private static let laterDefaults = ["run.keep_best": "false", "run.early_stopping": "none"]
+
   /// What changed since `earlier`, in the order of the file.
   public func differences(from earlier: Recipe) -> [Difference] {
     let (before, now) = (earlier.leaves, leaves)
@@ -31,25 +40,27 @@ extension Recipe {
     let keys = now.map(\.0) + before.map(\.0).filter { new[$0] == nil }
     return keys.compactMap { key in
       guard old[key] != new[key] else { return nil }
-      let isHarmless = Self.isCovered(key, by: Self.harmlessKeys)
+      let isHarmless = Self.isCovered(key, by: ownHarmlessKeys)
       return Difference(key: key, before: old[key], now: new[key], isHarmless: isHarmless)
     }
   }
 
   /// A fingerprint of what a run computes, the same on every machine and in every process: 16 hexadecimal digits.
   ///
-  /// FNV-1a over the resolved keys that are not in `ignored`. Files count by their names alone, since a folder can be
+  /// FNV-1a over the resolved keys that are not in `ignored`; keys younger than the first version count where they are not at
+  /// their defaults, so that a new version does not throw caches away. Files count by their names alone, since a folder can be
   /// moved; callers that cache add hashes of the contents.
   ///
-  /// - Parameter ignored: Keys and sections left out.
+  /// - Parameter ignored: Keys and sections left out; nil for those that are harmless to this run, and `output`.
   /// - Returns: Lower-case digits.
-  public func contentHash(ignoring ignored: [String] = harmlessKeys + ["output"]) -> String {
+  public func contentHash(ignoring ignored: [String]? = nil) -> String {
+    let ignored = ignored ?? ownHarmlessKeys + ["output"]
     var portable = self
     portable.model = Self.lastComponent(model)
     portable.data = data.mappingPaths(Self.lastComponent)
     if case .file(let path) = routing.placement { portable.routing.placement = .file(Self.lastComponent(path)) }
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    for (key, value) in portable.leaves where !Self.isCovered(key, by: ignored) {
+    for (key, value) in portable.leaves where !Self.isCovered(key, by: ignored) && Self.laterDefaults[key] != value {
       for byte in "\(key)=\(value)\n".utf8 {
         hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3
       }

@@ -46,6 +46,8 @@ extension Recipe {
           ("evaluate_every", run.evaluateEvery.map(RecipeNode.int) ?? .word("none")),
           ("threads", run.threads.map(RecipeNode.int) ?? .word("auto")),
           ("activation_checkpointing", .word(run.activationCheckpointing ? "true" : "false")),
+          ("keep_best", .word(run.keepsBest ? "true" : "false")),
+          ("early_stopping", earlyStoppingNode),
         ])
       ),
       (
@@ -68,6 +70,11 @@ extension Recipe {
       ("study", studyNode),
       ("output", .text(output)),
     ])
+  }
+
+  private var earlyStoppingNode: RecipeNode {
+    guard let stopping = run.earlyStopping else { return .word("none") }
+    return .map([("patience", .int(stopping.patience)), ("min_delta", .double(stopping.minDelta))])
   }
 
   private var dataNode: RecipeNode {

@@ -61,9 +61,26 @@ extension Recipe {
     public var threads: Int?
     /// Whether blocks are computed again in the backward pass: less memory, more time. Default: false.
     public var activationCheckpointing = false
+    /// Whether the result is the model of the best validation instead of the last one. Default: false.
+    public var keepsBest = false
+    /// When to end before the last step; nil (`none`) for never. Default: none.
+    public var earlyStopping: EarlyStopping?
 
     /// The defaults.
     public init() {}
+  }
+
+  /// `run.early_stopping`: training ends after `patience` validations in a row without progress.
+  public struct EarlyStopping: Sendable, Equatable {
+    /// Validations in a row.
+    public var patience: Int
+    /// What a loss must gain on the best one to be progress, in nats per counted token. Default: 0.
+    public var minDelta = 0.0
+
+    /// An end after `patience` validations without progress.
+    public init(patience: Int, minDelta: Double = 0) {
+      (self.patience, self.minDelta) = (patience, minDelta)
+    }
   }
 
   /// `save`: checkpoints of a run.

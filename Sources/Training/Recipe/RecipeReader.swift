@@ -44,7 +44,9 @@ package final class RecipeReader {
     "max_seq_len": "data.max_tokens", "max_grad_norm": "optimizer.clip", "clip_grad_norm": "optimizer.clip",
     "gradient_accumulation_steps": "schedule.accumulation", "num_train_epochs": "schedule.epochs",
     "num_epochs": "schedule.epochs", "packed": "data.packing", "sample_packing": "data.packing",
-    "eval_steps": "run.evaluate_every", "save_steps": "save.every", "save_total_limit": "save.keep",
+    "load_best_model_at_end": "run.keep_best", "early_stopping_patience": "run.early_stopping.patience",
+    "early_stopping_threshold": "run.early_stopping.min_delta", "eval_steps": "run.evaluate_every",
+    "save_steps": "save.every", "save_total_limit": "save.keep",
     "output_dir": "output", "base_model": "model", "model_name_or_path": "model",
   ]
 
