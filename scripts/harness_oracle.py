@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import subprocess
 import tempfile
 import time
@@ -189,16 +190,18 @@ def short(name):
 
 
 def occult_seconds(options, name):
-    """Seconds of `occult evaluate` on the same rows, start of the program and reading of the model included."""
+    """Seconds of `occult evaluate` on the same rows, start of the program and reading of the model included: on the clock, and
+    of processors, which is what counts on a machine that does other things as well."""
     names = ",".join(f"mmlu_{subject}" for subject in SUBJECTS) if name == "mmlu" else name
     with tempfile.TemporaryDirectory() as output:
         command = [options.occult, "evaluate", options.model, "--tasks", names, "--task-data", str(options.rows)]
         command += ["--output", output] + (["--limit", str(options.limit)] if options.limit else [])
         command += ["--shots", "5"] if name == "mmlu" else []
-        began = time.monotonic()
+        used = lambda: sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+        began = (time.monotonic(), used())
         environment = {**os.environ, "OCCULT_THREADS": str(options.threads)}
         subprocess.run(command, check=True, capture_output=True, env=environment)
-        return time.monotonic() - began
+        return time.monotonic() - began[0], used() - began[1]
 
 
 def main():
@@ -235,15 +238,16 @@ def main():
         if options.time:
             for _ in range(options.rounds):
                 for name in names:
-                    began = time.monotonic()
+                    began = (time.monotonic(), time.process_time())
                     result = run([name])
-                    seconds = time.monotonic() - began
+                    wall, processor = time.monotonic() - began[0], time.process_time() - began[1]
                     count = sum(len(samples) for samples in result["samples"].values())
-                    print(f"{short(name)}: {count} documents, harness {seconds:.2f} s", end="", flush=True)
+                    line = f"{short(name)}: {count} documents, harness {wall:.2f} s (processors {processor:.2f} s)"
                     if options.occult:
                         own = occult_seconds(options, short(name))
-                        print(f", occult {own:.2f} s, ratio {seconds / own:.1f}", end="")
-                    print(flush=True)
+                        line += f", occult {own[0]:.2f} s ({own[1]:.2f} s)"
+                        line += f", ratio {wall / own[0]:.1f} ({processor / own[1]:.1f})"
+                    print(line, flush=True)
             return
         result = run(names)
     oracle = {

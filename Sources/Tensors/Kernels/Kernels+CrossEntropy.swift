@@ -65,7 +65,7 @@ extension Kernels {
         let (logits, target) = (z + index * vocabulary, Int(targets[row + index]))
         var isBest = true
         for other in 0..<target where logits[other] >= logits[target] { isBest = false }
-        for other in target + 1..<max(vocabulary, target + 1) where logits[other] > logits[target] { isBest = false }
+        for other in target + 1..<vocabulary where logits[other] > logits[target] { isBest = false }
         best[row + index] = isBest
       }
     }
