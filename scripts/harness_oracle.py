@@ -44,7 +44,9 @@ LAYOUTS = [
 
 
 def lines(path):
-    return [json.loads(line) for line in open(path, encoding="utf-8") if line.strip()]
+    for line in open(path, encoding="utf-8"):
+        if line.strip():
+            yield json.loads(line)
 
 
 def arc_easy(folder):
