@@ -23,7 +23,7 @@ build: deps ## Build the command in release mode: .build/release/occult
 	swift build -c release --product occult
 
 lint: ## Check the format of the Swift code and the syntax of the scripts
-	swift format lint --recursive --strict Sources Tests Package.swift
+	swift format lint --recursive --strict Sources Tests recipes Package.swift
 	PYTHONPYCACHEPREFIX=.build/pycache python3 -m py_compile $(PYTHON_FILES)
 
 bench: build $(PEER)/installed ## Measure speed against transformers and PyTorch, which pip installs into .build (OPTIONS=…)

@@ -10,6 +10,13 @@ let strict: [SwiftSetting] = [
 /// The numeric ground floor is optimised in debug builds too, or tests would take forever. `precondition` stays.
 let optimised: [SwiftSetting] = strict + [.unsafeFlags(["-O"], .when(configuration: .debug))]
 
+/// Evaluation tasks that are part of the program; their files lie where users look for examples.
+let tasks = [
+  "arc_challenge", "arc_easy", "boolq", "commonsense_qa", "copa", "gsm8k", "hellaswag", "hellaswag_2way",
+  "lambada_openai", "logiqa", "mathqa", "mmlu", "openbookqa", "piqa", "rte", "sciq", "truthfulqa_mc1", "wikitext",
+  "winogrande", "wsc",
+]
+
 let package = Package(
   name: "Occult",
   products: [
@@ -47,8 +54,13 @@ let package = Package(
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ], exclude: ["Metrics/tensorboard.proto"], swiftSettings: strict),
     .target(
+      name: "TaskFiles", path: "recipes/tasks", resources: tasks.map { .embedInCode("\($0).yaml") },
+      swiftSettings: strict),
+    .target(
       name: "Evaluation",
-      dependencies: ["Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Tensors", "Collaboration"],
+      dependencies: [
+        "TaskFiles", "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Tensors", "Collaboration",
+      ],
       swiftSettings: strict),
     .executableTarget(
       name: "occult",
@@ -87,7 +99,7 @@ let package = Package(
     .testTarget(
       name: "EvaluationTests",
       dependencies: ["Evaluation", "ExpertParallel", "Training", "Checkpoint", "Models", "Text"],
-      exclude: ["Fixtures"], swiftSettings: strict),
+      exclude: ["Fixtures", "Oracles"], swiftSettings: strict),
     .testTarget(
       name: "ExpertParallelTests", dependencies: ["ExpertParallel", "Ranks", "Tensors"], swiftSettings: strict),
     .testTarget(

@@ -12,6 +12,10 @@ package enum JSONValue: Equatable, Sendable {
   package struct Member: Equatable, Sendable {
     package let key: String
     package let value: JSONValue
+
+    package init(key: String, value: JSONValue) {
+      (self.key, self.value) = (key, value)
+    }
   }
 
   /// The value of a key, `nil` where this is not an object or lacks it; the last one counts if a key is repeated.
@@ -64,7 +68,7 @@ package struct JSONParser {
   private let end: Int
   private var lineStart: Int
   /// Line of the next byte, counted from 1.
-  private(set) var line: Int
+  package private(set) var line: Int
 
   /// Deeper values are refused: recursion must not exhaust the stack on hostile input.
   private static let deepest = 200
@@ -87,7 +91,7 @@ package struct JSONParser {
   }
 
   /// Reads a list at the top and hands over each element with the line on which it begins.
-  mutating func elements<E: Error>(_ body: (JSONValue, Int) throws(E) -> Void) throws(E) -> JSONError? {
+  package mutating func elements<E: Error>(_ body: (JSONValue, Int) throws(E) -> Void) throws(E) -> JSONError? {
     do throws(JSONError) { try expect(UInt8(ascii: "[")) } catch { return error }
     skipSpace()
     if take(UInt8(ascii: "]")) { return trailing() }

@@ -1,5 +1,3 @@
-internal import Foundation
-
 /// Reads the samples of one source.
 struct SampleReader {
   let source: DataSource
@@ -15,66 +13,18 @@ struct SampleReader {
   func read() throws(DataError) -> Result {
     var result = Result()
     for file in try source.files() {
-      let bytes = try Self.bytes(of: file)
+      let bytes = try JSONRows.bytes(of: file)
       let isJSON = file.hasSuffix(".jsonl") || file.hasSuffix(".json") || file.hasSuffix(".ndjson")
       if source.format == .text, !isJSON {
         let text = String(decoding: bytes, as: UTF8.self)
         result.samples.append(Sample(turns: [.init(prompt: "", response: text)], file: file, line: 1))
       } else {
-        try readJSON(bytes, file, &result)
+        try JSONRows.read(bytes, file: file) { (value, line) throws(DataError) in
+          try append(value, file, line, &result)
+        }
       }
     }
     return result
-  }
-
-  /// The bytes of a file without a byte-order mark, checked to be UTF-8 and not blank.
-  private static func bytes(of file: String) throws(DataError) -> [UInt8] {
-    var bytes: [UInt8]
-    do {
-      bytes = try [UInt8](Data(contentsOf: URL(fileURLWithPath: file)))
-    } catch {
-      throw .unreadable(path: file, reason: error.localizedDescription)
-    }
-    if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
-    guard bytes.contains(where: { !isSpace($0) }) else { throw .emptyFile(path: file) }
-    if String(validating: bytes, as: UTF8.self) == nil {
-      let lines = bytes.split(separator: newline, omittingEmptySubsequences: false)
-      let bad = lines.firstIndex { String(validating: $0, as: UTF8.self) == nil } ?? 0
-      throw .encoding(path: file, line: bad + 1)
-    }
-    return bytes
-  }
-
-  private static let newline = UInt8(ascii: "\n")
-  private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
-
-  /// A list of objects, or an object a line; lines that are blank are skipped.
-  private func readJSON(_ bytes: [UInt8], _ file: String, _ result: inout Result) throws(DataError) {
-    if bytes.first(where: { !Self.isSpace($0) }) == UInt8(ascii: "[") {
-      var parser = JSONParser(bytes)
-      let error = try parser.elements { (value, line) throws(DataError) in
-        try append(value, file, line, &result)
-      }
-      if let error { throw .broken(path: file, line: error.line, column: error.column, reason: error.reason) }
-      return
-    }
-    var start = 0
-    var line = 1
-    while start < bytes.count {
-      let end = bytes[start...].firstIndex(of: Self.newline) ?? bytes.count
-      if bytes[start..<end].contains(where: { !Self.isSpace($0) }) {
-        var parser = JSONParser(bytes, range: start..<end, line: line)
-        let value: JSONValue
-        do throws(JSONError) {
-          value = try parser.document()
-        } catch {
-          throw .broken(path: file, line: error.line, column: error.column, reason: error.reason)
-        }
-        try append(value, file, line, &result)
-      }
-      start = end + 1
-      line += 1
-    }
   }
 
   private func append(_ value: JSONValue, _ file: String, _ line: Int, _ result: inout Result) throws(DataError) {

@@ -11,13 +11,16 @@ import Training
 /// `occult evaluate`.
 struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure a model: response loss and retention of a recipe's data, perplexities of plain text.",
+    abstract:
+      "Measure a model: tasks as in lm-evaluation-harness, loss and retention of a recipe's data, perplexities of text.",
     discussion: """
+      Tasks are those of recipes/tasks, of --task-folder, and files: docs/evaluation.md. Their data is given, nothing is downloaded.
       --devices, --placement, --policy and --device-limit override what the checkpoint holds; --device-limit none lifts it.
 
       Examples:
         occult evaluate runs/quickstart/arms/L2/final.h5 --recipe recipes/quickstart.yaml --output runs/evaluation
         occult evaluate checkpoints/base.h5 --text recipes/data/wikitext-test.txt --output runs/evaluation
+        occult evaluate checkpoints/base.h5 --tasks piqa,mmlu --task-data data --shots 5 --limit 100 --output runs/evaluation
       """)
 
   @OptionGroup var options: ModelOptions
@@ -28,25 +31,29 @@ struct Evaluate: ParsableCommand {
   @Option(parsing: .upToNextOption, help: "Plain text files whose perplexities are measured.", completion: .file())
   var text: [String] = []
 
+  @OptionGroup var taskOptions: TaskOptions
+
   @Option(help: "Length of text blocks; the model's longest sequence, at most 2048, if left out.")
   var block: Int?
 
-  @Option(help: "Most test and retention documents; all if left out.")
+  @Option(help: "Most documents of a task, and most test and retention documents; all if left out.")
   var limit: Int?
 
   @Option(help: "Largest batch, in tokens.")
   var batchTokens = 4096
 
   @Option(
-    help: "Folder that results_<time>.json and samples_<text>_<time>.jsonl are written to.", completion: .directory)
+    help:
+      "Folder for results_<time>.json and samples_<text>_<time>.jsonl; with tasks, the model's name is a folder in it.",
+    completion: .directory)
   var output: String
 
   @OptionGroup var outputOptions: OutputOptions
 
   func validate() throws {
-    if recipe == nil, text.isEmpty {
+    if recipe == nil, text.isEmpty, taskOptions.names.isEmpty {
       throw ValidationError(
-        "evaluate: expected --recipe or --text, found neither; try --recipe recipes/quickstart.yaml")
+        "evaluate: expected --recipe, --text or --tasks, found none; try --recipe recipes/quickstart.yaml")
     }
     for (name, value) in [("--limit", limit), ("--block", block), ("--batch-tokens", batchTokens)] {
       if let value, value < 2 { throw ValidationError("\(name): expected at least 2, found \(value)") }
@@ -59,8 +66,9 @@ struct Evaluate: ParsableCommand {
   }
 
   private func run(_ ranks: any Communicator) throws {
-    let began = Clock.monotonic()
-    let (files, model, routing, data, nodes) = try ranks.together {
+    let (began, date) = (Clock.monotonic(), Date())
+    let (files, model, routing, data, tasks, nodes) = try ranks.together {
+      try taskOptions.check(ranks)
       let recipe = try recipe.map { try Recipe.load($0) }
       let parallel = recipe?.parallel ?? .init()
       let files = try ModelFiles(opening: options.model)
@@ -75,14 +83,31 @@ struct Evaluate: ParsableCommand {
         try model.spread(placement, over: ranks, options: parallel.options)
       }
       let nodes = routing == nil ? 1 : parallel.nodes
-      return (files, model, routing, try recipe.map { try held($0, files) }, nodes)
+      return (
+        files, model, routing, try recipe.map { try held($0, files) }, try taskOptions.load(limit: limit), nodes
+      )
     }
     var result = EvaluationResult(model: options.model, routing: routing, program: Program.name)
     if let data { try measure(data, files, model, routing, nodes, ranks, into: &result) }
     try measureTexts(files, model, ranks, into: &result)
     guard ranks.rank == 0 else { return }
+    let time = ISO8601DateFormatter().string(from: Date()).replacing(":", with: "-")
+    if let tasks {
+      let scored = try taskOptions.score(tasks, files, model, routing, batchTokens: batchTokens)
+      if result.communication == nil { result.communication = scored.evaluation.communication }
+      result.seconds = Clock.monotonic() - began
+      let harness = HarnessFiles(
+        scored.evaluation, model: scored.model, result: result,
+        settings: .init(limit: limit, batchTokens: batchTokens, began: date, seconds: result.seconds))
+      let path = try harness.write(to: output, time: time)
+      try writeSamples(result, beside: path, time)
+      if outputOptions.json { return print(try harness.json()) }
+      print(
+        [EvaluationTable(result).text, HarnessTable(harness).text].filter { !$0.isEmpty }.joined(separator: "\n\n"))
+      return print("\n\(path)")
+    }
     result.seconds = Clock.monotonic() - began
-    let path = try write(result)
+    let path = try write(result, time)
     if outputOptions.json {
       print(String(decoding: try result.json(), as: UTF8.self))
     } else {
@@ -144,53 +169,19 @@ struct Evaluate: ParsableCommand {
     }
   }
 
-  private func write(_ result: EvaluationResult) throws -> String {
-    let time = ISO8601DateFormatter().string(from: Date()).replacing(":", with: "-")
+  private func write(_ result: EvaluationResult, _ time: String) throws -> String {
     let path = output + "/results_\(time).json"
     try FileManager.default.createDirectory(atPath: output, withIntermediateDirectories: true)
-    for (text, documents) in result.documents {
-      try TextFile.write(try HeldSamples.text(documents), to: output + "/samples_\(text)_\(time).jsonl")
-    }
+    try writeSamples(result, beside: path, time)
     try TextFile.write(String(decoding: try result.json(), as: UTF8.self) + "\n", to: path)
     return path
   }
-}
 
-/// The table that `occult evaluate` prints.
-struct EvaluationTable {
-  let result: EvaluationResult
-
-  init(_ result: EvaluationResult) { self.result = result }
-
-  var text: String {
-    var table = TextTable(heads: ["Data", "Metric", ">Value", "", ">Stderr"])
-    for (name, held) in [("target", result.target), ("retention", result.retention)] {
-      guard let held else { continue }
-      table.rows.append([name, "loss", fixed(held.loss, 4), "±", fixed(held.standardError, 4)])
-      table.rows.append(["", "token_perplexity", fixed(held.tokenPerplexity, 2), "", ""])
-      table.rows.append(["", "tokens", "\(held.tokens)", "", ""])
+  /// Losses by document, which 'occult compare' pairs.
+  private func writeSamples(_ result: EvaluationResult, beside path: String, _ time: String) throws {
+    let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+    for (text, documents) in result.documents {
+      try TextFile.write(try HeldSamples.text(documents), to: folder + "/samples_\(text)_\(time).jsonl")
     }
-    if let figures = result.communication {
-      table.rows.append(["target", "devices_per_token", fixed(figures.devicesPerToken), "", ""])
-      for (name, value): (String, Double?) in [
-        ("imbalance_rows", figures.imbalanceRows), ("remote_copies", figures.remoteCopies),
-        ("naive_remote_copies", figures.naiveRemoteCopies), ("intra_share", figures.intraShare),
-        ("retained_mass", figures.retainedMass), ("copies_between_nodes", figures.copiesBetweenNodes),
-        ("copies_inside_nodes", figures.copiesInsideNodes),
-      ] {
-        if let value { table.rows.append(["", name, fixed(value), "", ""]) }
-      }
-    }
-    for text in result.texts {
-      let error = text.standardError.map { fixed($0, 4) } ?? "N/A"
-      table.rows.append([text.file, "loss", fixed(text.loss, 4), "±", error])
-      for (name, value) in [
-        ("token_perplexity", text.tokenPerplexity), ("word_perplexity", text.wordPerplexity),
-        ("byte_perplexity", text.bytePerplexity), ("bits_per_byte", text.bitsPerByte),
-      ] {
-        table.rows.append(["", name, fixed(value, 4), "", ""])
-      }
-    }
-    return table.text
   }
 }

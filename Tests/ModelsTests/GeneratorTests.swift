@@ -29,6 +29,35 @@ import Testing
     }
   }
 
+  /// Sequences that share a beginning, in two generations: the logits of a full pass over each whole sequence.
+  @Test(arguments: FamilyOracleTests.variants) func sharedBeginningsEqualTheFullPass(variant: String) throws {
+    let model = try Oracle(variant).model()
+    let vocabulary = Int32(model.configuration.vocabulary)
+    func tokens(_ seed: Int, _ count: Int) -> [Int32] {
+      (0..<count).map { Int32($0 * 31 + seed * 17 + 5) % vocabulary }
+    }
+    let root = DecodingSession(model, sequences: 2, capacity: 12)
+    let beginnings = [tokens(0, 3), tokens(1, 9)]
+    _ = root.append(beginnings)
+    let parents = [1, 0, 1]
+    let middles = [tokens(2, 2), tokens(3, 1), tokens(4, 4)]
+    let middle = root.continued(parents, adding: [2, 3, 4])
+    _ = middle.append(middles)
+    // What the root sees afterwards is its own.
+    _ = root.append([tokens(8, 1), tokens(9, 2)])
+    let leaves = middle.continued([0, 2, 2, 1], adding: [3, 1, 2, 2])
+    let ends = [tokens(5, 3), tokens(6, 1), tokens(7, 2), tokens(8, 2)]
+    let pass = leaves.advance(ends)
+    #expect(leaves.lengths == [14, 14, 15, 6])
+    for (leaf, parent) in [0, 2, 2, 1].enumerated() {
+      let whole = beginnings[parents[parent]] + middles[parent] + ends[leaf]
+      let full = model(TokenBatch(sequences: [whole])).hidden
+      let rows = (whole.count - ends[leaf].count..<whole.count).map { Int32($0) }
+      let own = pass.hidden.gatherRows(pass.segments[leaf].map { Int32($0) })
+      #expect(relativeError(own.elements, full.gatherRows(rows).elements.map(Double.init)) <= 1e-5, "\(leaf)")
+    }
+  }
+
   /// The base model's greedy continuations as transformers gives them in float64.
   @Test func greedyContinuationsOfTheBaseModel() throws {
     struct Reference: Decodable {

@@ -100,6 +100,24 @@ import Testing
     expectClose(Array(dw.suffix(h)), zip(dRest, dLast).map { $0 + $1 }, atol: 2e-5, "weight of the last class")
   }
 
+  /// Which targets a greedy choice takes: the first of the largest logits, whichever way the rows are worked off.
+  @Test(arguments: [40, 20_000]) func bestTargets(vocabulary: Int) {
+    let w = Tensor.random([vocabulary, 4], seed: 8)
+    let x = Tensor.random([9, 4], seed: 9)
+    let logits = x.matMulTransposed(w).elements
+    let best = (0..<9).map { row in
+      let row = logits[row * vocabulary..<(row + 1) * vocabulary]
+      return Int32(row.indices.reduce(row.startIndex) { row[$1] > row[$0] ? $1 : $0 } - row.startIndex)
+    }
+    let targets = best.enumerated().map { $0.offset % 3 == 0 ? ($0.element + 1) % Int32(vocabulary) : $0.element }
+    let scores = x.scores(projectedBy: w, targets: targets)
+    #expect(scores.isBest == (0..<9).map { $0 % 3 != 0 })
+    #expect(scores.losses == x.crossEntropy(projectedBy: w, targets: targets).losses)
+    // Equal logits: the first.
+    let even = Tensor.zeros([2, 4]).scores(projectedBy: w, targets: [0, 1])
+    #expect(even.isBest == [true, false])
+  }
+
   @Test func finiteDifferences() {
     let inputs = [Tensor.random([6, 4], seed: 5), Tensor.random([9, 4], seed: 6)]
     expectGradients(of: { $0[0].crossEntropy(projectedBy: $0[1], targets: [0, 8, 3, 3, 1, 7]).sum }, at: inputs)

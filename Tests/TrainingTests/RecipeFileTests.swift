@@ -123,7 +123,8 @@ final class TemporaryFolder {
     let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent().path
     let names = FileManager.default.enumerator(atPath: root + "/recipes")?.compactMap { $0 as? String } ?? []
-    let recipes = names.filter { $0.hasSuffix(".yaml") && !$0.hasPrefix("topologies/") }.sorted()
+    let recipes = names.filter { $0.hasSuffix(".yaml") && !$0.hasPrefix("topologies/") && !$0.hasPrefix("tasks/") }
+      .sorted()
     #expect(recipes.contains("quickstart.yaml") && recipes.contains("olmoe/finetune.yaml"))
     for name in recipes {
       let path = root + "/recipes/" + name

@@ -31,7 +31,7 @@ package struct AttentionGeometry: Sendable {
   }
 
   /// Query rows in one tile: its scores against a few thousand keys stay in the second-level cache.
-  private static let tileRows = 64
+  static let tileRows = 64
 
   private var width: Int { heads * dimension }
   private var keyWidth: Int { kvHeads * dimension }
@@ -55,23 +55,41 @@ package struct AttentionGeometry: Sendable {
     Parallel.run(tiles.count * heads) { task in
       let (tile, head) = (tiles[order[task / heads]], task % heads)
       let (first, rows) = (tile.segment.lowerBound, tile.rows)
-      let columns = rows.upperBound - first
       let kvHead = head / (heads / kvHeads)
-      let scores = Storage(rows.count * columns)
-      defer { withExtendedLifetime(scores) {} }
-      let s = scores.floats
-      Kernels.gemmSerial(
-        MatrixView(q.floats + rows.lowerBound * width + head * d, stride: width),
-        MatrixView(k.floats + first * keyWidth + kvHead * d, stride: keyWidth, transposed: true), s, stride: columns,
-        m: rows.count, n: columns, k: d)
-      withUnsafeTemporaryAllocation(of: Float.self, capacity: Self.tileRows) { unused in
-        let target = lse.map { $0.floats + head * tokens + rows.lowerBound } ?? unused.baseAddress.unsafelyUnwrapped
-        ck_causal_softmax(s, scale, target, rows.count, rows.lowerBound - first + 1, columns, columns)
-      }
-      Kernels.gemmSerial(
-        MatrixView(s, stride: columns), MatrixView(v.floats + first * valueWidth + kvHead * dv, stride: valueWidth),
-        out.floats + rows.lowerBound * outWidth + head * dv, stride: outWidth, m: rows.count, n: dv, k: columns)
+      attend(
+        q.floats + rows.lowerBound * width + head * d, rows: rows.count,
+        keys: MatrixView(k.floats + first * keyWidth + kvHead * d, stride: keyWidth, transposed: true),
+        values: MatrixView(v.floats + first * valueWidth + kvHead * dv, stride: valueWidth),
+        visible: rows.lowerBound - first + 1, lse: lse.map { $0.floats + head * tokens + rows.lowerBound },
+        out: out.floats + rows.lowerBound * outWidth + head * dv)
     }
+  }
+
+  /// One head of at most ``tileRows`` query rows.
+  ///
+  /// - Parameters:
+  ///   - q: The head's part of the first row; rows are `heads · d` apart.
+  ///   - rows: Number of query rows.
+  ///   - keys: Transposed, from the first key that all rows see.
+  ///   - values: From the same row on.
+  ///   - visible: Keys that the first row sees; each further row sees one more.
+  ///   - lse: Receives log Σ exp of each row where it is needed.
+  ///   - out: The head's part of the first output row; rows are `heads · v` apart.
+  func attend(
+    _ q: UnsafePointer<Float>, rows: Int, keys: MatrixView, values: MatrixView, visible: Int,
+    lse: UnsafeMutablePointer<Float>?, out: UnsafeMutablePointer<Float>
+  ) {
+    let columns = visible + rows - 1
+    let scores = Storage(rows * columns)
+    defer { withExtendedLifetime(scores) {} }
+    let s = scores.floats
+    Kernels.gemmSerial(
+      MatrixView(q, stride: width), keys, s, stride: columns, m: rows, n: columns, k: dimension)
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: Self.tileRows) { unused in
+      ck_causal_softmax(s, scale, lse ?? unused.baseAddress.unsafelyUnwrapped, rows, visible, columns, columns)
+    }
+    Kernels.gemmSerial(
+      MatrixView(s, stride: columns), values, out, stride: outWidth, m: rows, n: valueDimension, k: columns)
   }
 
   /// Writes `dq`, `dk`, `dv`; a task is one segment and key-value head, whose tiles add up in their order.

@@ -16,9 +16,11 @@ extension Kernels {
   ///   - vocabulary: Number of classes.
   ///   - dx: Receives d Σ ℓ / d x.
   ///   - dw: Receives d Σ ℓ / d w.
+  ///   - best: Receives whether the target is the first of the largest logits, for each row.
   /// - Returns: One loss a row.
   static func crossEntropy(
-    _ x: Storage, _ w: Storage, _ targets: [Int32], h: Int, vocabulary: Int, dx: Storage?, dw: Storage?
+    _ x: Storage, _ w: Storage, _ targets: [Int32], h: Int, vocabulary: Int, dx: Storage?, dw: Storage?,
+    best: UnsafeMutablePointer<Bool>? = nil
   ) -> [Float] {
     // So many classes that a few rows fill a chunk: then rows are too few to be shared out among threads.
     let isWide = vocabulary > lossElements / (4 * lossRows)
@@ -26,7 +28,7 @@ extension Kernels {
     let logits = Storage(min(chunk, targets.count) * vocabulary)
     let loss = ChunkLoss(
       x: x, w: isWide ? w : float32(w), h: h, vocabulary: vocabulary, logits: logits, dx: dx,
-      scale: dx != nil || dw != nil ? 1 : 0)
+      best: best, scale: dx != nil || dw != nil ? 1 : 0)
     return [Float](unsafeUninitializedCapacity: targets.count) { losses, count in
       count = targets.count
       guard let losses = losses.baseAddress else { return }
@@ -53,7 +55,20 @@ extension Kernels {
     let h: Int, vocabulary: Int
     let logits: Storage
     let dx: Storage?
+    let best: UnsafeMutablePointer<Bool>?
     let scale: Float
+
+    /// Says of `count` rows from `row` on whether the target is the first of the largest logits `z`.
+    private func markBest(_ z: UnsafePointer<Float>, _ targets: UnsafePointer<Int32>, _ row: Int, _ count: Int) {
+      guard let best else { return }
+      for index in 0..<count {
+        let (logits, target) = (z + index * vocabulary, Int(targets[row + index]))
+        var isBest = true
+        for other in 0..<target where logits[other] >= logits[target] { isBest = false }
+        for other in target + 1..<vocabulary where logits[other] > logits[target] { isBest = false }
+        best[row + index] = isBest
+      }
+    }
 
     /// Each task works off a block of rows from logits to their gradient.
     func byRows(
@@ -66,6 +81,7 @@ extension Kernels {
         gemmSerial(
           MatrixView(x.floats + row * h, stride: h), MatrixView(w.floats, stride: h, transposed: true), z,
           stride: vocabulary, m: m, n: vocabulary, k: h)
+        markBest(z, targets, row, m)
         ck_cross_entropy(z, targets + row, scale, losses + row, m, vocabulary)
         if let dx {
           gemmSerial(
@@ -86,6 +102,8 @@ extension Kernels {
           logits.floats + first, stride: vocabulary, m: size, n: count, k: h)
       }
       Parallel.blocks(size, grain: 16) { rows in
+        markBest(
+          logits.floats + rows.lowerBound * vocabulary, targets, start + rows.lowerBound, rows.count)
         ck_cross_entropy(
           logits.floats + rows.lowerBound * vocabulary, targets + start + rows.lowerBound, scale,
           losses + start + rows.lowerBound, rows.count, vocabulary)

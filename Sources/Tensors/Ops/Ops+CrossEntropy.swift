@@ -13,13 +13,8 @@ extension Tensor {
   ///   - targets: Class of each row.
   /// - Returns: Σ_t ℓ_t as a scalar, and every ℓ_t in nats.
   public func crossEntropy(projectedBy weight: Tensor, targets: [Int32]) -> (sum: Tensor, losses: [Float]) {
-    let (rows, h, vocabulary, shape) = (rows, columns, weight.rows, shape)
-    precondition(
-      weight.shape.count == 2 && weight.columns == h && targets.count == rows,
-      "crossEntropy: x \(shape), weight \(weight.shape), \(targets.count) targets")
-    precondition(
-      targets.allSatisfy { 0 <= $0 && $0 < vocabulary },
-      "crossEntropy: expected targets in 0..<\(vocabulary), found \(targets.min() ?? 0)...\(targets.max() ?? 0)")
+    let (h, vocabulary, shape) = (columns, weight.rows, shape)
+    checkTargets(targets, weight)
     let (x, w) = (storage, weight.storage)
     let dx = isTracked ? Storage(x.count) : nil
     let dw = weight.isTracked ? Storage(weight.count) : nil
@@ -31,6 +26,33 @@ extension Tensor {
       dx.flatMap { dx in gradient { dy in Tensor(dx, shape).scaled(by: dy.scalar) } },
       dw.flatMap { dw in weight.gradient { dy in Tensor(dw, [vocabulary, h]).scaled(by: dy.scalar) } })
     return (total, losses)
+  }
+
+  /// Cross-entropy of every row, and whether greedy decoding would have chosen its target; outside the graph.
+  ///
+  /// - Parameters:
+  ///   - weight: `[vocabulary, hidden]`, float32 or bfloat16.
+  ///   - targets: Class of each row.
+  /// - Returns: ℓ_t in nats as in ``crossEntropy(projectedBy:targets:)``, and whether the target is the first of the
+  ///   largest logits.
+  public func scores(projectedBy weight: Tensor, targets: [Int32]) -> (losses: [Float], isBest: [Bool]) {
+    checkTargets(targets, weight)
+    var losses: [Float] = []
+    let isBest = [Bool](unsafeUninitializedCapacity: targets.count) { best, count in
+      count = targets.count
+      losses = Kernels.crossEntropy(
+        storage, weight.storage, targets, h: columns, vocabulary: weight.rows, dx: nil, dw: nil, best: best.baseAddress)
+    }
+    return (losses, isBest)
+  }
+
+  private func checkTargets(_ targets: [Int32], _ weight: Tensor) {
+    precondition(
+      weight.shape.count == 2 && weight.columns == columns && targets.count == rows,
+      "crossEntropy: x \(shape), weight \(weight.shape), \(targets.count) targets")
+    precondition(
+      targets.allSatisfy { 0 <= $0 && $0 < weight.rows },
+      "crossEntropy: expected targets in 0..<\(weight.rows), found \(targets.min() ?? 0)...\(targets.max() ?? 0)")
   }
 
   private func scaled(by factor: Float) -> Tensor { factor == 1 ? self : self * factor }

@@ -40,13 +40,31 @@ public struct CommunicationMeter: Sendable {
         for token in sequence { homes[token] = home }
       }
     }
+    add(pass, tokenHomes: homes)
+  }
+
+  /// Counts a pass of which each segment has its home.
+  ///
+  /// - Parameters:
+  ///   - pass: What the model computed.
+  ///   - homes: A number for each segment; its home is that number mod D.
+  public mutating func add(_ pass: ForwardPass, homes: [Int]) {
+    precondition(
+      homes.count == pass.segments.count, "CommunicationMeter: \(homes.count) homes, \(pass.segments.count) segments")
+    let tokenHomes = zip(pass.segments, homes).flatMap {
+      Array(repeating: Int32($1 % counter.devices), count: $0.count)
+    }
+    add(pass, tokenHomes: tokenHomes)
+  }
+
+  private mutating func add(_ pass: ForwardPass, tokenHomes: [Int32]) {
     for routing in pass.routing {
       guard let place = places[routing.layer] else {
         preconditionFailure("CommunicationMeter: no placement for layer \(routing.layer)")
       }
       counter.add(
         layer: place, chosen: routing.chosen, used: routing.used, probabilities: routing.probabilities.elements,
-        homes: homes)
+        homes: tokenHomes)
     }
   }
 

@@ -20,7 +20,7 @@ public struct MeasuredPoints: Sendable, Equatable {
   /// - Returns: The points.
   /// - Throws: `RecipeError` with everything that is wrong.
   public static func load(_ path: String) throws(RecipeError) -> MeasuredPoints {
-    try PlanFile.read(path, kind: kind, example: example, decode)
+    try SmallFile.read(path, kind: kind, example: example, decode)
   }
 
   /// Reads measured points from text, as `load` does.
@@ -31,7 +31,7 @@ public struct MeasuredPoints: Sendable, Equatable {
   /// - Returns: The points.
   /// - Throws: `RecipeError` with everything that is wrong.
   public static func parse(_ text: String, file: String) throws(RecipeError) -> MeasuredPoints {
-    try PlanFile.parse(text, file: file, kind: kind, example: example, decode)
+    try SmallFile.parse(text, file: file, kind: kind, example: example, decode)
   }
 
   private static func decode(_ section: RecipeSection) -> MeasuredPoints {

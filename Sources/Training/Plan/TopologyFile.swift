@@ -10,7 +10,7 @@ extension Topology {
   /// - Returns: The machine.
   /// - Throws: `RecipeError` with everything that is wrong.
   public static func load(_ path: String) throws(RecipeError) -> Topology {
-    try PlanFile.read(path, kind: kind, example: example, decode)
+    try SmallFile.read(path, kind: kind, example: example, decode)
   }
 
   /// Reads a topology from text, as `load` does.
@@ -21,7 +21,7 @@ extension Topology {
   /// - Returns: The machine.
   /// - Throws: `RecipeError` with everything that is wrong.
   public static func parse(_ text: String, file: String) throws(RecipeError) -> Topology {
-    try PlanFile.parse(text, file: file, kind: kind, example: example, decode)
+    try SmallFile.parse(text, file: file, kind: kind, example: example, decode)
   }
 
   private static func decode(_ section: RecipeSection) -> Topology {

@@ -13,8 +13,8 @@ public struct RecipeEntry: Sendable, Equatable, Encodable {
 
 /// The recipes of a folder, at any depth.
 public enum RecipeLibrary {
-  /// Files that end in `.yaml` or `.yml`, in the order of their names' bytes; `topologies`, which `occult plan` reads, are
-  /// no recipes.
+  /// Files that end in `.yaml` or `.yml`, in the order of their names' bytes; `topologies`, which `occult plan` reads, and
+  /// `tasks`, which `occult evaluate` reads, are no recipes.
   ///
   /// - Parameter folder: Where to look.
   /// - Returns: One entry a file.
@@ -24,7 +24,7 @@ public enum RecipeLibrary {
       throw .noFolder(path: folder)
     }
     let files = walk.compactMap { $0 as? String }.filter {
-      ($0.hasSuffix(".yaml") || $0.hasSuffix(".yml")) && !$0.hasPrefix("topologies/")
+      ($0.hasSuffix(".yaml") || $0.hasSuffix(".yml")) && !$0.hasPrefix("topologies/") && !$0.hasPrefix("tasks/")
     }
     return files.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }.map { file in
       let path = folder + "/" + file

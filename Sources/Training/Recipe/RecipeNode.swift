@@ -1,8 +1,8 @@
 /// A piece of YAML that remembers where it was written: the form in which files, arguments and arms are merged
 /// before anything is decoded, so that every error can point at the text that caused it.
-struct RecipeNode: Sendable {
+package struct RecipeNode: Sendable {
   /// What a node holds.
-  enum Content: Sendable {
+  package enum Content: Sendable {
     /// Text; `plain` when it stood without quotes and may mean a number, `null` or a word.
     case scalar(String, plain: Bool)
     case list([RecipeNode])
@@ -11,14 +11,14 @@ struct RecipeNode: Sendable {
   }
 
   /// A key with its value.
-  struct Entry: Sendable {
-    var key: String
-    var position: RecipePosition
-    var value: RecipeNode
+  package struct Entry: Sendable {
+    package var key: String
+    package var position: RecipePosition
+    package var value: RecipeNode
   }
 
-  var content: Content
-  var position: RecipePosition
+  package var content: Content
+  package var position: RecipePosition
 
   /// The text of a scalar without quotes, `nil` for anything else.
   var plain: String? {
@@ -27,7 +27,7 @@ struct RecipeNode: Sendable {
   }
 
   /// The text of a scalar, quoted or not; `nil` for `null` and for lists and maps.
-  var string: String? {
+  package var string: String? {
     guard case .scalar(let text, let plain) = content else { return nil }
     return plain && isNull ? nil : text
   }
@@ -41,10 +41,10 @@ struct RecipeNode: Sendable {
   var isNone: Bool { isNull || plain == "none" }
 
   /// A decimal integer.
-  var int: Int? { plain.flatMap { Int($0) } }
+  package var int: Int? { plain.flatMap { Int($0) } }
 
   /// A finite decimal number.
-  var double: Double? {
+  package var double: Double? {
     guard let plain, plain.allSatisfy({ "+-.0123456789eE".contains($0) }), let value = Double(plain), value.isFinite
     else { return nil }
     return value
@@ -60,7 +60,7 @@ struct RecipeNode: Sendable {
   }
 
   /// How the node is quoted in a message.
-  var found: String {
+  package var found: String {
     switch content {
     case .scalar(let text, let plain):
       if !plain { return "'\"\(text)\"'" }
@@ -71,7 +71,7 @@ struct RecipeNode: Sendable {
   }
 
   /// The value of `key` in a map.
-  subscript(key: String) -> RecipeNode? {
+  package subscript(key: String) -> RecipeNode? {
     guard case .map(let entries) = content else { return nil }
     return entries.first { $0.key == key }?.value
   }

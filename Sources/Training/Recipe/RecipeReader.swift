@@ -2,7 +2,7 @@ internal import Text
 
 /// What the sections of one recipe share while they are read: the issues found so far, the keys that exist, and the
 /// folders that paths start from. It lives for one decoding and never leaves its thread.
-final class RecipeReader {
+package final class RecipeReader {
   /// Where relative paths start.
   struct Folders {
     /// The folder of the recipe's file, for paths written in it.
@@ -26,7 +26,7 @@ final class RecipeReader {
     self.checksFiles = checksFiles
   }
 
-  func report(_ key: String, _ position: RecipePosition, _ message: String) {
+  package func report(_ key: String, _ position: RecipePosition, _ message: String) {
     issues.append(.init(position: position, key: key, message: message))
   }
 

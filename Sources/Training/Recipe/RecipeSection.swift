@@ -2,8 +2,8 @@ internal import Text
 
 /// A map of a recipe while it is read. Every getter names one key, reports what is wrong with it and returns the default
 /// then, so that reading goes on and finds the rest. `finish` reports keys that no getter named.
-final class RecipeSection {
-  let reader: RecipeReader
+package final class RecipeSection {
+  package let reader: RecipeReader
   /// The dotted key of the section; empty for the whole recipe.
   let path: String
   let position: RecipePosition
@@ -25,21 +25,21 @@ final class RecipeSection {
     }
   }
 
-  func path(of key: String) -> String { path.isEmpty ? key : path + "." + key }
+  package func path(of key: String) -> String { path.isEmpty ? key : path + "." + key }
 
   /// Where `key` is written, or the section if it is not.
-  func position(of key: String) -> RecipePosition {
+  package func position(of key: String) -> RecipePosition {
     entries.first { $0.key == key }?.value.position ?? position
   }
 
   /// The value of `key`, `nil` when it is not written.
-  func node(_ key: String) -> RecipeNode? {
+  package func node(_ key: String) -> RecipeNode? {
     known.insert(key)
     reader.know(path(of: key))
     return entries.first { $0.key == key }?.value
   }
 
-  func report(_ key: String, _ message: String) {
+  package func report(_ key: String, _ message: String) {
     reader.report(path(of: key), position(of: key), message)
   }
 
@@ -51,14 +51,14 @@ final class RecipeSection {
   }
 
   /// Reads a nested section, which the closure must read completely.
-  func section<Value>(_ key: String, _ read: (RecipeSection) -> Value) -> Value {
+  package func section<Value>(_ key: String, _ read: (RecipeSection) -> Value) -> Value {
     let section = RecipeSection(node(key), path: path(of: key), position: position, reader: reader)
     defer { section.finish() }
     return read(section)
   }
 
   /// Any value by a rule of its own; `expected` completes "expected …" when `convert` gives `nil`.
-  func value<Value>(
+  package func value<Value>(
     _ key: String, default fallback: Value, expected: String, _ convert: (RecipeNode) -> Value?
   ) -> Value {
     guard let node = node(key) else { return fallback }
@@ -70,7 +70,7 @@ final class RecipeSection {
   }
 
   /// Text that must be written.
-  func requiredText(_ key: String, hint: String) -> String {
+  package func requiredText(_ key: String, hint: String) -> String {
     guard node(key) != nil else {
       reader.report(path(of: key), position, "expected \(hint), found no such key")
       return ""
@@ -80,7 +80,7 @@ final class RecipeSection {
     }
   }
 
-  func int(_ key: String, in range: ClosedRange<Int>, default fallback: Int) -> Int {
+  package func int(_ key: String, in range: ClosedRange<Int>, default fallback: Int) -> Int {
     value(key, default: fallback, expected: Self.words(range)) { node in
       node.int.flatMap { range.contains($0) ? $0 : nil }
     }
@@ -111,12 +111,12 @@ final class RecipeSection {
     }
   }
 
-  func bool(_ key: String, default fallback: Bool) -> Bool {
+  package func bool(_ key: String, default fallback: Bool) -> Bool {
     value(key, default: fallback, expected: "true or false", \.bool)
   }
 
   /// One of the words of an enumeration. `planned` are words of the schema that this version cannot carry out yet.
-  func choice<Choice: RawRepresentable & CaseIterable>(
+  package func choice<Choice: RawRepresentable & CaseIterable>(
     _ key: String, planned: [String] = [], default fallback: Choice
   ) -> Choice where Choice.RawValue == String {
     guard let node = node(key) else { return fallback }

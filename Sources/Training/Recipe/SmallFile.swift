@@ -1,8 +1,8 @@
 internal import Foundation
 
-/// Reads the small YAML files of `occult plan` with the recipes' machinery: every issue with its place in the file, unknown
-/// keys with the nearest known one.
-enum PlanFile {
+/// Reads small YAML files, such as topologies and evaluation tasks, with the recipes' machinery: every issue with its place in
+/// the file, unknown keys with the nearest known one.
+package enum SmallFile {
   /// Reads a file from its root.
   ///
   /// - Parameters:
@@ -12,7 +12,7 @@ enum PlanFile {
   ///   - decode: Reads the root completely.
   /// - Returns: What `decode` returns.
   /// - Throws: `RecipeError` with everything that is wrong.
-  static func read<Value>(
+  package static func read<Value>(
     _ path: String, kind: String, example: String, _ decode: (RecipeSection) -> Value
   ) throws(RecipeError) -> Value {
     guard let data = FileManager.default.contents(atPath: path), let text = String(data: data, encoding: .utf8) else {
@@ -26,7 +26,7 @@ enum PlanFile {
   }
 
   /// The same from text.
-  static func parse<Value>(
+  package static func parse<Value>(
     _ text: String, file: String, kind: String, example: String, _ decode: (RecipeSection) -> Value
   ) throws(RecipeError) -> Value {
     let reader = RecipeReader(folders: .init(recipe: "", working: ""), checksFiles: false)
