@@ -283,7 +283,7 @@ import Testing
     #expect(
       message {
         _ = try TaskDefinition.parse(
-          "task: x\noutput_type: multiple_choise\ndata: {split: test}\ndoc_to_text: \"{{a | stripp}}\"\nmetric_list: [f1]\nshot: 3\n",
+          "task: x\noutput_type: multiple_choise\ndata: {split: test}\ndoc_to_text: \"{{a | stripp}}\"\nmetric_list: [f1]\nnum_fewshots: 3\n",
           file: "x.yaml")
       }.split(separator: "\n") == [
         "x.yaml:1:1: doc_to_choice: expected a template that gives a list, or a list of templates, found no such key",
@@ -293,7 +293,7 @@ import Testing
         "x.yaml:3:7: data.files: expected a list of names, found no such key",
         "x.yaml:4:14: doc_to_text: expected a filter, found 'stripp'; did you mean 'strip'?",
         "x.yaml:5:14: metric_list: expected acc, acc_norm, acc_bytes, found 'f1'",
-        "x.yaml:6:1: shot: unknown key; did you mean 'task'?",
+        "x.yaml:6:1: num_fewshots: unknown key; did you mean 'num_fewshot'?",
       ])
   }
 
