@@ -101,7 +101,8 @@ extension RankTests {
       let arguments = ["evaluate", place.path + "/base.h5", "--devices", "4", "--recipe", recipe, "--output", folder]
       let (status, error) = try Self.run(ranks, arguments)
       #expect(status == 0, "\(error)")
-      let file = try #require(try FileManager.default.contentsOfDirectory(atPath: folder).first)
+      let files = try FileManager.default.contentsOfDirectory(atPath: folder)
+      let file = try #require(files.first { $0.hasPrefix("results_") })
       let data = try Data(contentsOf: URL(fileURLWithPath: folder + "/" + file))
       results.append(try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any]))
     }
