@@ -11,6 +11,7 @@ hub; transformers computes in float32. Rows, sources and licences: Tests/Evaluat
 
 import argparse
 import csv
+import itertools
 import json
 import os
 import pathlib
@@ -25,7 +26,9 @@ os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 
 HERE = pathlib.Path(__file__).resolve().parent.parent / "Tests/EvaluationTests/Oracles/harness"
 SUBJECTS = ["abstract_algebra", "marketing"]
-SHOTS = {**{f"mmlu_{subject}": 5 for subject in SUBJECTS}, "gsm8k": 2}
+SHOTS = {
+    **{f"mmlu_{subject}": 5 for subject in SUBJECTS}, "gsm8k": 2,
+    "arc_easy_shots": 3, "piqa_shots": 2, "winogrande_shots": 3}
 
 # Tasks of which there are only rows made up for the test, in the hub's layout.
 LAYOUTS = [
@@ -49,8 +52,8 @@ def lines(path):
             yield json.loads(line)
 
 
-def arc_easy(folder):
-    for row in lines(folder / "arc_easy.jsonl"):
+def arc_easy(folder, file="arc_easy.jsonl"):
+    for row in lines(folder / file):
         letters = list("ABCDE")[: len(row["choices"])]
         yield {
             "question": row["query"].removeprefix("Question: "),
@@ -65,14 +68,14 @@ def boolq(folder):
         yield {"passage": passage, "question": question, "label": row["gold"]}
 
 
-def piqa(folder):
-    labels = (folder / "piqa/valid-labels.lst").read_text().split()
-    for row, label in zip(lines(folder / "piqa/valid.jsonl"), labels):
+def piqa(folder, split="valid"):
+    labels = (folder / f"piqa/{split}-labels.lst").read_text().split()
+    for row, label in zip(lines(folder / f"piqa/{split}.jsonl"), labels):
         yield {**row, "label": int(label)}
 
 
-def winogrande(folder):
-    for row in lines(folder / "winogrande.jsonl"):
+def winogrande(folder, file="winogrande.jsonl"):
+    for row in lines(folder / file):
         first, second = row["context_options"]
         same = os.path.commonprefix([first, second])
         same = same[: same.rfind(" ") + 1]
@@ -125,6 +128,13 @@ def tasks(folder):
     yield "lambada_openai", "lambada/lambada_openai.yaml", {"test": lambada_openai(folder)}
     yield "wikitext", "wikitext/wikitext.yaml", {"test": wikitext(folder)}
     yield "gsm8k", "gsm8k/gsm8k.yaml", {"test": gsm8k(folder, "test"), "train": gsm8k(folder, "train")}
+    # The first questions again, behind examples that the harness draws.
+    few = lambda rows: itertools.islice(rows, 8)
+    yield "arc_easy_shots", "arc/arc_easy.yaml", {
+        "test": few(arc_easy(folder)), "train": arc_easy(folder, "arc_easy/train.jsonl")}
+    yield "piqa_shots", "piqa/piqa.yaml", {"validation": few(piqa(folder)), "train": piqa(folder, "train")}
+    yield "winogrande_shots", "winogrande/default.yaml", {
+        "validation": few(winogrande(folder)), "train": winogrande(folder, "winogrande/train.jsonl")}
     for name, own, split in LAYOUTS:
         yield name, own, {split: lines(folder / f"layouts/{name}.jsonl")}
     for subject in SUBJECTS:
@@ -154,7 +164,7 @@ def write_tasks(source, folder, only):
         text += f"dataset_kwargs: {json.dumps({'data_files': files})}\n"
         text += "".join(f"{key}_split: null\n" for key in missing)
         if name in SHOTS:
-            text += f"num_fewshot: {SHOTS[name]}\nfewshot_config: {{sampler: first_n}}\n"
+            text += f"num_fewshot: {SHOTS[name]}\n"
         if name == "gsm8k":
             text += 'generation_kwargs: {until: ["Question:", "</s>", "<|im_end|>"], do_sample: false, max_gen_toks: 48}\n'
         (folder / f"{name}.yaml").write_text(text)

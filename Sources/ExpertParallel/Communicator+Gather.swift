@@ -38,6 +38,26 @@ extension Communicator {
     return Tensor(whole, [count] + part.shape.dropFirst())
   }
 
+  /// Texts of all items of a list, each of which one rank knows.
+  ///
+  /// - Parameters:
+  ///   - own: A text where this rank knows one, else nil.
+  ///   - kind: What they are.
+  /// - Returns: The texts of all ranks, on each; nil where none knows one.
+  public func gather(_ own: [String?], _ kind: WireTraffic.Kind = .init(purpose: .scalars)) -> [String?] {
+    if size == 1 { return own }
+    let bytes = own.map { Array(($0 ?? "").utf8) }
+    // Nobody else has anything in a place: sums are what its owner has.
+    let lengths = sum(zip(own, bytes).map { $0 == nil ? 0 : $1.count + 1 }, kind)
+    let all = sum(zip(lengths, bytes).flatMap { $1 + Array(repeating: 0, count: max($0 - 1 - $1.count, 0)) }, kind)
+    var start = 0
+    return lengths.map { length in
+      if length == 0 { return nil }
+      defer { start += length - 1 }
+      return String(decoding: all[start..<start + length - 1], as: UTF8.self)
+    }
+  }
+
   /// Hands bytes of rank 0 to all.
   ///
   /// - Parameters:

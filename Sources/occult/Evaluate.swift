@@ -68,7 +68,6 @@ struct Evaluate: ParsableCommand {
   private func run(_ ranks: any Communicator) throws {
     let (began, date) = (Clock.monotonic(), Date())
     let (files, model, routing, data, tasks, nodes) = try ranks.together {
-      try taskOptions.check(ranks)
       let recipe = try recipe.map { try Recipe.load($0) }
       let parallel = recipe?.parallel ?? .init()
       let files = try ModelFiles(opening: options.model)
@@ -84,16 +83,20 @@ struct Evaluate: ParsableCommand {
       }
       let nodes = routing == nil ? 1 : parallel.nodes
       return (
-        files, model, routing, try recipe.map { try held($0, files) }, try taskOptions.load(limit: limit), nodes
+        files, model, routing, try recipe.map { try held($0, files) }, try taskOptions.load(limit: limit, ranks), nodes
       )
     }
     var result = EvaluationResult(model: options.model, routing: routing, program: Program.name)
     if let data { try measure(data, files, model, routing, nodes, ranks, into: &result) }
     try measureTexts(files, model, ranks, into: &result)
+    let scored = try tasks.map { tasks in
+      try ranks.together {
+        try taskOptions.score(tasks, files, model, routing, batchTokens: batchTokens, ranks)
+      }
+    }
     guard ranks.rank == 0 else { return }
     let time = ISO8601DateFormatter().string(from: Date()).replacing(":", with: "-")
-    if let tasks {
-      let scored = try taskOptions.score(tasks, files, model, routing, batchTokens: batchTokens)
+    if let scored {
       if result.communication == nil { result.communication = scored.evaluation.communication }
       result.seconds = Clock.monotonic() - began
       let harness = HarnessFiles(

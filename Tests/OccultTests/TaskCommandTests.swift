@@ -3,7 +3,7 @@ import Testing
 
 /// `occult evaluate --tasks` from the command line, on a small random model.
 @Suite struct TaskCommandTests {
-  private static let rows = CommandLineTests.root + "/Tests/EvaluationTests/Oracles/harness"
+  static let rows = CommandLineTests.root + "/Tests/EvaluationTests/Oracles/harness"
 
   @Test func scoresTasks() throws {
     let place = try Workplace()
@@ -26,24 +26,84 @@ import Testing
 
   @Test func generatesAnswers() throws {
     let place = try Workplace()
-    try """
-    task: sums
-    output_type: generate_until
-    data: {split: test, files: [sums.jsonl]}
-    doc_to_text: "{{q}} ="
-    doc_to_target: "{{a}}"
-    metric_list: [exact_match]
-    generation_kwargs: {until: ["\\n"], max_gen_toks: 8}
-    filter_list: {number: {regex: "[0-9]+"}}
-    """.write(toFile: place.path + "/sums.yaml", atomically: true, encoding: .utf8)
-    try "{\"q\": \"1 + 1\", \"a\": \"2\"}\n{\"q\": \"2 + 2\", \"a\": \"4\"}\n".write(
-      toFile: place.path + "/sums.jsonl", atomically: true, encoding: .utf8)
+    try place.writeSums()
     let found = try CommandLineTests.run([
       "evaluate", place.path + "/base.h5", "--tasks", place.path + "/sums.yaml", "--task-data", place.path, "--json",
       "--output", place.path + "/results",
     ])
     #expect(found.status == 0, "\(found.error)")
     #expect(found.out.contains("\"exact_match,number\": 0.0"))
+  }
+
+  /// Every rank scores its part, some of them none: scores, answers and counts are those of one process.
+  @Test func ranksScoreWhatOneProcessDoes() throws {
+    let place = try Workplace()
+    try place.writeSums()
+    for name in ["winogrande.jsonl", "winogrande"] {
+      try FileManager.default.copyItem(atPath: Self.rows + "/" + name, toPath: place.path + "/" + name)
+    }
+    try " = Rain =\n It rained and the sea rose.\n = Ships =\n They came home in spring.\n".write(
+      toFile: place.path + "/wikitext.txt", atomically: true, encoding: .utf8)
+    var samples: [[String: [[String: Any]]]] = []
+    var counts: [[String: Double]] = []
+    for ranks in [1, 4] {
+      let output = place.run("tasks-\(ranks)")
+      let (status, error) = try RankTests.run(
+        ranks,
+        [
+          "evaluate", place.path + "/base.h5", "--devices", "4", "--device-limit", "2", "--policy", "router", "--tasks",
+          "winogrande,wikitext,\(place.path)/sums.yaml", "--task-data", place.path, "--limit", "7", "--shots", "1",
+          "--batch-tokens", "150", "--output", output,
+        ])
+      try #require(status == 0, "\(error)")
+      let folder = output + "/" + (try #require(try FileManager.default.contentsOfDirectory(atPath: output).first))
+      var found: [String: [[String: Any]]] = [:]
+      for file in try FileManager.default.contentsOfDirectory(atPath: folder) {
+        let text = try String(contentsOfFile: folder + "/" + file, encoding: .utf8)
+        if file.hasPrefix("samples_") {
+          found[String(file.prefix(16))] = try text.split(separator: "\n").map {
+            try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])
+          }
+        } else {
+          let whole = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+          let own = try #require(whole?["occult"] as? [String: Any])
+          counts.append(try #require(own["communication"] as? [String: Double]))
+          counts[counts.count - 1]["tokens"] = own["tokens"] as? Double
+        }
+      }
+      samples.append(found)
+    }
+    #expect(counts[0] == counts[1] && counts[0]["tokens"] ?? 0 > 100)
+    #expect(samples[0].count == 3 && samples[0].keys == samples[1].keys)
+    for (file, one) in samples[0] {
+      let other = try #require(samples[1][file])
+      #expect(one.count == other.count && !one.isEmpty, "\(file)")
+      for (a, b) in zip(one, other) {
+        let (x, y) = (numbers(a["filtered_resps"]), numbers(b["filtered_resps"]))
+        #expect(x.count == y.count, "\(file)")
+        for (x, y) in zip(x, y) { #expect(abs(x - y) <= 1e-5 + 1e-6 * abs(x), "\(file): \(x), \(y)") }
+        #expect(texts(a["resps"]) == texts(b["resps"]), "\(file)")
+      }
+    }
+  }
+
+  /// Numbers in a value of a sample; harness files have them as text.
+  private func numbers(_ value: Any?) -> [Double] {
+    switch value {
+    case let list as [Any]: list.flatMap { numbers($0) }
+    case let number as Double: [number]
+    case let text as String: Double(text).map { [$0] } ?? []
+    default: []
+    }
+  }
+
+  /// Texts in a value of a sample that are no numbers.
+  private func texts(_ value: Any?) -> [String] {
+    switch value {
+    case let list as [Any]: list.flatMap { texts($0) }
+    case let text as String: Double(text) == nil ? [text] : []
+    default: []
+    }
   }
 
   @Test(
@@ -53,8 +113,8 @@ import Testing
         "--tasks: expected a task or a task file, found 'pica'; did you mean 'piqa'?\n"
       ),
       (
-        ["--tasks", "piqa", "--task-data", rows, "--shots", "2"], 1,
-        "\(rows): expected data of piqa (examples), one of a task with data.fewshot, found none; try --task-data with another folder\n"
+        ["--tasks", "boolq", "--task-data", rows, "--shots", "2"], 1,
+        "\(rows): expected data of boolq (examples), one of boolq/train.jsonl, BoolQ/train.jsonl, found none; try --task-data with another folder\n"
       ),
       (
         ["--tasks", "piqa"], 64,
@@ -73,5 +133,23 @@ import Testing
     #expect(found.status == status)
     #expect(status == 1 ? found.error == message : found.error.contains(message), "\(found.error)")
     #expect(!FileManager.default.fileExists(atPath: place.path + "/results"))
+  }
+}
+
+extension Workplace {
+  /// A task of two sums whose answers are generated: `sums.yaml`, `sums.jsonl`.
+  fileprivate func writeSums() throws {
+    try """
+    task: sums
+    output_type: generate_until
+    data: {split: test, files: [sums.jsonl]}
+    doc_to_text: "{{q}} ="
+    doc_to_target: "{{a}}"
+    metric_list: [exact_match]
+    generation_kwargs: {until: ["\\n"], max_gen_toks: 8}
+    filter_list: {number: {regex: "[0-9]+"}}
+    """.write(toFile: path + "/sums.yaml", atomically: true, encoding: .utf8)
+    try "{\"q\": \"1 + 1\", \"a\": \"2\"}\n{\"q\": \"2 + 2\", \"a\": \"4\"}\n".write(
+      toFile: path + "/sums.jsonl", atomically: true, encoding: .utf8)
   }
 }

@@ -1,16 +1,19 @@
 internal import Collaboration
+internal import ExpertParallel
 internal import Models
 internal import Tensors
 internal import Text
 internal import Training
 
-/// Continues prompts greedily, several at a time, until a text that ends an answer.
+/// Continues prompts greedily, several at a time, until a text that ends an answer. Ranks share each batch: prompt p is continued
+/// by rank p mod D, and all make the same passes.
 struct GreedyAnswers {
   private let model: LanguageModel
   private let tokenizer: Tokenizer
   private let batchTokens: Int
   /// Counts what would be sent between devices; a pass is a step, a prompt has a home.
   private(set) var meter: CommunicationMeter?
+  private let ranks: any Communicator
 
   /// A generator of answers.
   ///
@@ -19,8 +22,13 @@ struct GreedyAnswers {
   ///   - tokenizer: The model's.
   ///   - batchTokens: Most tokens of the sequences that grow side by side, unless one has more.
   ///   - meter: Counts communication if given.
-  init(_ model: LanguageModel, _ tokenizer: Tokenizer, batchTokens: Int, meter: CommunicationMeter?) {
-    (self.model, self.tokenizer, self.batchTokens, self.meter) = (model, tokenizer, batchTokens, meter)
+  ///   - ranks: The processes that share the model's experts.
+  init(
+    _ model: LanguageModel, _ tokenizer: Tokenizer, batchTokens: Int, meter: CommunicationMeter?,
+    ranks: any Communicator = SingleProcess()
+  ) {
+    (self.model, self.tokenizer, self.batchTokens) = (model, tokenizer, batchTokens)
+    (self.meter, self.ranks) = (meter, ranks)
   }
 
   /// The answers, each up to the first text that ends it.
@@ -29,7 +37,7 @@ struct GreedyAnswers {
   ///   - prompts: At least one token each, with room for the new ones in the model's context.
   ///   - rule: What ends an answer.
   ///   - progress: Told the number of prompts done.
-  /// - Returns: One text a prompt; nil where logits were not finite.
+  /// - Returns: One text a prompt, on every rank; nil where logits were not finite.
   mutating func answer(
     _ prompts: [[Int32]], _ rule: TaskDefinition.Generation, progress: (Int) -> Void = { _ in }
   ) -> [String?] {
@@ -43,13 +51,14 @@ struct GreedyAnswers {
       start += batch.count
       progress(start)
     }
-    return answers
+    return ranks.gather(answers)
   }
 
   private mutating func run(
-    _ batch: [Int], _ prompts: [[Int32]], _ rule: TaskDefinition.Generation, _ answers: inout [String?]
+    _ all: [Int], _ prompts: [[Int32]], _ rule: TaskDefinition.Generation, _ answers: inout [String?]
   ) {
-    let longest = batch.map { prompts[$0].count }.max() ?? 1
+    let batch = all.filter { $0 % ranks.size == ranks.rank }
+    let longest = all.map { prompts[$0].count }.max() ?? 1
     var session = DecodingSession(model, sequences: batch.count, capacity: longest + rule.maxTokens)
     /// Prompt of each sequence of the session, its new tokens, and what comes next.
     var live = batch.map { (prompt: $0, new: [Int32](), isDone: false) }
@@ -57,7 +66,8 @@ struct GreedyAnswers {
     for step in 1...rule.maxTokens {
       let pass = session.advance(next)
       meter?.add(pass, homes: live.map(\.prompt))
-      meter?.endStep()
+      let ranks = ranks
+      meter?.endStep(ranks)
       let last = pass.segments.map { Int32($0.upperBound - 1) }
       let logits = model.logits(pass.hidden.gatherRows(last)).elements
       let width = model.configuration.vocabulary
@@ -78,9 +88,10 @@ struct GreedyAnswers {
         }
       }
       let left = live.indices.filter { !live[$0].isDone }
-      if left.isEmpty { return }
+      let counts = ranks.sum([left.count, live.count])
+      if counts[0] == 0 { return }
       // Sequences that are done go on unseen until they are the half: leaving them out costs a copy of the others' rows.
-      if left.count * 2 <= live.count {
+      if counts[0] * 2 <= counts[1] {
         session = session.continued(left, adding: left.map { _ in rule.maxTokens - step })
         live = left.map { live[$0] }
       }

@@ -101,7 +101,8 @@ extension HarnessFiles {
       ("\(definition.split)_split", .string(definition.split)), ("doc_to_target", .string(definition.target.source)),
       ("description", .string(definition.description)), ("target_delimiter", .string(definition.targetDelimiter)),
       ("fewshot_delimiter", .string(definition.exampleDelimiter)), ("num_fewshot", .integer(task.shots)),
-      ("fewshot_config", .object([.init(key: "sampler", value: .string("first_n"))])),
+      ("fewshot_split", definition.exampleSplit.map { .string($0) } ?? .null),
+      ("fewshot_config", .object([.init(key: "sampler", value: .string(definition.exampleOrder.rawValue))])),
       (
         "metric_list",
         .array(

@@ -32,9 +32,7 @@ public struct HarnessFiles: Sendable {
     ///   - endOfText: Token that ends a text.
     public init(path: String, model: LanguageModel, tokenizer: Tokenizer, endOfText: Int32) {
       self.path = path
-      var count = 0
-      model.forEachParameter { _, parameter in count += parameter.count }
-      parameters = count
+      parameters = model.configuration.parameterCount
       maxLength = model.configuration.maxPositions
       endToken = (tokenizer.piece(endOfText) ?? "", Int(endOfText))
     }

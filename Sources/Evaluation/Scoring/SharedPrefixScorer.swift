@@ -1,4 +1,5 @@
 internal import Collaboration
+internal import ExpertParallel
 internal import Models
 internal import Tensors
 internal import Training
@@ -18,14 +19,16 @@ struct TokenScore: Sendable, Equatable {
 ///     examples ── question ─┬─ choice
 ///                           └─ choice
 ///
-/// Questions are put together by length, without padding; which ones are together moves results by rounding only.
+/// Questions are put together by length, without padding; which ones are together moves results by rounding only. Ranks share
+/// each batch: question q is scored by rank q mod D, and all make the same passes, some of them with nothing to read.
 struct SharedPrefixScorer {
   private let model: LanguageModel
   private let batchTokens: Int
   /// Counts what would be sent between devices; a pass is a step, a question has a home.
   private(set) var meter: CommunicationMeter?
-  /// Tokens the model has read.
+  /// Tokens the model has read, on all ranks.
   private(set) var tokensRead = 0
+  private let ranks: any Communicator
 
   /// A shorter beginning of all requests is not worth a pass of its own.
   private static let shortestCommon = 16
@@ -36,8 +39,11 @@ struct SharedPrefixScorer {
   ///   - model: Its parameters must not be tracked.
   ///   - batchTokens: Most tokens in a batch, unless one question has more.
   ///   - meter: Counts communication if given.
-  init(_ model: LanguageModel, batchTokens: Int, meter: CommunicationMeter?) {
-    (self.model, self.batchTokens, self.meter) = (model, batchTokens, meter)
+  ///   - ranks: The processes that share the model's experts.
+  init(
+    _ model: LanguageModel, batchTokens: Int, meter: CommunicationMeter?, ranks: any Communicator = SingleProcess()
+  ) {
+    (self.model, self.batchTokens, self.meter, self.ranks) = (model, batchTokens, meter, ranks)
   }
 
   /// Scores questions.
@@ -45,15 +51,18 @@ struct SharedPrefixScorer {
   /// - Parameters:
   ///   - questions: The requests of each; those of one question should begin alike.
   ///   - progress: Told the number of questions done.
-  /// - Returns: A score for every request, in the order of `questions`.
+  /// - Returns: A score for every request, in the order of `questions`, on every rank.
   mutating func score(_ questions: [[TokenRequest]], progress: (Int) -> Void = { _ in }) -> [[TokenScore]] {
     var scores = questions.map { Array(repeating: TokenScore(), count: $0.count) }
+    let read = tokensRead
     let common = Self.common(questions)
     var root: DecodingSession?
     var isRootClose = false
     if common > 0, let tokens = questions.first?.first?.tokens.prefix(common) {
       let session = DecodingSession(model, sequences: 1, capacity: common)
-      isRootClose = !closeSegments(session.advance([Array(tokens)]), homes: [0]).isEmpty
+      // Each rank reads it for itself; it counts as read by the first.
+      let pass = session.advance([Array(tokens)])
+      isRootClose = !closeSegments(pass, homes: [0], counts: ranks.rank == 0).isEmpty
       root = session
     }
     let units = questions.indices.flatMap { Self.units($0, questions[$0], common) }
@@ -74,7 +83,26 @@ struct SharedPrefixScorer {
     if isRootClose {
       for index in scores.indices { for place in scores[index].indices { scores[index][place].isClose = true } }
     }
-    return scores
+    tokensRead = read + ranks.sum([tokensRead - read])[0]
+    return gathered(scores)
+  }
+
+  /// The scores of all ranks, each of which has those of its own questions.
+  private func gathered(_ scores: [[TokenScore]]) -> [[TokenScore]] {
+    if ranks.size == 1 { return scores }
+    let own = scores.enumerated().flatMap { question, scores in
+      scores.map { question % ranks.size == ranks.rank ? $0 : TokenScore() }
+    }
+    let sums = ranks.sum(own.map(\.logLikelihood))
+    let flags = ranks.sum(own.flatMap { [$0.isGreedy ? 0 : 1, $0.isClose ? 1 : 0] })
+    var place = 0
+    return scores.map { scores in
+      scores.map { _ in
+        defer { place += 1 }
+        return TokenScore(
+          logLikelihood: sums[place], isGreedy: flags[2 * place] == 0, isClose: flags[2 * place + 1] > 0)
+      }
+    }
   }
 
   // MARK: Units
@@ -117,9 +145,10 @@ struct SharedPrefixScorer {
   // MARK: Passes
 
   private mutating func run(
-    _ units: [Unit], _ questions: [[TokenRequest]], after root: DecodingSession?, _ common: Int,
+    _ batch: [Unit], _ questions: [[TokenRequest]], after root: DecodingSession?, _ common: Int,
     _ scores: inout [[TokenScore]]
   ) {
+    let units = batch.filter { $0.question % ranks.size == ranks.rank }
     let trunks = units.map { unit in Array(questions[unit.question][unit.requests[0]].tokens[common..<unit.shared]) }
     let lengths = trunks.map(\.count)
     let session =
@@ -152,7 +181,11 @@ struct SharedPrefixScorer {
       for index in units[place].requests { scores[units[place].question][index].isClose = true }
     }
     trunkRows.score(trunk, model, &scores)
-    if branches.isEmpty { return }
+    // What one rank passes, all pass.
+    let hasBranches = batch.contains { unit in
+      unit.requests.contains { questions[unit.question][$0].inputs > unit.shared }
+    }
+    if !hasBranches { return }
     let branch = session.continued(branches.map(\.unit), adding: branches.map(\.tokens.count))
       .advance(branches.map(\.tokens))
     for place in closeSegments(branch, homes: branches.map { units[$0.unit].question }) {
@@ -184,10 +217,13 @@ struct SharedPrefixScorer {
   }
 
   /// Counts a pass, and finds the segments with a token whose experts hang on rounding.
-  private mutating func closeSegments(_ pass: ForwardPass, homes: [Int]) -> Set<Int> {
-    tokensRead += pass.hidden.rows
-    meter?.add(pass, homes: homes)
-    meter?.endStep()
+  private mutating func closeSegments(_ pass: ForwardPass, homes: [Int], counts: Bool = true) -> Set<Int> {
+    if counts {
+      tokensRead += pass.hidden.rows
+      meter?.add(pass, homes: homes)
+    }
+    let ranks = ranks
+    meter?.endStep(ranks)
     var segments: Set<Int> = []
     for layer in pass.routing {
       let close = CloseChoice.tokens(layer.probabilities.elements, experts: layer.probabilities.columns, k: layer.k)

@@ -1,4 +1,5 @@
 internal import Collaboration
+public import ExpertParallel
 internal import Foundation
 public import Models
 public import Text
@@ -28,11 +29,12 @@ public struct TaskEvaluation: Sendable {
   ///   - endOfText: Token that ends a text.
   ///   - routing: Placement by which communication is counted; nil for none.
   ///   - batchTokens: Most tokens in a batch.
+  ///   - ranks: The processes that share the model's experts; each scores its part of the documents.
   ///   - progress: Told the documents done, and the task at work.
   /// - Throws: ``TaskDataError`` for a prompt that leaves no room, and for log-likelihoods that are not finite.
   public init(
     _ set: TaskSet, model: LanguageModel, tokenizer: Tokenizer, endOfText: Int32, routing: RoutingSettings?,
-    batchTokens: Int, progress: (Int, String) -> Void = { _, _ in }
+    batchTokens: Int, ranks: any Communicator = SingleProcess(), progress: (Int, String) -> Void = { _, _ in }
   ) throws {
     let model = model.untracked()
     var meter = routing.map { CommunicationMeter($0.placement, topK: model.configuration.topK) }
@@ -43,11 +45,11 @@ public struct TaskEvaluation: Sendable {
       progress(done, name)
       let before = done
       if task.definition.output == .generate {
-        var answers = GreedyAnswers(model, tokenizer, batchTokens: batchTokens, meter: meter)
+        var answers = GreedyAnswers(model, tokenizer, batchTokens: batchTokens, meter: meter, ranks: ranks)
         scored.append(try Self.generate(task, encoder, &answers) { progress(before + $0, name) })
         meter = answers.meter
       } else {
-        var scorer = SharedPrefixScorer(model, batchTokens: batchTokens, meter: meter)
+        var scorer = SharedPrefixScorer(model, batchTokens: batchTokens, meter: meter, ranks: ranks)
         scored.append(try Self.score(task, encoder, &scorer) { progress(before + $0, name) })
         meter = scorer.meter
         tokens += scorer.tokensRead

@@ -39,6 +39,8 @@ private struct TaskReader {
     let contexts = choices("contexts", required: false)
     let definition = TaskDefinition(
       name: name, alias: name, output: output, split: split, files: files, exampleFiles: examples,
+      exampleSplit: section.node("fewshot_split") == nil ? nil : text("fewshot_split"),
+      exampleOrder: section.section("fewshot_config") { $0.choice("sampler", default: .random) },
       layouts: layouts(), description: text("description"),
       text: template("doc_to_text", required: contexts == nil && !isRolling), contexts: contexts,
       choices: choices("doc_to_choice", required: output == .multipleChoice && contexts == nil),

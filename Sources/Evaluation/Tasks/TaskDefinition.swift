@@ -114,8 +114,12 @@ struct TaskDefinition: Sendable {
   /// Split that is scored, and files that may hold it, in order of preference.
   let split: String
   var files: [String]
-  /// Files that may hold the examples before a question; empty where there can be none.
+  /// Files that may hold the examples before a question; empty where they are drawn from the questions themselves.
   var exampleFiles: [String]
+  /// Split of the examples, where the harness's task file names it.
+  let exampleSplit: String?
+  /// How examples are chosen.
+  let exampleOrder: ExampleOrder
   /// Ways in which a row may be written; empty where rows have the task's fields.
   let layouts: [RowLayout]
   /// What stands before everything else.

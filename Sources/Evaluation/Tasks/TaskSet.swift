@@ -10,8 +10,8 @@ struct LoadedTask: Sendable {
   let available: Int
   /// Examples before each question.
   let shots: Int
-  /// Description and examples.
-  let prefix: String
+  /// The file of its examples; nil without any.
+  let exampleFile: String?
   /// What is asked, in the order of the file.
   let documents: [TaskDocument]
 }
@@ -63,27 +63,26 @@ public struct TaskSet: Sendable {
   ) throws -> LoadedTask {
     let rows = try TaskRows(file: file)
     let builder = try DocumentBuilder(definition, rows)
-    var prefix = definition.output == .rolling ? "" : definition.description
-    let shots = definition.output == .rolling ? 0 : shots
+    let isRolling = definition.output == .rolling
+    let (description, shots) = isRolling ? ("", 0) : (definition.description, shots)
+    var sampler: ExampleSampler?
+    var exampleFile: String?
     if shots > 0 {
-      guard let file = finder.file(definition.exampleFiles) else {
-        let expected = definition.exampleFiles.isEmpty ? ["a task with data.fewshot"] : definition.exampleFiles
+      guard let own = definition.exampleFiles.isEmpty ? file : finder.file(definition.exampleFiles) else {
         throw TaskDataError.missing(
-          task: definition.name, split: "examples", folder: finder.folder, expected: expected)
+          task: definition.name, split: "examples", folder: finder.folder, expected: definition.exampleFiles)
       }
-      let examples = try TaskRows(file: file)
-      guard examples.rows.count >= shots else {
-        throw TaskDataError.shots(task: definition.name, file: file, expected: shots, found: examples.rows.count)
-      }
-      let exampleBuilder = try DocumentBuilder(definition, examples)
-      for row in examples.rows.prefix(shots) { prefix += try exampleBuilder.example(row) }
+      let examples = own == file ? rows : try TaskRows(file: own)
+      sampler = try ExampleSampler(definition, examples, count: shots, areQuestions: own == file)
+      exampleFile = own
     }
     var documents: [TaskDocument] = []
     for (id, row) in rows.rows.prefix(limit ?? .max).enumerated() {
+      let prefix = description + (sampler?.examples(before: row) ?? "")
       documents.append(try builder.document(row, id: id, prefix: prefix))
     }
     return LoadedTask(
-      definition: definition, file: file, available: rows.rows.count, shots: shots, prefix: prefix,
+      definition: definition, file: file, available: rows.rows.count, shots: shots, exampleFile: exampleFile,
       documents: documents)
   }
 }

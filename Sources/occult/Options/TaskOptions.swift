@@ -34,17 +34,12 @@ struct TaskOptions: ParsableArguments {
     if let shots, shots < 0 { throw ValidationError("--shots: expected at least 0, found \(shots)") }
   }
 
-  /// Tasks run in one process.
-  func check(_ ranks: any Communicator) throws {
-    if !names.isEmpty, ranks.size > 1 { throw TaskRankError(ranks: ranks.size) }
-  }
-
   /// Reads and checks the tasks' data; nil without tasks.
-  func load(limit: Int?) throws -> TaskSet? {
+  func load(limit: Int?, _ ranks: any Communicator) throws -> TaskSet? {
     guard !names.isEmpty, let taskData else { return nil }
     let set = try TaskSet(
       names, catalog: try TaskCatalog(folder: taskFolder), folder: taskData, limit: limit, shots: shots)
-    if !set.missing.isEmpty {
+    if !set.missing.isEmpty, ranks.rank == 0 {
       logger.warning(
         "\(taskData): no data of \(set.missing.count) tasks, which are left out of their groups: \(set.missing.joined(separator: ", "))"
       )
@@ -54,15 +49,18 @@ struct TaskOptions: ParsableArguments {
 
   /// Scores the tasks.
   func score(
-    _ tasks: TaskSet, _ files: ModelFiles, _ model: LanguageModel, _ routing: RoutingSettings?, batchTokens: Int
+    _ tasks: TaskSet, _ files: ModelFiles, _ model: LanguageModel, _ routing: RoutingSettings?, batchTokens: Int,
+    _ ranks: any Communicator
   ) throws -> (evaluation: TaskEvaluation, model: HarnessFiles.Model) {
     let (tokenizer, end) = try TrainingData.tokenizer(of: files)
-    let line = ProgressLine(label: "evaluate", total: tasks.documents, unit: "documents")
+    let line =
+      ranks.rank == 0 ? ProgressLine(label: "evaluate", total: tasks.documents, unit: "documents") : nil
     let evaluation = try TaskEvaluation(
-      tasks, model: model, tokenizer: tokenizer, endOfText: end, routing: routing, batchTokens: batchTokens
-    ) { line.update($0, note: $1) }
-    line.finish()
-    for (task, documents) in evaluation.truncated {
+      tasks, model: model, tokenizer: tokenizer, endOfText: end, routing: routing, batchTokens: batchTokens,
+      ranks: ranks
+    ) { line?.update($0, note: $1) }
+    line?.finish()
+    for (task, documents) in evaluation.truncated where ranks.rank == 0 {
       logger.warning(
         """
         \(task): \(documents) prompts are longer than the model's context of \(files.configuration.maxPositions) tokens \
@@ -72,15 +70,5 @@ struct TaskOptions: ParsableArguments {
     return (
       evaluation, HarnessFiles.Model(path: files.path, model: model, tokenizer: tokenizer, endOfText: end)
     )
-  }
-}
-
-/// Tasks under mpirun.
-struct TaskRankError: Error, CustomStringConvertible {
-  let ranks: Int
-
-  var description: String {
-    "evaluate --tasks: expected one process, found \(ranks) ranks; try it without mpirun: devices are virtual then, "
-      + "scores and counts the same"
   }
 }

@@ -33,6 +33,14 @@ import Testing
     #expect(abs((figure.standardError ?? .nan) - (expected["acc_stderr,none"]?.value ?? .nan)) <= 1e-12)
   }
 
+  /// The harness draws examples for each question; behind them every log-likelihood is the same. Questions stand among the rows
+  /// of `piqa` that are drawn from, one of them twice.
+  @Test(arguments: [("arc_easy", 3), ("piqa", 2), ("winogrande", 3)])
+  func drawnExamples(task: String, shots: Int) throws {
+    let evaluation = try HarnessOracle.evaluate([task], limit: 8, shots: shots)
+    #expect(try expectAgreement(evaluation, as: "\(task)_shots").count == 0)
+  }
+
   /// Greedy answers, what the two filters find in them, and the score.
   @Test func generation() throws {
     var catalog = try TaskCatalog()
@@ -71,13 +79,15 @@ import Testing
   }
 
   /// - Returns: Documents that differ by more than the tolerance, all of them listed as close, and all documents.
-  private func expectAgreement(_ evaluation: TaskEvaluation) throws -> (count: Int, total: Int) {
+  private func expectAgreement(
+    _ evaluation: TaskEvaluation, as entry: String? = nil
+  ) throws -> (count: Int, total: Int) {
     var (differing, total) = (0, 0)
     let oracle = try HarnessOracle.load()
     let files = try Self.files(evaluation)
     for scored in evaluation.tasks {
       let name = scored.task.definition.name
-      let samples = try #require(oracle.samples[name])
+      let samples = try #require(oracle.samples[entry ?? name])
       try #require(samples.count == scored.documents.count)
       for (sample, document) in zip(samples, scored.documents) {
         let id = "\(name) \(document.document.id)"
@@ -104,7 +114,7 @@ import Testing
       }
       for figure in files.figures[name] ?? [] {
         let key = figure.metric.rawValue
-        let values = try #require(oracle.results[name])
+        let values = try #require(oracle.results[entry ?? name])
         let value = try #require(values["\(key),none"]?.value)
         #expect(abs(figure.value - value) <= 1e-5 * abs(value) + 1e-9, "\(name) \(key)")
         // A bootstrap: the harness draws 100,000 times, this test 10,000, and of a heavy tail.

@@ -72,7 +72,8 @@ import Text
     let questions = try task.documents.map { document in
       try document.requests.map { try #require(encoder.pair($0.context, $0.continuation)).request }
     }
-    let prefix = base.tokenizer.encode(task.prefix).count
+    let contexts = task.documents.map(\.requests[0].context)
+    let prefix = base.tokenizer.encode(contexts.dropFirst().reduce(contexts[0]) { $0.commonPrefix(with: $1) }).count
     var scorer = SharedPrefixScorer(try base.files.model().untracked(), batchTokens: 200, meter: nil)
     _ = scorer.score(questions)
     let alone = questions.reduce(0) { $0 + $1[0].inputs - prefix }

@@ -52,7 +52,7 @@ import Testing
         document: document, responses: scores.map { Response(logLikelihood: $0, isGreedy: false) }, answer: nil,
         isClose: false, isTruncated: false)
       let loaded = LoadedTask(
-        definition: definition, file: "t", available: 1, shots: 0, prefix: "", documents: [document])
+        definition: definition, file: "t", available: 1, shots: 0, exampleFile: nil, documents: [document])
       return definition.metrics.map { ScoredTask(task: loaded, documents: [scored]).figure($0, scored, filter: "none") }
     }
     #expect(hits(["abcd", "ab"], [-3, -2]) == [.hit(false), .hit(true), .hit(true)])

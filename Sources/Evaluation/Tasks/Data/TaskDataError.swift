@@ -12,8 +12,8 @@ public enum TaskDataError: Error, Equatable, CustomStringConvertible {
   case layout(task: String, file: String, line: Int, layouts: [String], reason: String)
   /// A row that a template of the task cannot be applied to.
   case row(task: String, file: String, line: Int, key: String, expected: String, found: String)
-  /// Too few rows for the examples that stand before a question.
-  case shots(task: String, file: String, expected: Int, found: Int)
+  /// Too few rows for the examples that stand before a question; with them, there can be `most`.
+  case shots(task: String, file: String, expected: Int, found: Int, most: Int)
   /// A prompt that leaves no room in the model's context.
   case room(task: String, file: String, line: Int, context: Int, expected: String, found: Int)
   /// Log-likelihoods that are infinite or not a number.
@@ -36,8 +36,8 @@ public enum TaskDataError: Error, Equatable, CustomStringConvertible {
         + "(\(reason)); try another file or a layout of your own under 'rows' in the task file"
     case .row(let task, let file, let line, let key, let expected, let found):
       "\(file):\(line): \(task): \(key): expected \(expected), found \(found); try mending or removing the row"
-    case .shots(let task, let file, let expected, let found):
-      "\(file): expected at least \(expected) rows for the examples of \(task), found \(found); try --shots \(found)"
+    case .shots(let task, let file, let expected, let found, let most):
+      "\(file): expected at least \(expected) rows for the examples of \(task), found \(found); try --shots \(most)"
     case .room(let task, let file, let line, let context, let expected, let found):
       "\(file):\(line): \(task): expected \(expected) in the model's context of \(context) tokens, found \(found); "
         + "try fewer --shots, or without the row"
