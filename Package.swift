@@ -77,7 +77,8 @@ let package = Package(
 
     // Damaged files for the readers: `make fuzz`.
     .executableTarget(
-      name: "Fuzz", dependencies: ["Checkpoint", "Models", "Text", "Training", "Collaboration"], path: "Tests/Fuzz",
+      name: "Fuzz", dependencies: ["Checkpoint", "Models", "Text", "Training", "Collaboration", "Evaluation"],
+      path: "Tests/Fuzz",
       swiftSettings: strict),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels"], swiftSettings: strict),
     .testTarget(

@@ -15,10 +15,15 @@ protocol Reader {
   func read(_ path: String) throws
 }
 
-/// Fixtures of the other tests.
-private func fixture(_ name: String) throws -> [UInt8] {
+/// Where a fixture of the other tests is.
+func fixturePath(_ name: String) -> String {
   let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-  return Array(try Data(contentsOf: tests.appendingPathComponent(name)))
+  return tests.appendingPathComponent(name).path
+}
+
+/// Bytes of a fixture of the other tests.
+func fixture(_ name: String) throws -> [UInt8] {
+  Array(try Data(contentsOf: URL(fileURLWithPath: fixturePath(name))))
 }
 
 /// The smallest model in every layout, written by the product into a folder that is made once.
@@ -51,9 +56,14 @@ struct Samples {
 
   /// A folder of the sample in which one file is a link to the input.
   func folder(_ sample: String, with path: String, as name: String) throws -> String {
-    let place = folder + "/\(sample)-input"
+    try folder(folder + "/" + sample, named: sample, with: path, as: name)
+  }
+
+  /// A copy of a folder in which one file is a link to the input.
+  func folder(_ original: String, named copy: String, with path: String, as name: String) throws -> String {
+    let place = folder + "/\(copy)-input"
     if FileManager.default.fileExists(atPath: place) { return place }
-    try FileManager.default.copyItem(atPath: folder + "/" + sample, toPath: place)
+    try FileManager.default.copyItem(atPath: original, toPath: place)
     try FileManager.default.removeItem(atPath: place + "/" + name)
     try FileManager.default.createSymbolicLink(
       at: URL(fileURLWithPath: place + "/" + name), withDestinationURL: URL(fileURLWithPath: path))
@@ -205,6 +215,6 @@ struct RecordingReading: Reader {
   }
 }
 
-private func mutateText(_ input: inout [UInt8], _ random: inout SplitMix64) {
+func mutateText(_ input: inout [UInt8], _ random: inout SplitMix64) {
   if random.below(4) == 0 { Mutations.bytes(&input, &random) } else { Mutations.tokens(&input, &random) }
 }

@@ -4,7 +4,7 @@ import Foundation
 /// The loop: choose a reader and a sound input, damage the input, read it, look at clock and memory.
 struct Worker {
   private let options: Options
-  private let readers: [any Reader]
+  private var readers: [any Reader]
   /// What one input may cost, in processor time since other programs may be busy. Sound inputs take milliseconds.
   private static let mostSeconds = 1.0
   private static let mostGrowth = 256 << 20
@@ -14,7 +14,9 @@ struct Worker {
     readers = try [
       SafetensorsReading(), SafetensorsReading(), IndexReading(), ConfigurationReading(), TokenizerReading(),
       RecipeReading(), CheckpointReading(), RecordingReading(lines: false), RecordingReading(lines: true),
+      TaskFileReading(), EvaluationReading(samples: true), EvaluationReading(samples: false),
     ]
+    readers += try TaskDataReading.all()
   }
 
   /// The file that tells the supervisor which input is being read.
