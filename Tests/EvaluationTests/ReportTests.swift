@@ -120,6 +120,21 @@ struct ReportTests {
     #expect(page.texts.contains(name))
   }
 
+  @Test func copiesOfBothLevelsAreShownWhereTheyWereCounted() throws {
+    var study = Sample.study(documents: 20)
+    let plain = ComparisonTable(try Comparison(study)).plain
+    #expect(!plain.contains("between"))
+    #expect(!(try Self.report(study)).contains("between nodes"))
+    for cell in study.cells.indices {
+      study.cells[cell].communication.copiesBetweenNodes = 0.83
+      study.cells[cell].communication.copiesInsideNodes = 1.07
+    }
+    #expect(try Self.report(study).contains("between nodes · inside"))
+    #expect(try Self.report(study).contains("0.83 · 1.07"))
+    let lines = ComparisonTable(try Comparison(study)).plain.split(separator: "\n")
+    #expect(lines[0].hasSuffix("between") && lines[1].hasSuffix("nodes") && lines[3].hasSuffix("0.83"))
+  }
+
   @Test func partsWithoutDataAreLeftOut() throws {
     var study = Sample.study(documents: 10)
     study.curves = []

@@ -1,4 +1,7 @@
 extension Comparison {
+  /// Whether copies were counted between nodes and inside them.
+  var countsNodes: Bool { results.contains { $0.communication.copiesBetweenNodes != nil } }
+
   /// Whether rules differ in nothing but their limit, so that the limit alone names them.
   var limitsNameRules: Bool {
     let rules = Set(results.compactMap(\.evaluatedRule))

@@ -50,14 +50,17 @@ extension Report {
   }
 
   private var headings: [(String, String)] {
-    [("checkpoint", ""), (comparison.limitsNameRules ? "limit L" : "rule", "")] + Self.figures
+    [("checkpoint", ""), (comparison.limitsNameRules ? "limit L" : "rule", "")] + figures
   }
 
-  private static let figures = [
-    ("loss", "± stderr"), ("token perplexity", "95 % interval"),
-    ("Δ loss vs standard", "95 % interval"), ("recovery", "95 % interval"), ("retention loss", "Δ vs standard"),
-    ("devices / token", "imbalance"), ("remote copies", "naive"), ("bytes / token", "of naive"), ("mass", "kept"),
-  ]
+  private var figures: [(String, String)] {
+    [
+      ("loss", "± stderr"), ("token perplexity", "95 % interval"),
+      ("Δ loss vs standard", "95 % interval"), ("recovery", "95 % interval"), ("retention loss", "Δ vs standard"),
+      ("devices / token", "imbalance"), ("remote copies", comparison.countsNodes ? "between nodes · inside" : "naive"),
+      ("bytes / token", "of naive"), ("mass", "kept"),
+    ]
+  }
 
   /// One cell as a row.
   private func row(_ result: CellResult) -> [(value: String, note: String)] {
@@ -85,7 +88,12 @@ extension Report {
         Numbers.fixed(figures.devicesPerToken, 2),
         "rows \(Numbers.fixed(figures.imbalanceRows, 2)) · wire \(Numbers.fixed(figures.imbalanceWire, 2))"
       ),
-      (Numbers.fixed(figures.remoteCopies, 2), Numbers.fixed(figures.naiveRemoteCopies, 2)),
+      (
+        Numbers.fixed(figures.remoteCopies, 2),
+        comparison.countsNodes
+          ? "\(copies(figures.copiesBetweenNodes)) · \(copies(figures.copiesInsideNodes))"
+          : Numbers.fixed(figures.naiveRemoteCopies, 2)
+      ),
       (
         Numbers.grouped(Int(figures.bytes.rounded())),
         figures.naiveBytes > 0 ? Numbers.percent(figures.bytes / figures.naiveBytes) : ""
@@ -93,6 +101,8 @@ extension Report {
       (Numbers.fixed(figures.retainedMass, 3), ""),
     ]
   }
+
+  private func copies(_ number: Double?) -> String { number.map { Numbers.fixed($0, 2) } ?? Numbers.absent }
 
   private func range(_ low: Double, _ high: Double, _ digits: Int) -> String {
     "\(Numbers.signed(low, digits)) to \(Numbers.signed(high, digits))"

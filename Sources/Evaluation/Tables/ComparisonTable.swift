@@ -28,7 +28,11 @@ public struct ComparisonTable: Sendable {
         Column(top: "lim", bottom: "it", title: "limit", value: { comparison.rule($0) }),
       ]
       : [Column(top: "", bottom: "arm · rule", title: "arm · rule") { "\($0.arm) · \(comparison.rule($0))" }]
+    let nodes = Column(top: "between", bottom: "nodes", title: "copies between nodes") {
+      $0.communication.copiesBetweenNodes.map { Numbers.fixed($0, 2) } ?? Numbers.absent
+    }
     return rules + Self.figures.filter { comparison.limitsNameRules || !$0.isMinor }
+      + (comparison.countsNodes ? [nodes] : [])
   }
 
   private static let figures: [Column] = [
