@@ -62,7 +62,7 @@ extension Page {
     .figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 25rem), 1fr)); gap: 1.25rem; }
     figure { margin: 0; background: var(--panel); border: 1px solid var(--line); border-radius: 6px;
       padding: .9rem 1rem; break-inside: avoid; min-width: 0; }
-    figure.wide { max-width: 38rem; }
+    figure.wide { max-width: 38rem; } figure.wide + figure.wide { margin-top: 1.25rem; }
     figcaption { color: var(--soft); font-size: .84rem; margin-top: .4rem; }
     figure h3 + svg { margin-top: .25rem; }
     svg { display: block; width: 100%; height: auto; font-family: inherit; }

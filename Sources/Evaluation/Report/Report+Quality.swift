@@ -1,10 +1,35 @@
+/// Which text quality is measured on.
+private enum QualityText: String, CaseIterable {
+  case target
+  case retention
+
+  var title: String { self == .target ? "Target loss" : "Retention loss" }
+
+  /// Loss of a cell with the ends of its 95 % interval, as the difference from the reference where there is one; nil where
+  /// the text was not measured.
+  func loss(_ result: CellResult) -> (value: Double, low: Double, high: Double)? {
+    switch self {
+    case .target:
+      guard let difference = result.difference else {
+        return (result.loss, result.lossInterval.low, result.lossInterval.high)
+      }
+      return (difference.mean, difference.low, difference.high)
+    case .retention:
+      if let difference = result.retentionDifference { return (difference.mean, difference.low, difference.high) }
+      guard let loss = result.retentionLoss else { return nil }
+      let half = 1.96 * (result.retentionError ?? 0)
+      return (loss, loss - half, loss + half)
+    }
+  }
+}
+
 extension Report {
-  /// Quality against bytes: one point for every fine-tuned cell.
+  /// Quality against bytes, on target and retention text: one point for every fine-tuned cell.
   ///
   /// Quality is the paired difference from the reference: its interval is many times narrower than that of the loss,
   /// which is mostly about which documents are hard. Without a reference it is the loss itself.
   var quality: [Markup] {
-    let points = points
+    let pictures = QualityText.allCases.map { (text: $0, points: points($0)) }.filter { !$0.points.isEmpty }
     return [
       Page.section("quality", "Quality against bytes") {
         tag("p", ["class": "lead"]) {
@@ -12,10 +37,13 @@ extension Report {
           "limit applied afterwards; markers that would cover each other are set side by side. Whiskers are 95 % intervals"
           isPaired ? " of the paired difference; the dashed line is the standard checkpoint without a limit." : "."
         }
-        tag("figure", ["class": "wide"]) {
-          if !isDense { legend(arms.filter { name in points.contains { $0.result.arm == name } }) }
-          scatter(points)
-          tag("figcaption", caption(points))
+        for (text, points) in pictures {
+          tag("figure", ["class": "wide"]) {
+            tag("h3", text.title)
+            if !isDense { legend(arms.filter { name in points.contains { $0.result.arm == name } }) }
+            scatter(text, points)
+            tag("figcaption", caption(text, points))
+          }
         }
       }
     ]
@@ -31,7 +59,6 @@ extension Report {
     var series = 0
     /// Horizontal place, after points at nearly the same bytes were moved apart.
     var x = 0.0
-
   }
 
   private func name(_ result: CellResult) -> String { "\(result.arm), \(comparison.condition(result))" }
@@ -53,42 +80,37 @@ extension Report {
   private var isPaired: Bool { comparison.reference != nil }
 
   /// Cells in the picture: fine-tuned ones, and the base where it does not squeeze the others.
-  private var points: [Point] {
-    let all = comparison.results.map { result -> Point in
-      var point =
-        if let difference = result.difference {
-          Point(
-            result: result, value: difference.mean, low: difference.low, high: difference.high, name: name(result))
-        } else {
-          Point(
-            result: result, value: result.loss, low: result.lossInterval.low, high: result.lossInterval.high,
-            name: name(result))
-        }
-      point.series = series(result.arm)
-      return point
+  private func points(_ text: QualityText) -> [Point] {
+    let all = comparison.results.compactMap { result -> Point? in
+      guard let (value, low, high) = text.loss(result) else { return nil }
+      return Point(
+        result: result, value: value, low: low, high: high, name: name(result), series: series(result.arm))
     }
     let tuned = all.filter(\.result.fineTuned).map(\.value)
     guard let low = tuned.min(), let high = tuned.max() else { return all }
     if isDense { return all.filter(\.result.fineTuned) }
-    return all.filter { $0.result.fineTuned || $0.value < high + (high - low) }
+    let room = low - (high - low)...high + (high - low)
+    return all.filter { $0.result.fineTuned || room.contains($0.value) }
   }
 
-  private func caption(_ points: [Point]) -> String {
+  private func caption(_ text: QualityText, _ points: [Point]) -> String {
     var sentences: [String] = []
-    if let reference = comparison.reference {
+    if let reference = comparison.reference, text == .target {
       let bytes = Int(reference.communication.naiveBytes.rounded())
       sentences.append("Per-expert dispatch of the standard checkpoint would send \(Numbers.grouped(bytes)) bytes.")
     }
     if isDense { sentences.append("Named and joined: markers that no other beats in both.") }
-    let missing = comparison.results.filter { result in !points.contains { $0.result == result } }.map {
-      "\($0.arm), \(comparison.condition($0)): "
-        + ($0.difference.map { Numbers.signed($0.mean, 3) } ?? Numbers.fixed($0.loss, 3))
+    let others = comparison.results.filter { result in !points.contains { $0.result == result } }
+    let missing = others.compactMap { result in
+      text.loss(result).map {
+        "\(name(result)): \(isPaired ? Numbers.signed($0.value, 3) : Numbers.fixed($0.value, 3))"
+      }
     }
-    if !missing.isEmpty, !isDense { sentences.append("Above the picture: \(missing.joined(separator: "; ")).") }
+    if !missing.isEmpty, !isDense { sentences.append("Outside the picture: \(missing.joined(separator: "; ")).") }
     return sentences.joined(separator: " ")
   }
 
-  private func scatter(_ points: [Point]) -> Markup {
+  private func scatter(_ text: QualityText, _ points: [Point]) -> Markup {
     let plot = Plot(
       width: isDense ? 560 : 490, height: 350,
       margins: (34, Self.margin(for: (isDense ? frontier(points) : points).map { brief($0.result.arm) }), 46, 58),
@@ -100,10 +122,11 @@ extension Report {
         + "\(Numbers.fixed($0.result.communication.bytes, 0)) bytes."
     }
     return SVG.picture(
-      id: "scatter", width: plot.width, height: plot.height, title: "Target loss against bytes per token",
+      id: "scatter-\(text.rawValue)", width: plot.width, height: plot.height,
+      title: "\(text.title) against bytes per token",
       description: description.joined(separator: " ")
     ) {
-      plot.yAxis(isPaired ? "Δ loss vs standard (nats per token)" : "target loss (nats per token)")
+      plot.yAxis("\(isPaired ? "Δ loss vs standard" : text.title.lowercased()) (nats per token)")
       plot.xAxis("bytes per token, layer and direction")
       if isPaired { SVG.line(plot.left, plot.y(0), plot.right, plot.y(0), class: "mean") }
       if isDense {
