@@ -148,6 +148,7 @@ import Training
     #expect(comparison.results[3].seedLosses[0] != comparison.results[3].seedLosses[1])
     #expect(comparison.run.seeds == [1, 2] && Set(comparison.run.batchOrders).count == 2)
     #expect(Set(comparison.run.learningRates.keys) == ["standard", "L1"])
+    #expect(said.lines.contains { $0.hasPrefix("study.learning_rates: ") && $0.contains(" of 2 arms took the ") })
     // Both rates on the first seed, the better one alone on the second, and no weights at the end.
     let arms = folder + "/out/arms/L1/"
     #expect(try FileManager.default.contentsOfDirectory(atPath: arms + "seed-1").count == 2)

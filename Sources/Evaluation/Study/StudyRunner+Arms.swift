@@ -47,6 +47,18 @@ extension StudyRunner {
     return best.rate
   }
 
+  /// Says how many arms took a rate at an end of the list: a better one may lie beyond it.
+  func sayEnds(_ rates: [String: Double]) {
+    let grid = recipe.study.learningRates
+    for (rate, end) in [(grid.min(), "lowest"), (grid.max(), "highest")] {
+      let count = rates.values.count { $0 == rate }
+      if let rate, count > 0 {
+        console.say(
+          "study.learning_rates: \(count) of \(rates.count) arms took the \(end), \(rate); one beyond it may be better")
+      }
+    }
+  }
+
   /// The run of an arm from a seed, at `rate` where rates are chosen.
   private func run(_ arm: Recipe.Arm, seed: Int, rate: Double?, _ ground: StudyGround) throws -> ArmRun {
     var recipe = try self.recipe.arm(arm.name)

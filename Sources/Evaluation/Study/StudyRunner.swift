@@ -116,6 +116,7 @@ public struct StudyRunner {
       try settings($0, placement, profile, whole)
     }
     let (arms, rates) = try trained(ground)
+    sayEnds(rates)
     let baseCells = try cells(ArmRun.base, ground) { ranks.size == 1 ? whole : try loaded(base, ground) }
     let cells = baseCells + arms.flatMap(\.cells)
     let runs = arms.map(\.run)
