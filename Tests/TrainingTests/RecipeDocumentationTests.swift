@@ -2,6 +2,7 @@ import ExpertParallel
 import Collaboration
 import Foundation
 import Testing
+import Text
 
 @testable import Training
 
@@ -86,8 +87,8 @@ import Testing
     }
     let modes = ["attention", "experts", "router", "shared_experts", "embeddings", "norms"]
     var expected: [String: [String]] = [
-      "data.train.format": words(Recipe.Format.self), "data.template": words(Recipe.Template.self),
-      "data.loss_on": words(Recipe.LossOn.self),
+      "data.train.format": words(DataFormat.self), "data.template": words(PromptTemplate.self),
+      "data.loss_on": words(LossScope.self),
       "routing.placement": words(Recipe.PlacementMethod.self) + [".json"],
       "routing.policy": words(Recipe.Policy.self), "routing.similarity": words(LogitSimilarity.self),
       "routing.group_score": words(GroupScore.self), "routing.weight_source": words(Recipe.WeightSource.self),

@@ -50,11 +50,8 @@ public struct TrainingData: Sendable {
   /// - Throws: `DataError` naming file and line.
   public init(_ recipe: Recipe, tokenizer: Tokenizer, endOfSequence: Int32, parts: Parts) throws(DataError) {
     let data = recipe.data
-    guard let template = PromptTemplate(rawValue: data.template.rawValue),
-      let scope = LossScope(rawValue: data.lossOn.rawValue)
-    else { preconditionFailure("TrainingData: templates of recipes and of Text differ") }
     let options = DatasetOptions(
-      template: template, lossOn: scope, maxTokens: data.maxTokens, endOfSequence: endOfSequence)
+      template: data.template, lossOn: data.lossOn, maxTokens: data.maxTokens, endOfSequence: endOfSequence)
     var reports: [(String, DatasetReport)] = []
     func load(_ part: String, _ sources: [Recipe.Source]) throws(DataError) -> Dataset {
       let dataset = try Dataset.load(sources.map(DataSource.init), options: options, tokenizer: tokenizer)
@@ -177,9 +174,6 @@ public enum ModelTextError: Error, Equatable, CustomStringConvertible {
 extension DataSource {
   /// A source as a recipe describes it.
   init(_ source: Recipe.Source) {
-    guard let format = DataFormat(rawValue: source.format.rawValue) else {
-      preconditionFailure("DataSource: formats of recipes and of Text differ")
-    }
-    self.init(paths: [source.path], format: format, columnMap: source.columnMap, weight: source.weight)
+    self.init(paths: [source.path], format: source.format, columnMap: source.columnMap, weight: source.weight)
   }
 }

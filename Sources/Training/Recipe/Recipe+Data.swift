@@ -1,3 +1,5 @@
+public import Text
+
 extension Recipe {
   /// `data`: which texts are trained on, held out and measured, and how they become tokens.
   public struct Datasets: Sendable, Equatable {
@@ -13,9 +15,9 @@ extension Recipe {
     /// Default: none written, which means `train`.
     public var profile: [Source] = []
     /// How instructions become prompts. Default: `alpaca`.
-    public var template: Template = .alpaca
+    public var template: PromptTemplate = .alpaca
     /// Which tokens the cross-entropy counts. Default: `response`.
-    public var lossOn: LossOn = .response
+    public var lossOn: LossScope = .response
     /// Longest sample, in tokens. Default: 512.
     public var maxTokens: Int = 512
     /// Whether several samples share a row, kept apart by a block-diagonal mask. Default: true.
@@ -32,41 +34,16 @@ extension Recipe {
     /// An absolute path; `*`, `?` and `[…]` match as in a shell.
     public var path: String
     /// Format of a record. Default: `text` for `.txt`; any other file must say.
-    public var format: Format
+    public var format: DataFormat
     /// The file's own name for a column of the format, where it differs: `{prompt: question, completion: answer}`.
     public var columnMap: [String: String] = [:]
     /// Copies of the source in an epoch: 2 shows every sample twice, 0.5 another half of them each epoch. Default: 1.
     public var weight: Double = 1
 
     /// A source with the format's own column names.
-    public init(path: String, format: Format) {
+    public init(path: String, format: DataFormat) {
       self.path = path
       self.format = format
-    }
-  }
-
-  /// Formats of training records.
-  public enum Format: String, Sendable, CaseIterable {
-    /// `instruction`, `input` (may be empty), `output`.
-    case alpaca
-    /// `conversations` of `from` and `value`.
-    case sharegpt
-    /// `messages` of `role` and `content`.
-    case chat
-    /// `prompt`, `completion`.
-    case promptCompletion = "prompt_completion"
-    /// Plain text, or records with `text`.
-    case text
-
-    /// The columns that `column_map` may rename.
-    public var columns: [String] {
-      switch self {
-      case .alpaca: ["instruction", "input", "output"]
-      case .sharegpt: ["conversations"]
-      case .chat: ["messages"]
-      case .promptCompletion: ["prompt", "completion"]
-      case .text: ["text"]
-      }
     }
   }
 
@@ -76,25 +53,5 @@ extension Recipe {
     case share(Double)
     /// Sources of their own.
     case sources([Source])
-  }
-
-  /// Prompt templates.
-  public enum Template: String, Sendable, CaseIterable {
-    /// Stanford's: the response follows `### Response:` directly.
-    case alpaca
-    /// The same with a line break after `### Response:`, as torchtune, axolotl and LLaMA-Factory have it.
-    case alpacaNewline = "alpaca_newline"
-    /// No words at all: the prompt as it stands.
-    case plain
-    /// Chat templates of the model families.
-    case chatml, qwen, llama2, mistral, deepseek, olmoe
-  }
-
-  /// Which tokens count in the loss.
-  public enum LossOn: String, Sendable, CaseIterable {
-    /// The response and its end.
-    case response
-    /// Every token.
-    case all
   }
 }

@@ -52,7 +52,7 @@ extension Recipe {
     let written = section.requiredText("path", hint: "a file or a glob")
     var source = Source(path: written, format: written.hasSuffix(".txt") ? .text : .alpaca)
     if section.node("format") == nil, !written.isEmpty, !written.hasSuffix(".txt") {
-      let formats = Format.allCases.map(\.rawValue).joined(separator: ", ")
+      let formats = DataFormat.allCases.map(\.rawValue).joined(separator: ", ")
       reader.report(
         key + ".format", section.position, "expected the format of '\(written)', one of \(formats), found no such key")
     }
@@ -66,7 +66,7 @@ extension Recipe {
     return source
   }
 
-  private static func decodeColumns(_ section: RecipeSection, format: Format) -> [String: String] {
+  private static func decodeColumns(_ section: RecipeSection, format: DataFormat) -> [String: String] {
     guard let node = section.node("column_map"), !node.isNull else { return [:] }
     guard case .map(let entries) = node.content else {
       section.report(
