@@ -22,6 +22,9 @@ public protocol Communicator: Sendable {
     _ outgoing: [UnsafeRawBufferPointer], into incoming: [UnsafeMutableRawBufferPointer], _ kind: WireTraffic.Kind
   ) -> any PendingExchange
 
+  /// Runs `body`, which exchanges nothing itself, while exchanges under way move on.
+  func progressing<Result>(_ body: () -> Result) -> Result
+
   /// For each rank, the lowest rank on its host: ranks with the same number share memory.
   func hosts() -> [Int]
 
@@ -34,13 +37,14 @@ public protocol Communicator: Sendable {
 
 /// An exchange under way.
 public protocol PendingExchange {
-  /// Whether it is done; lets it make progress.
-  func test() -> Bool
   /// Returns once everything has arrived and everything sent may be overwritten.
   func wait()
 }
 
 extension Communicator {
+  /// Nothing moves by itself, or everything does.
+  public func progressing<Result>(_ body: () -> Result) -> Result { body() }
+
   /// Exchanges numbers: `values[d]` goes to rank d.
   ///
   /// - Parameters:
@@ -151,7 +155,6 @@ public struct SingleProcess: Communicator {
   public func finish() {}
 
   private struct Done: PendingExchange {
-    func test() -> Bool { true }
     func wait() {}
   }
 }
