@@ -22,9 +22,6 @@ public protocol Communicator: Sendable {
     _ outgoing: [UnsafeRawBufferPointer], into incoming: [UnsafeMutableRawBufferPointer], _ kind: WireTraffic.Kind
   ) -> any PendingExchange
 
-  /// Runs `body`, which exchanges nothing itself, while exchanges under way move on.
-  func progressing<Result>(_ body: () -> Result) -> Result
-
   /// For each rank, the lowest rank on its host: ranks with the same number share memory.
   func hosts() -> [Int]
 
@@ -37,14 +34,13 @@ public protocol Communicator: Sendable {
 
 /// An exchange under way.
 public protocol PendingExchange {
+  /// Whether it is done; lets it make progress.
+  func test() -> Bool
   /// Returns once everything has arrived and everything sent may be overwritten.
   func wait()
 }
 
 extension Communicator {
-  /// Nothing moves by itself, or everything does.
-  public func progressing<Result>(_ body: () -> Result) -> Result { body() }
-
   /// Exchanges numbers: `values[d]` goes to rank d.
   ///
   /// - Parameters:
@@ -155,6 +151,7 @@ public struct SingleProcess: Communicator {
   public func finish() {}
 
   private struct Done: PendingExchange {
+    func test() -> Bool { true }
     func wait() {}
   }
 }

@@ -15,7 +15,6 @@ public final class MPICommunicator: Communicator {
   private let leader: Int
   private let sent = Mutex(WireTraffic())
   private let left = Mutex(false)
-  private let progress = ProgressThread()
 
   /// Largest single message: MPI counts bytes in 32 bits.
   private static let messageBytes = 1 << 30
@@ -35,9 +34,6 @@ public final class MPICommunicator: Communicator {
     (rank, size) = (Int(cmpi_rank()), Int(cmpi_size()))
     leader = Int(cmpi_host_leader())
   }
-
-  /// Runs `body` while a thread lets MPI move on what is under way.
-  public func progressing<Result>(_ body: () -> Result) -> Result { size > 1 ? progress.during(body) : body() }
 
   /// Which ranks share memory.
   public func hosts() -> [Int] {
@@ -104,6 +100,11 @@ public final class MPICommunicator: Communicator {
     private var isDone = false
 
     init(_ requests: [MPI_Request?]) { self.requests = requests }
+
+    func test() -> Bool {
+      if !isDone { isDone = cmpi_test(Int32(requests.count), &requests) != 0 }
+      return isDone
+    }
 
     func wait() {
       if !isDone { cmpi_wait(Int32(requests.count), &requests) }

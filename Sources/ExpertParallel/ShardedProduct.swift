@@ -40,13 +40,12 @@ struct ShardedProduct: Sendable {
   }
 
   var communicator: any Communicator { levels[0].communicator }
-  private var overlaps: Bool { options.overlaps && communicator.size > 1 }
   private var tokens: Int { x.count / max(hidden, 1) }
 
   /// Steps of the ring, grouped.
   private var parts: [Range<Int>] {
     let size = communicator.size
-    if !overlaps { return [0..<size] }
+    if !options.overlaps || size == 1 { return [0..<size] }
     let middle = 1 + (size - 1 + 1) / 2
     return [0..<1, 1..<middle, middle..<size].filter { !$0.isEmpty }
   }
@@ -122,13 +121,8 @@ struct ShardedProduct: Sendable {
       assignment: ExpertAssignment(received.chosen, k: received.width, experts: gateUp.shape[0]), hidden: hidden,
       intermediate: down.shape[2], x: rows, weights: received.weights, gateUp: gateUp.storage, down: down.storage,
       adapters: adapters.map { ($0.gateUp.factors(over: gateUp), $0.down.factors(over: down)) })
-    let (y, activations) = whileOthersTravel { product.forward(keepingActivations: keepingActivations) }
+    let (y, activations) = product.forward(keepingActivations: keepingActivations)
     return (y, activations.map { .experts(product, activations: $0) })
-  }
-
-  /// Experts at work, while rows of other parts move on.
-  private func whileOthersTravel<Result>(_ work: () -> Result) -> Result {
-    overlaps ? communicator.progressing(work) : work()
   }
 
   /// Σ of a token's rows, in the order of devices.
@@ -160,9 +154,7 @@ struct ShardedProduct: Sendable {
       let gradients =
         switch kept[index].work {
         case .experts(let product, let activations):
-          whileOthersTravel {
-            product.backward(dy: arrived, activations: activations, wanted: wanted, adding: sums)
-          }
+          product.backward(dy: arrived, activations: activations, wanted: wanted, adding: sums)
         case .spread(let inside, let parts):
           inside.backward(dy: arrived, parts, wanted: wanted, adding: sums)
         }

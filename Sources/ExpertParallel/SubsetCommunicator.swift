@@ -31,8 +31,6 @@ struct SubsetCommunicator: Communicator {
     return base.exchange(leaving, into: arriving, kind)
   }
 
-  func progressing<Result>(_ body: () -> Result) -> Result { base.progressing(body) }
-
   func hosts() -> [Int] {
     // Lowest members rather than lowest ranks.
     let hosts = base.hosts()
