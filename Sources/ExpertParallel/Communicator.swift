@@ -22,6 +22,9 @@ public protocol Communicator: Sendable {
     _ outgoing: [UnsafeRawBufferPointer], into incoming: [UnsafeMutableRawBufferPointer], _ kind: WireTraffic.Kind
   ) -> any PendingExchange
 
+  /// Lets exchanges under way move on, for MPI sends only while it is called; at once, from any thread, at any time.
+  func progress()
+
   /// For each rank, the lowest rank on its host: ranks with the same number share memory.
   func hosts() -> [Int]
 
@@ -34,8 +37,6 @@ public protocol Communicator: Sendable {
 
 /// An exchange under way.
 public protocol PendingExchange {
-  /// Whether it is done; lets it make progress.
-  func test() -> Bool
   /// Returns once everything has arrived and everything sent may be overwritten.
   func wait()
 }
@@ -141,6 +142,9 @@ public struct SingleProcess: Communicator {
     return Done()
   }
 
+  /// Nothing is under way.
+  public func progress() {}
+
   /// The one process, on its host.
   public func hosts() -> [Int] { [0] }
 
@@ -151,7 +155,6 @@ public struct SingleProcess: Communicator {
   public func finish() {}
 
   private struct Done: PendingExchange {
-    func test() -> Bool { true }
     func wait() {}
   }
 }

@@ -15,6 +15,8 @@ public final class MPICommunicator: Communicator {
   private let leader: Int
   private let sent = Mutex(WireTraffic())
   private let left = Mutex(false)
+  /// Held by the thread that calls MPI, where there may be several.
+  private let calling = Mutex(())
 
   /// Largest single message: MPI counts bytes in 32 bits.
   private static let messageBytes = 1 << 30
@@ -80,6 +82,9 @@ public final class MPICommunicator: Communicator {
     return Requests(requests)
   }
 
+  /// Lets messages move on, unless another thread does so already.
+  public func progress() { calling.withLockIfAvailable { _ in cmpi_progress() } }
+
   /// Returns once every rank has called it.
   public func barrier() { cmpi_barrier() }
 
@@ -100,11 +105,6 @@ public final class MPICommunicator: Communicator {
     private var isDone = false
 
     init(_ requests: [MPI_Request?]) { self.requests = requests }
-
-    func test() -> Bool {
-      if !isDone { isDone = cmpi_test(Int32(requests.count), &requests) != 0 }
-      return isDone
-    }
 
     func wait() {
       if !isDone { cmpi_wait(Int32(requests.count), &requests) }

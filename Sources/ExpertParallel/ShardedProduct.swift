@@ -4,7 +4,8 @@ internal import Tensors
 ///
 /// Ranks exchange in a ring: in step s, rank r sends to r + s and receives from r − s. Steps are grouped into *parts*; each
 /// part's rows are worked on in one product. Without overlap there is one part. With it, the rows that are here (step 0) are
-/// worked on while the others travel, and the outputs of one part travel while the next is worked on.
+/// worked on while the others travel, and the outputs of one part travel while the next is worked on; every expert that is done
+/// lets them move on.
 ///
 /// With two levels, the work on a part's rows is such a pass itself, among the ranks of the next level.
 struct ShardedProduct: Sendable {
@@ -120,7 +121,8 @@ struct ShardedProduct: Sendable {
     let product = ExpertProduct(
       assignment: ExpertAssignment(received.chosen, k: received.width, experts: gateUp.shape[0]), hidden: hidden,
       intermediate: down.shape[2], x: rows, weights: received.weights, gateUp: gateUp.storage, down: down.storage,
-      adapters: adapters.map { ($0.gateUp.factors(over: gateUp), $0.down.factors(over: down)) })
+      adapters: adapters.map { ($0.gateUp.factors(over: gateUp), $0.down.factors(over: down)) },
+      afterExpert: options.overlaps && communicator.size > 1 ? communicator.progress : nil)
     let (y, activations) = product.forward(keepingActivations: keepingActivations)
     return (y, activations.map { .experts(product, activations: $0) })
   }

@@ -31,6 +31,8 @@ struct SubsetCommunicator: Communicator {
     return base.exchange(leaving, into: arriving, kind)
   }
 
+  func progress() { base.progress() }
+
   func hosts() -> [Int] {
     // Lowest members rather than lowest ranks.
     let hosts = base.hosts()

@@ -91,22 +91,21 @@ struct Evaluate: ParsableCommand {
     try measureTexts(files, model, ranks, into: &result)
     let scored = try tasks.map { tasks in
       try ranks.together {
-        try taskOptions.score(tasks, files, model, routing, batchTokens: batchTokens, ranks)
+        let suite = try TaskSuite(tasks, files, batchTokens: batchTokens, limit: limit)
+        return (suite: suite, evaluation: try suite.score(model, routing, files, ranks))
       }
     }
     guard ranks.rank == 0 else { return }
-    let time = ISO8601DateFormatter().string(from: Date()).replacing(":", with: "-")
+    let time = HarnessFiles.time(Date())
     if let scored {
-      if result.communication == nil { result.communication = scored.evaluation.communication }
       result.seconds = Clock.monotonic() - began
-      let harness = HarnessFiles(
-        scored.evaluation, model: scored.model, result: result,
-        settings: .init(limit: limit, batchTokens: batchTokens, began: date, seconds: result.seconds))
+      let harness = scored.suite.files(scored.evaluation, of: model, at: files.path, result, began: date)
       let path = try harness.write(to: output, time: time)
       try writeSamples(result, beside: path, time)
       if outputOptions.json { return print(try harness.json()) }
       print(
-        [EvaluationTable(result).text, HarnessTable(harness).text].filter { !$0.isEmpty }.joined(separator: "\n\n"))
+        [EvaluationTable(harness.result).text, HarnessTable(harness).text].filter { !$0.isEmpty }.joined(
+          separator: "\n\n"))
       return print("\n\(path)")
     }
     result.seconds = Clock.monotonic() - began

@@ -1,6 +1,9 @@
 import ArgumentParser
+import Collaboration
+import Evaluation
 import ExpertParallel
 import Foundation
+import Models
 import Tensors
 import Training
 
@@ -52,11 +55,12 @@ struct Finetune: ParsableCommand {
     ranks.check(nodes: recipe.parallel.nodes, hosts: hosts)
     // Read when the team of threads starts, which nothing above does.
     options.useThreads(recipe)
-    let run = try ranks.together {
+    let (run, tasks) = try ranks.together {
       let run = try RunPreparation(recipe, mode: resume ? .resume : overwrite ? .overwrite : .new)
       if !dryRun { try run.checkMemory(available: Memory.limitBytes, ranks: ranks.size, here: here) }
-      return run
+      return (run, try TaskSuite(recipe, run.base))
     }
+    if ranks.rank == 0 { tasks?.set.warnOfMissing(recipe.tasks.data) }
     let report = FinetuneReport(run: run)
     if run.rule.isDegenerate, ranks.rank == 0 {
       logger.warning(
@@ -74,10 +78,12 @@ struct Finetune: ParsableCommand {
       return output.json ? try OutputOptions.print(plan) : print(report.sizes + "\n\n" + plan.text)
     }
     if ranks.rank == 0, !output.json { print(report.sizes) }
-    try train(run, report, ranks)
+    try train(run, tasks, report, ranks)
   }
 
-  private func train(_ run: RunPreparation, _ report: FinetuneReport, _ ranks: any Communicator) throws {
+  private func train(_ run: RunPreparation, _ tasks: TaskSuite?, _ report: FinetuneReport, _ ranks: any Communicator)
+    throws
+  {
     let isFirst = ranks.rank == 0
     var line: ProgressLine?
     if run.needsProfile, isFirst {
@@ -90,7 +96,8 @@ struct Finetune: ParsableCommand {
       try ranks.check(devices: plan.routing.placement.devices)
       return plan
     }
-    let tuning = run.tuning(plan, program: Program.name, ranks: ranks)
+    var tuning = run.tuning(plan, program: Program.name, ranks: ranks)
+    tuning.tasks = tasks?.scoring(ranks)
     if isFirst, !output.json, let limits = plan.limits { print("\n" + report.limits(limits)) }
     if isFirst, !output.json { print("\n" + report.placement(plan.routing) + "\n\n" + report.schedule(tuning) + "\n") }
 
@@ -98,7 +105,7 @@ struct Finetune: ParsableCommand {
     defer { stop.uninstall() }
     let done = resume ? run.folder.savedSteps().last ?? 0 : 0
     let progress = isFirst ? ProgressLine(label: "train", total: tuning.steps, unit: "steps", done: done) : nil
-    let (ending, _) = try tuning.run(run.mode, sinks: progress.map { [ConsoleSink(progress: $0)] } ?? []) {
+    let (ending, model) = try tuning.run(run.mode, sinks: progress.map { [ConsoleSink(progress: $0)] } ?? []) {
       stop.isRequested
     }
     switch ending {
@@ -107,11 +114,32 @@ struct Finetune: ParsableCommand {
       note("stopped after step \(step) of \(tuning.steps); to go on:\n  \(resumeCommand)")
       throw ExitCode(stop.exitCode ?? 130)
     case .finished:
+      let table = try tasks.map { try score($0, model, run, plan.routing, ranks) }
       guard isFirst else { return }
       let summary = try RunSummary(path: run.folder.summary)
       if output.json { return try OutputOptions.print(summary) }
       print(report.result(summary))
+      if let table { print("\n" + table) }
     }
+  }
+
+  /// Scores the result on the recipe's tasks and writes the run's `tasks`.
+  ///
+  /// - Returns: Their table.
+  private func score(
+    _ tasks: TaskSuite, _ model: LanguageModel, _ run: RunPreparation, _ routing: RoutingSettings,
+    _ ranks: any Communicator
+  ) throws -> String {
+    let (began, date) = (Clock.monotonic(), Date())
+    var model = model
+    try model.apply(routing)
+    let scored = try tasks.score(model, routing, run.base, ranks)
+    var result = EvaluationResult(model: run.folder.final, routing: routing, program: Program.name)
+    result.seconds = Clock.monotonic() - began
+    let files = tasks.files(scored, of: model, at: run.folder.final, result, began: date)
+    if ranks.rank > 0 { return "" }
+    let path = try files.write(to: run.folder.tasks, time: HarnessFiles.time(date))
+    return HarnessTable(files).text + "\n\n" + path
   }
 
   /// The command that goes on with this run.

@@ -46,13 +46,18 @@ struct StudyCommand: ParsableCommand {
             progress: { ProgressLine(label: $0, total: $1, unit: $2, output: isFirst ? .standardError : .nowhere) },
             isStopRequested: { stop.isRequested }), ranks: ranks)
       }
-      guard let comparison = try study.run(overwrite: overwrite) else { return }
+      guard let (comparison, tasks) = try study.run(overwrite: overwrite) else { return }
       if output.json {
         print(String(decoding: try comparison.json(), as: UTF8.self))
       } else {
         print(ComparisonTable(comparison).plain.trimmingCharacters(in: .newlines))
         print("\n\(comparison.headline)\n")
         for sentence in comparison.verdict { print(wrapped(sentence, at: 120)) }
+        if let tasks {
+          print("\n" + QualityTable(tasks).plain)
+          print("\(tasks.headline)\n")
+          for sentence in tasks.verdict { print(wrapped(sentence, at: 120)) }
+        }
         print("\n\(study.results.comparison)\n\(study.results.report)")
       }
     } catch let error as StudyError {

@@ -34,6 +34,24 @@ struct ReportTests {
     }
   }
 
+  /// Of many arms, markers of the scatter stand apart, each arm has one, and the frontier's names come once.
+  @Test func manyMarkersStandApart() throws {
+    let html = try Self.report(Sample.manyArms(seeds: 1))
+    let start = try #require(html.range(of: "aria-labelledby=\"scatter-target-t"))
+    let end = try #require(html[start.upperBound...].range(of: "</svg>"))
+    let picture = html[start.upperBound..<end.lowerBound]
+    let circles = picture.matches(of: /<path d="M([-0-9.]+) ([-0-9.]+)a5 5/).compactMap { match in
+      Double(match.1).flatMap { x in Double(match.2).map { (x: x + 5, y: $0) } }
+    }
+    #expect(circles.count > 30)
+    for (index, one) in circles.enumerated() {
+      for other in circles[..<index] { #expect(abs(one.x - other.x) > 10.9 || abs(one.y - other.y) > 10.9) }
+    }
+    #expect(!picture.contains("hollow"))
+    let names = picture.matches(of: /class="strong s\d">([^<]+)</).map { String($0.1) }
+    #expect(!names.isEmpty && Set(names).count == names.count, "\(names)")
+  }
+
   /// Text against its ground in both themes: at least 4.5 : 1 for words, 3 : 1 for lines and marks (WCAG 2.2, AA).
   @Test func contrastIsEnough() throws {
     let parts = Page.style.components(separatedBy: "prefers-color-scheme: dark")

@@ -77,7 +77,9 @@ import Training
         isStopRequested: { [said] in said.stops }))
   }
 
-  func compare(_ overrides: [String] = []) throws -> Comparison { try #require(try runner(overrides).run()) }
+  func compare(_ overrides: [String] = []) throws -> Comparison {
+    try #require(try runner(overrides).run()).comparison
+  }
 
   @Test func writesEverythingAndKeepsWhatDidNotChange() throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
@@ -111,6 +113,47 @@ import Training
     .run()
     #expect(said.lines.contains("standard: kept from an earlier run"))
     #expect(!said.lines.contains("L1: kept from an earlier run"))
+  }
+
+  /// Arms are asked once, paired with the standard arm, and told in the report; other questions are asked anew.
+  @Test func armsAreScoredOnTasks() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    try """
+    task: plus
+    output_type: multiple_choice
+    data: {split: test, files: [plus.jsonl]}
+    doc_to_text: "What is {{q}} plus one?"
+    doc_to_choice: "{{choices}}"
+    doc_to_target: "{{gold}}"
+    metric_list: [acc]
+    """.write(toFile: folder + "/plus.yaml", atomically: true, encoding: .utf8)
+    let rows = (0..<20).map { "{\"q\": \($0), \"choices\": [\"\($0 + 1)\", \"\($0 * 7)\"], \"gold\": 0}" }
+    try rows.joined(separator: "\n").write(toFile: folder + "/plus.jsonl", atomically: true, encoding: .utf8)
+    let overrides = ["study.seeds=[1, 2]", "tasks={names: [\(folder)/plus.yaml], data: \(folder), limit: 16}"]
+    let (comparison, found) = try #require(try runner(overrides).run())
+    let answers = try #require(found)
+    #expect(answers.reference == "standard" && answers.base == "base" && answers.seedCount == 2)
+    #expect(answers.arms.map(\.name) == ["base", "standard", "L1"] && answers.tasks.map(\.questions) == [16])
+    #expect(answers.arms[2].deviceLimit == 1 && answers.arms[2].communication?.devicesPerToken == 1)
+    #expect(comparison.results.count == 6)
+    let report = try String(contentsOfFile: folder + "/out/report.html", encoding: .utf8)
+    #expect(report.contains("id=\"answers\"") && report.contains("id=\"verdicts\""))
+    for file in ["comparison.json", "comparison.md", "comparison.csv"] {
+      #expect(FileManager.default.fileExists(atPath: folder + "/out/tasks/" + file), "\(file)")
+    }
+
+    func times() throws -> [Date] {
+      try ["base/arm.json", "L1/seed-2/arm.json"].map { file in
+        let facts = try FileManager.default.attributesOfItem(atPath: folder + "/out/tasks/" + file)
+        return try #require(facts[.modificationDate] as? Date)
+      }
+    }
+    let first = try times()
+    #expect(try runner(overrides).run()?.tasks == answers)
+    #expect(try times() == first)
+    let fewer = try #require(try runner(overrides.dropLast() + [overrides[1].replacing("16", with: "9")]).run()?.tasks)
+    #expect(fewer.tasks.map(\.questions) == [9])
+    #expect(try zip(times(), first).allSatisfy { $0 > $1 })
   }
 
   @Test func aStopNamesTheArmAndTheSameCommandGoesOn() throws {

@@ -97,6 +97,39 @@ import Testing
     }
   }
 
+  /// A run scores its recipe's tasks before it, on the way and at its end; `compare` pairs two such runs.
+  @Test func aRunScoresItsTasks() throws {
+    let place = try Workplace()
+    try place.writeSums()
+    func train(_ name: String, _ limit: String) throws -> CommandLineTests.Result {
+      try CommandLineTests.run([
+        "finetune", place.recipe, "routing.device_limit=\(limit)", "output=\(place.run(name))", "save.every=none",
+        "schedule.max_steps=4", "tasks.names=[boolq, \(place.path)/sums.yaml]", "tasks.data=\(place.path)/data",
+        "tasks.limit=6", "tasks.every=2",
+      ])
+    }
+    let missing = try train("free", "none")
+    #expect(missing.status == 1 && missing.error.contains("/data: expected a folder, found no"))
+    try FileManager.default.createDirectory(atPath: place.path + "/data", withIntermediateDirectories: true)
+    try FileManager.default.copyItem(atPath: Self.rows + "/boolq.jsonl", toPath: place.path + "/data/boolq.jsonl")
+    try FileManager.default.copyItem(atPath: place.path + "/sums.jsonl", toPath: place.path + "/data/sums.jsonl")
+    for (name, limit) in [("free", "none"), ("limited", "1")] {
+      let found = try train(name, limit)
+      try #require(found.status == 0, "\(found.error)")
+      #expect(found.out.contains("|boolq|") && found.out.contains("/\(name)/tasks/"), "\(found.out)")
+      let records = try String(contentsOfFile: place.run(name) + "/metrics.jsonl", encoding: .utf8)
+        .split(separator: "\n").map { try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any] }
+      let steps = records.compactMap { $0?["tasks/boolq/acc"] is Double ? $0?["step"] as? Int : nil }
+      #expect(steps == [2, 4])
+      #expect(records.last??["tasks/sums/exact_match,number"] as? Double == 0)
+    }
+    let compared = try CommandLineTests.run([
+      "compare", "free=" + place.run("free/tasks"), "limited=" + place.run("limited/tasks"), "--output",
+      place.run("compared"),
+    ])
+    #expect(compared.status == 0 && compared.out.contains("boolq"), "\(compared.error)")
+  }
+
   /// Texts in a value of a sample that are no numbers.
   private func texts(_ value: Any?) -> [String] {
     switch value {
@@ -110,11 +143,11 @@ import Testing
     arguments: [
       (
         ["--tasks", "pica", "--task-data", rows], 1,
-        "--tasks: expected a task or a task file, found 'pica'; did you mean 'piqa'?\n"
+        "tasks: expected a task or a task file, found 'pica'; did you mean 'piqa'?\n"
       ),
       (
         ["--tasks", "boolq", "--task-data", rows, "--shots", "2"], 1,
-        "\(rows): expected data of boolq (examples), one of boolq/train.jsonl, BoolQ/train.jsonl, found none; try --task-data with another folder\n"
+        "\(rows): expected data of boolq (examples), one of boolq/train.jsonl, BoolQ/train.jsonl, found none; try the folder that holds them\n"
       ),
       (
         ["--tasks", "piqa"], 64,

@@ -18,6 +18,12 @@ import Testing
     #expect(try JSONDecoder().decode(Record.self, from: Data(text.utf8)).ce == 0.1 + 0.2)
   }
 
+  @Test func tasksComeLastByName() {
+    let text = JSONLinesSink.record(
+      step: 1, values: [.ce: 1], tasks: ["piqa/acc": 0.5, "a \"b\"/acc,x": 1, "nothing/acc": .nan])
+    #expect(text == #"{"step":1,"ce":1.0,"tasks/a \"b\"/acc,x":1.0,"tasks/piqa/acc":0.5}"#)
+  }
+
   @Test func namesAndTagsAreDistinct() {
     #expect(Set(Metric.allCases.map(\.tag)).count == Metric.allCases.count)
     #expect(Metric.allCases.allSatisfy { $0.tag.contains("/") })
@@ -74,7 +80,9 @@ import Testing
   @Test func oneFailingSinkDoesNotSilenceTheOthers() throws {
     final class Broken: MetricSink {
       func logConfig(_ yaml: String) throws(MetricError) {}
-      func log(step: Int, values: [Metric: Double]) throws(MetricError) { throw .record(path: "broken", line: step) }
+      func log(step: Int, values: [Metric: Double], tasks: [String: Double]) throws(MetricError) {
+        throw .record(path: "broken", line: step)
+      }
       func close() throws(MetricError) {}
     }
     let folder = try TemporaryFolder()

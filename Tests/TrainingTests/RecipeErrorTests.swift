@@ -82,6 +82,18 @@ func messages(_ text: String, _ overrides: [String] = [], purpose: Recipe.Purpos
     ("device_limit: 1", "r.yaml:5:1: device_limit: unknown key; did you mean 'routing.device_limit'?"),
     ("optimizer: {lr: 1}", "r.yaml:5:13: optimizer.lr: unknown key; did you mean 'optimizer.learning_rate'?"),
     ("save: {xyzzy: 1}", "r.yaml:5:8: save.xyzzy: unknown key; known here: every, keep, dtype"),
+    // Tasks.
+    ("tasks: {names: [piqa]}", "r.yaml:5:8: tasks.data: expected the folder of the tasks' data, found none"),
+    (
+      "tasks: {names: [piqa, piqa], data: d}",
+      "r.yaml:5:16: tasks.names: expected a list of different tasks, like [piqa, arc_easy], found a list"
+    ),
+    (
+      "tasks: {names: piqa, data: d}",
+      "r.yaml:5:16: tasks.names: expected a list of different tasks, like [piqa, arc_easy], found 'piqa'"
+    ),
+    ("tasks: {every: 0}", "r.yaml:5:16: tasks.every: expected an integer of at least 1 or none, found '0'"),
+    ("tasks: {data: [d]}", "r.yaml:5:15: tasks.data: expected a folder, found a list"),
     // Adapters.
     (
       "train: {experts: {lora: {rank: 0}}}",

@@ -46,6 +46,7 @@ import Testing
       early_stopping: {patience: 2, min_delta: 0.5}}
     save: {every: none, keep: 9, dtype: bfloat16}
     parallel: {dispatch: naive, overlap: off, wire: bfloat16, nodes: 1}
+    tasks: {names: [piqa, my/own.yaml], data: questions, folder: /abs/tasks, limit: 10, shots: 0, every: 5}
     study:
       arms: {standard: {routing.device_limit: none}, L2: , L1: {routing.device_limit: 1, routing.device_limit_schedule: null, routing.placement: q.json}}
       learning_rates: [1e-5, 0.1]
@@ -64,6 +65,7 @@ import Testing
     #expect(recipe.data.profile.map(\.path) == ["/home/me/p.txt", "/abs/q"])
     #expect(recipe.routing.placement == .file("/home/me/placements/p.json"))
     #expect(recipe.routing.loadCap == nil)
+    #expect(recipe.tasks.names == ["piqa", "/home/me/my/own.yaml"] && recipe.tasks.data == "/home/me/questions")
     #expect(recipe.optimizer.clip == nil)
     #expect(!recipe.parallel.overlap)
     #expect(recipe.study.arms.map(\.name) == ["standard", "L2", "L1"])

@@ -40,7 +40,8 @@ import Testing
     #expect(sink.path == folder.path + "/events.out.tfevents.1700000000.host")
     try sink.logConfig("version: 1\nmodel: x\n")
     now += 1
-    try sink.log(step: 7, values: [.ce: 2.5, .aux: .nan, .devicesPerToken: 1.25])
+    try sink.log(
+      step: 7, values: [.ce: 2.5, .aux: .nan, .devicesPerToken: 1.25], tasks: ["piqa/acc": 0.5, "copa/acc": .nan])
     try sink.log(step: 8, values: [.ce: .infinity])
     let events = try events(sink.path)
     #expect(events.count == 3)
@@ -52,8 +53,8 @@ import Testing
       String(decoding: events[1].summary.value[0].tensor.stringVal[0], as: UTF8.self).hasPrefix("    version: 1\n"))
     #expect(events[2].step == 7)
     #expect(events[2].wallTime == 1_700_000_001.5)
-    #expect(events[2].summary.value.map(\.tag) == ["train/ce", "comm/devices_per_token"])
-    #expect(events[2].summary.value.map(\.simpleValue) == [2.5, 1.25])
+    #expect(events[2].summary.value.map(\.tag) == ["train/ce", "comm/devices_per_token", "tasks/piqa/acc"])
+    #expect(events[2].summary.value.map(\.simpleValue) == [2.5, 1.25, 0.5])
   }
 
   @Test func resumingOpensANewFileThatSaysSo() throws {

@@ -47,8 +47,8 @@ extension QualityReport {
   private static let shown = 12
 
   /// Questions that changed, with their text.
-  var flips: [Markup] {
-    guard !comparison.flips.isEmpty else { return [] }
+  func flips(of arms: [String]) -> [Markup] {
+    guard comparison.flips.contains(where: { arms.contains($0.arm) }) else { return [] }
     return [
       Page.section(
         "flips", "Questions that changed",
@@ -56,7 +56,9 @@ extension QualityReport {
           "Answered rightly by one of the two only; the right choice is bold. Flips both ways are usual even between "
           + "equally good models: what counts is whether one way prevails."
       ) {
-        for task in comparison.tasks { for arm in others { details(task.task, arm.name) } }
+        for task in comparison.tasks {
+          for arm in others where arms.contains(arm.name) { details(task.task, arm.name) }
+        }
       }
     ]
   }

@@ -16,9 +16,20 @@ public struct QualityReport: Sendable {
       subject: comparison.arms.map(\.name).joined(separator: ", "), kind: "Evaluations compared",
       headline: comparison.headline, verdict: comparison.verdict,
       cards: comparison.arms.prefix(Self.cards).map(card),
-      sections: [tasks, forests, table, traffic, flips, [facts, terms]],
+      sections: [tasks, forests, table, traffic, flips(of: others.map(\.name)), [facts, terms]],
       footer: "Occult \(version). Numbers behind this page: comparison.json and comparison.csv beside it."
     ).html
+  }
+
+  /// What a larger page says of the comparison: its verdict, then every task.
+  ///
+  /// - Parameter arms: Arms whose changed questions are told.
+  /// - Returns: Sections.
+  func parts(toldOf arms: [String]) -> [[Markup]] {
+    let verdict = Page.section("answers", "Tasks: " + comparison.headline) {
+      for sentence in comparison.verdict { tag("p", sentence) }
+    }
+    return [[verdict], tasks, forests, table, flips(of: arms)]
   }
 
   /// Most cards at the head of the page.

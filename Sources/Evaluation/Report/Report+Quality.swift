@@ -33,8 +33,11 @@ extension Report {
     return [
       Page.section("quality", "Quality against bytes") {
         tag("p", ["class": "lead"]) {
-          "Left is cheaper, down is better. Filled markers are evaluated as they were trained; hollow ones have another "
-          "limit applied afterwards; markers that would cover each other are set side by side. Whiskers are 95 % intervals"
+          "Left is cheaper, down is better. "
+          isDense
+            ? "Every arm is evaluated as it was trained; "
+            : "Filled markers are evaluated as they were trained; hollow ones have another limit applied afterwards; "
+          "markers that would cover each other are set side by side. Whiskers are 95 % intervals"
           isPaired ? " of the paired difference; the dashed line is the standard checkpoint without a limit." : "."
         }
         for (text, points) in pictures {
@@ -63,7 +66,8 @@ extension Report {
 
   private func name(_ result: CellResult) -> String { "\(result.arm), \(comparison.condition(result))" }
 
-  /// Whether there are too many markers to name each: then only those of the frontier have a name.
+  /// Whether there are too many markers to name each: then arms are drawn as they were trained, and those of the frontier
+  /// have a name.
   private var isDense: Bool { isCrowded || !comparison.limitsNameRules }
 
   /// Markers that no other beats in both, from the cheapest on.
@@ -79,16 +83,21 @@ extension Report {
 
   private var isPaired: Bool { comparison.reference != nil }
 
-  /// Cells in the picture: fine-tuned ones, and the base where it does not squeeze the others.
+  /// Cells in the picture, without those that would squeeze the others: fine-tuned ones and the base, or of many arms each as
+  /// it was trained.
   private func points(_ text: QualityText) -> [Point] {
     let all = comparison.results.compactMap { result -> Point? in
       guard let (value, low, high) = text.loss(result) else { return nil }
       return Point(
         result: result, value: value, low: low, high: high, name: name(result), series: series(result.arm))
     }
+    if isDense {
+      let own = all.filter(\.result.isMatched)
+      let room = Scale.fence(own.map(\.value))
+      return own.filter { $0.result.isReference || room.contains($0.value) }
+    }
     let tuned = all.filter(\.result.fineTuned).map(\.value)
     guard let low = tuned.min(), let high = tuned.max() else { return all }
-    if isDense { return all.filter(\.result.fineTuned) }
     let room = low - (high - low)...high + (high - low)
     return all.filter { $0.result.fineTuned || room.contains($0.value) }
   }
@@ -100,13 +109,13 @@ extension Report {
       sentences.append("Per-expert dispatch of the standard checkpoint would send \(Numbers.grouped(bytes)) bytes.")
     }
     if isDense { sentences.append("Named and joined: markers that no other beats in both.") }
-    let others = comparison.results.filter { result in !points.contains { $0.result == result } }
+    let others = (isDense ? matched : comparison.results).filter { result in !points.contains { $0.result == result } }
     let missing = others.compactMap { result in
       text.loss(result).map {
-        "\(name(result)): \(isPaired ? Numbers.signed($0.value, 3) : Numbers.fixed($0.value, 3))"
+        "\(isDense ? result.arm : name(result)): \(isPaired ? Numbers.signed($0.value, 3) : Numbers.fixed($0.value, 3))"
       }
     }
-    if !missing.isEmpty, !isDense { sentences.append("Outside the picture: \(missing.joined(separator: "; ")).") }
+    if !missing.isEmpty { sentences.append("Outside the picture: \(missing.joined(separator: "; ")).") }
     return sentences.joined(separator: " ")
   }
 
@@ -116,7 +125,7 @@ extension Report {
       margins: (34, Self.margin(for: (isDense ? frontier(points) : points).map { brief($0.result.arm) }), 46, 58),
       x: [0] + points.map(\.result.communication.bytes),
       y: points.flatMap { [$0.low, $0.high] } + (isPaired ? [0] : []), yTicks: 8)
-    let points = isDense ? points.map { unmoved($0, plot) } : placed(points, plot)
+    let points = isDense ? swarm(points, plot) : placed(points, plot)
     let description = points.map {
       "\($0.name): \(isPaired ? Numbers.signed($0.value, 4) : Numbers.fixed($0.value, 4)) nats per token, "
         + "\(Numbers.fixed($0.result.communication.bytes, 0)) bytes."
@@ -161,10 +170,19 @@ extension Report {
     return points
   }
 
-  private func unmoved(_ point: Point, _ plot: Plot) -> Point {
-    var point = point
-    point.x = plot.x(point.result.communication.bytes)
-    return point
+  /// Moves each marker to the nearest place at its height that no other covers; those of the frontier stay where they are.
+  private func swarm(_ points: [Point], _ plot: Plot) -> [Point] {
+    let first = frontier(points)
+    let others = points.filter { point in !first.contains { $0.result == point.result } }
+    var placed: [Point] = []
+    for var point in first + others.sorted(by: { $0.value < $1.value }) {
+      let (exact, y) = (plot.x(point.result.communication.bytes), plot.y(point.value))
+      let near = placed.filter { abs(plot.y($0.value) - y) < 11 }.map(\.x)
+      let places = (0...placed.count).lazy.flatMap { [exact + 11 * Double($0), exact - 11 * Double($0)] }
+      point.x = places.first { place in near.allSatisfy { abs($0 - place) >= 11 } } ?? exact
+      placed.append(point)
+    }
+    return placed
   }
 
   /// The names of markers, on their right, moved apart where they would touch.

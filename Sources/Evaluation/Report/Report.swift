@@ -3,11 +3,12 @@
 public struct Report: Sendable {
   let study: Study
   let comparison: Comparison
+  /// The same arms on tasks; nil without any.
+  let tasks: QualityComparison?
 
-  /// A report of a study and of the comparison made from it.
-  public init(study: Study, comparison: Comparison) {
-    self.study = study
-    self.comparison = comparison
+  /// A report of a study, of the comparison made from it, and of the tasks that its arms were scored on.
+  public init(study: Study, comparison: Comparison, tasks: QualityComparison? = nil) {
+    (self.study, self.comparison, self.tasks) = (study, comparison, tasks)
   }
 
   /// Names of arms in the order of the table: their place decides colour and marker everywhere on the page.
@@ -51,10 +52,17 @@ public struct Report: Sendable {
     Page(
       subject: study.facts.model, kind: "Collaboration-pruned fine-tuning", headline: comparison.headline,
       verdict: comparison.verdict, cards: (isCrowded ? leaders : matched).prefix(Self.cards).map(card),
-      sections: (isCrowded ? [forests, quality, matrix, margins] : [matrix, margins, quality])
+      sections: (isCrowded ? [forests, quality, matrix, margins] : [matrix, margins, quality]) + answers
         + [curves, placement, flow, heatMaps, layers, [facts, definitions]],
       footer: "Occult \(study.facts.version). Numbers behind this page: comparison.json beside it."
     ).html
+  }
+
+  /// The arms on tasks; of many arms, only the leaders' questions are told.
+  private var answers: [[Markup]] {
+    guard let tasks else { return [] }
+    return QualityReport(tasks, version: study.facts.version)
+      .parts(toldOf: isCrowded ? leaders.map(\.arm) : tasks.arms.map(\.name))
   }
 
   /// Most cards at the head of the page; the matrix has the rest.

@@ -32,6 +32,16 @@ struct Scale {
     digits = max(0, Int(-floor(log10(step))) + (mantissa == 2.5 ? 1 : 0))
   }
 
+  /// The values that an axis should cover so that a few far ones do not squeeze all others: quartiles and three times their
+  /// distance on either side (Tukey's outer fences).
+  static func fence(_ values: [Double]) -> ClosedRange<Double> {
+    let sorted = values.filter(\.isFinite).sorted()
+    guard let first = sorted.first, let last = sorted.last else { return 0...0 }
+    let (low, high) = (sorted[sorted.count / 4], sorted[sorted.count * 3 / 4])
+    let reach = 3 * (high - low)
+    return reach > 0 ? low - reach...high + reach : first...last
+  }
+
   /// The position of a value.
   func callAsFunction(_ value: Double) -> Double {
     start + (value - domain.lowerBound) / (domain.upperBound - domain.lowerBound) * (end - start)

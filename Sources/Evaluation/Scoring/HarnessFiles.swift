@@ -12,7 +12,7 @@ public struct HarnessFiles: Sendable {
   /// Path of the model, and facts about it.
   let model: Model
   /// The run as `occult evaluate` describes it otherwise.
-  let result: EvaluationResult
+  public let result: EvaluationResult
   /// Settings of the run.
   let settings: Settings
 
@@ -103,6 +103,11 @@ public struct HarnessFiles: Sendable {
       let (value, error) = TaskScores.pooled(parts)
       return TaskFigure(metric: example.metric, filter: example.filter, value: value, standardError: error)
     }
+  }
+
+  /// A moment as it stands in the names of files: `2026-01-31T12-00-00Z`.
+  public static func time(_ date: Date) -> String {
+    ISO8601DateFormatter().string(from: date).replacing(":", with: "-")
   }
 
   /// Writes all files.

@@ -44,9 +44,11 @@ struct StudyFolder {
   var comparison: String { path + "/comparison.json" }
   var table: String { path + "/comparison.md" }
   var report: String { path + "/report.html" }
+  var tasks: String { path + "/tasks" }
   private var marker: String { path + "/study.json" }
 
   func arm(_ name: String) -> String { path + "/arms/" + name }
+  func tasks(_ arm: String, seed: Int?) -> String { tasks + "/" + arm + (seed.map { "/seed-\($0)" } ?? "") }
   func cell(_ arm: String, rule: String?, seed: Int?) -> String {
     path + "/cells/\(arm)\(seed.map { "-seed-\($0)" } ?? "")-under-\(rule ?? "no-limit").json"
   }

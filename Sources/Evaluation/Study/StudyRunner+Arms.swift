@@ -18,13 +18,26 @@ extension StudyRunner {
         if choosesRate { rates[arm.name] = try bestRate(arm, ground) }
         let run = try run(arm, seed: seed, rate: rates[arm.name], ground)
         if !choosesRate { try train(run) }
-        let cells = try cells(run, ground) { try weights(run, ground) }
+        let cells = try measured(run, ground) { try weights(run, ground) }
         if !recipe.study.keepsCheckpoints { try discardWeights(run) }
         arms.append((run, cells))
       }
     }
     let order = Dictionary(uniqueKeysWithValues: recipe.study.arms.enumerated().map { ($1.name, $0) })
     return (arms.sorted { order[$0.run.name, default: 0] < order[$1.run.name, default: 0] }, rates)
+  }
+
+  /// The cells of an arm from one seed, and its tasks scored.
+  func measured(_ arm: ArmRun, _ ground: StudyGround, weights: () throws -> LanguageModel) throws -> [Cell] {
+    var model: LanguageModel?
+    func loaded() throws -> LanguageModel {
+      let loaded = try model ?? weights()
+      model = loaded
+      return loaded
+    }
+    let cells = try cells(arm, ground, weights: loaded)
+    try score(arm, ground, weights: loaded)
+    return cells
   }
 
   /// Trains an arm from the first seed at each learning rate and takes the one with the lowest loss on validation data.
@@ -70,12 +83,13 @@ extension StudyRunner {
     if let rate { path += "/rate-\(rate)" }
     var routing = ground.settings(rule) ?? ground.unlimited
     routing.seed = UInt64(seed)
-    let tuning = FineTuning(
+    var tuning = FineTuning(
       recipe: recipe, base: base, routing: routing,
       adapters: try AdapterPlan.settings(recipe, base.configuration) {
         guard let profile = ground.profile else { preconditionFailure("StudyRunner: adapted experts on ranks") }
         return profile
       }, data: data, folder: RunFolder(path), program: program, ranks: ranks)
+    tuning.tasks = tasks?.scoring(ranks)
     let key = baseKey.adding(recipe.contentHash()).adding(ground.placement.json).adding(tuning.batchOrder).text
     return ArmRun(name: arm.name, rule: rule, seed: seed, key: key, tuning: tuning)
   }

@@ -44,6 +44,8 @@ public struct StudyRunner {
   /// The processes of the study: one, or one a device.
   let ranks: any Communicator
   let data: TrainingData
+  /// What all arms are asked beside their losses; nil for nothing.
+  let tasks: TaskSuite?
   /// Depends on program, weights and all tokens.
   let baseKey: CacheKey
 
@@ -79,6 +81,7 @@ public struct StudyRunner {
       try run.checkMemory(available: Memory.limitBytes, ranks: ranks.size, here: here)
     }
     rules = try StudyRule.all(of: recipe, base.configuration)
+    tasks = try TaskSuite(recipe, base)
     whole = ranks.rank == 0 ? try base.model() : nil
     baseKey = CacheKey(program, String(try base.checksum()), Self.hash([data.test, data.retention, data.profile]))
   }
@@ -86,9 +89,9 @@ public struct StudyRunner {
   /// Runs what is not done yet.
   ///
   /// - Parameter overwrite: Whether an earlier study in the folder is removed first.
-  /// - Returns: The comparison, with all files written; nil on ranks other than the first.
+  /// - Returns: The comparison, and that of the recipe's tasks, with all files written; nil on ranks other than the first.
   /// - Throws: What went wrong; ``StudyError/stopped(after:)`` after a signal.
-  public func run(overwrite: Bool = false) throws -> Comparison? {
+  public func run(overwrite: Bool = false) throws -> (comparison: Comparison, tasks: QualityComparison?)? {
     let began = Clock.monotonic()
     try folder.prepare(overwrite: overwrite)
     ranks.barrier()
@@ -97,7 +100,7 @@ public struct StudyRunner {
         preconditionFailure("StudyRunner: rules are made on the first rank")
       }
       _ = try trained(ground)
-      _ = try cells(ArmRun.base, ground) { try loaded(base, ground) }
+      _ = try measured(ArmRun.base, ground) { try loaded(base, ground) }
       return nil
     }
     try folder.write(recipe.yaml(), to: folder.recipe)
@@ -117,7 +120,7 @@ public struct StudyRunner {
     }
     let (arms, rates) = try trained(ground)
     sayEnds(rates)
-    let baseCells = try cells(ArmRun.base, ground) { ranks.size == 1 ? whole : try loaded(base, ground) }
+    let baseCells = try measured(ArmRun.base, ground) { ranks.size == 1 ? whole : try loaded(base, ground) }
     let cells = baseCells + arms.flatMap(\.cells)
     let runs = arms.map(\.run)
     let study = Study(
@@ -126,10 +129,11 @@ public struct StudyRunner {
       },
       layers: layers(profile, placement, contiguous))
     let comparison = try Comparison(study, bootstrap: Bootstrap(draws: 2_000, seed: UInt64(recipe.run.seed)))
+    let answers = try comparedTasks(reference: comparison.reference?.arm ?? recipe.study.arms[0].name)
     try folder.write(try comparison.json(), to: folder.comparison)
     try folder.write(ComparisonTable(comparison).markdown + "\n", to: folder.table)
-    try folder.write(Report(study: study, comparison: comparison).html, to: folder.report)
-    return comparison
+    try folder.write(Report(study: study, comparison: comparison, tasks: answers).html, to: folder.report)
+    return (comparison, answers)
   }
 
   /// Files that a finished study has written, for the last words.

@@ -84,7 +84,7 @@ public enum TaskCatalogError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .noFolder(let path): "\(path): expected a folder of task files, found none; try recipes/tasks"
     case .unknown(let name, let nearest, let known):
-      "--tasks: expected a task or a task file, found '\(name)'; "
+      "tasks: expected a task or a task file, found '\(name)'; "
         + (nearest.map { "did you mean '\($0)'?" }
           ?? "try " + known.filter { !$0.hasPrefix("mmlu_") }.joined(separator: ", "))
     }

@@ -17,15 +17,18 @@ package struct ExpertProduct: Sendable {
   let down: Storage
   /// Low-rank terms of both weights; nil for none.
   var adapters: (gateUp: LowRankFactors, down: LowRankFactors)?
+  /// Called whenever an expert's rows are done, by the thread that did them; nil for nothing.
+  let afterExpert: (@Sendable () -> Void)?
 
   /// Operands; see the properties.
   package init(
     assignment: ExpertAssignment, hidden: Int, intermediate: Int, x: Storage, weights: Storage, gateUp: Storage,
-    down: Storage, adapters: (gateUp: LowRankFactors, down: LowRankFactors)? = nil
+    down: Storage, adapters: (gateUp: LowRankFactors, down: LowRankFactors)? = nil,
+    afterExpert: (@Sendable () -> Void)? = nil
   ) {
     (self.assignment, self.hidden, self.intermediate) = (assignment, hidden, intermediate)
     (self.x, self.weights, self.gateUp, self.down) = (x, weights, gateUp, down)
-    self.adapters = adapters
+    (self.adapters, self.afterExpert) = (adapters, afterExpert)
   }
 
   private var tokens: Int { x.count / hidden }
@@ -44,6 +47,7 @@ package struct ExpertProduct: Sendable {
       let expert = order[task]
       let rows = assignment.offsets[expert]..<assignment.offsets[expert + 1]
       if rows.isEmpty { return }
+      defer { afterExpert?() }
       let block = min(rows.count, Self.blockRows)
       let (input, wide, narrow, scale) = (
         Storage(block * h), Storage(block * 2 * i), Storage(block * i), Storage(block)
@@ -106,6 +110,7 @@ package struct ExpertProduct: Sendable {
         if let dDown { (dDown.floats + expert * h * i).update(repeating: 0, count: h * i) }
         return
       }
+      defer { afterExpert?() }
       let block = min(rows.count, Self.blockRows)
       let (outer, input, scale, dots) = (Storage(block * h), Storage(block * h), Storage(block), Storage(block))
       let (da, act, dWide) = (Storage(block * i), Storage(block * i), Storage(block * 2 * i))

@@ -25,6 +25,9 @@ public struct FineTuning {
   /// The processes that train together, one a device; one alone plays all devices.
   public let ranks: any Communicator
 
+  /// Scores tasks after some of the steps; nil for none.
+  public var tasks: TaskScoring?
+
   /// Optimizer steps of the whole run.
   public let steps: Int
   /// Identity of the order of batches over the whole run.
@@ -125,7 +128,8 @@ public struct FineTuning {
         if ranks.rank == 0 { try folder.write(recipe.yaml(), to: folder.recipe) }
         try sinks.logConfig(recipe.yaml())
         if recipe.run.evaluateEvery != nil, let result = try validated(state.model, under: routing) {
-          try sinks.log(step: 0, values: result.values)
+          try sinks.log(
+            step: 0, values: result.values, tasks: recipe.tasks.every == nil ? [:] : try scores(state.model))
         }
       }
       result = try loop(&state, sinks, began: began, isStopRequested: isStopRequested)
@@ -167,7 +171,8 @@ public struct FineTuning {
         if isBest, recipe.run.keepsBest { try saveBest(state) }
         validation = result
       }
-      try sinks.log(step: state.step, values: values)
+      let scores = isDue(state.step, every: recipe.tasks.every) ? try scores(state.model) : [:]
+      try sinks.log(step: state.step, values: values, tasks: scores)
       if isLast || isOver(state.best) { break }
       // A signal may reach one rank before the others: they stop together.
       let stop = ranks.sum([isStopRequested() ? 1 : 0])[0] > 0
@@ -181,6 +186,14 @@ public struct FineTuning {
   func isOver(_ best: BestValidation) -> Bool { recipe.run.earlyStopping.map { best.stale >= $0.patience } ?? false }
 
   private func isDue(_ step: Int, every interval: Int?) -> Bool { interval.map { step.isMultiple(of: $0) } ?? false }
+
+  /// Figures of tasks under the run's routing, which a schedule of limits does not change; none without tasks.
+  private func scores(_ model: LanguageModel) throws -> [String: Double] {
+    guard let tasks else { return [:] }
+    var model = model
+    try model.apply(routing)
+    return try tasks(model, routing)
+  }
 
   /// What validation found.
   struct Validation {

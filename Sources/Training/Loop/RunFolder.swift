@@ -53,6 +53,8 @@ public struct RunFolder: Sendable, Equatable {
   public var final: String { path + "/final.h5" }
   /// The model of the best validation so far, where the recipe keeps it.
   public var best: String { path + "/best.h5" }
+  /// What the result scored on the recipe's tasks.
+  public var tasks: String { path + "/tasks" }
   /// What the run did, in numbers.
   public var summary: String { path + "/summary.json" }
   private var checkpoints: String { path + "/checkpoints" }

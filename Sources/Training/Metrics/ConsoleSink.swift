@@ -22,7 +22,11 @@ public final class ConsoleSink: MetricSink {
   public func logConfig(_ yaml: String) throws(MetricError) {}
 
   /// Moves the line on.
-  public func log(step: Int, values: [Metric: Double]) throws(MetricError) {
+  public func log(step: Int, values: [Metric: Double], tasks: [String: Double]) throws(MetricError) {
+    if !tasks.isEmpty {
+      let figures = tasks.sorted { $0.key < $1.key }.map { "\($0.key) \(String(format: "%.4f", $0.value))" }
+      progress.say("step \(step): \(figures.joined(separator: "  "))")
+    }
     progress.update(step, note: note(values))
   }
 

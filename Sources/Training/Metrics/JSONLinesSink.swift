@@ -1,10 +1,11 @@
 internal import Foundation
+internal import Text
 
 /// `metrics.jsonl`, the source of truth: one object a line and step.
 ///
 ///     {"step":12,"tokens":49152,"loss":2.3125,"ce":2.3025,…}
 ///
-/// Keys come in the order of `Metric`, numbers in the shortest form that reads back as the same `Double`. Each record is
+/// Keys come in the order of `Metric`, then figures of tasks as `tasks/piqa/acc`, numbers in the shortest form that reads back as the same `Double`. Each record is
 /// written at once. A resumed run repeats the steps after its checkpoint, so their records, and a last line torn by a
 /// crash, are cut off before the first new one: every step is in the file once.
 public final class JSONLinesSink: MetricSink {
@@ -28,8 +29,8 @@ public final class JSONLinesSink: MetricSink {
   public func logConfig(_ yaml: String) throws(MetricError) {}
 
   /// Appends one record.
-  public func log(step: Int, values: [Metric: Double]) throws(MetricError) {
-    try file.append(Array((Self.record(step: step, values: values) + "\n").utf8))
+  public func log(step: Int, values: [Metric: Double], tasks: [String: Double]) throws(MetricError) {
+    try file.append(Array((Self.record(step: step, values: values, tasks: tasks) + "\n").utf8))
   }
 
   /// Closes the file.
@@ -38,12 +39,15 @@ public final class JSONLinesSink: MetricSink {
   }
 
   /// The text of one record.
-  static func record(step: Int, values: [Metric: Double]) -> String {
+  static func record(step: Int, values: [Metric: Double], tasks: [String: Double] = [:]) -> String {
     var text = "{\"step\":\(step)"
     for metric in Metric.allCases {
       guard let value = values[metric], value.isFinite else { continue }
       let number = metric.isCount ? Int(exactly: value.rounded()).map { "\($0)" } ?? "\(value)" : "\(value)"
       text += ",\"\(metric.rawValue)\":\(number)"
+    }
+    for (name, value) in tasks.sorted(by: { $0.key < $1.key }) where value.isFinite {
+      text += ",\(JSONValue.string("tasks/" + name).text()):\(value)"
     }
     return text + "}"
   }

@@ -86,10 +86,17 @@ public enum Metric: String, Sendable, CaseIterable {
 public protocol MetricSink: AnyObject {
   /// Records the resolved recipe, before the first step.
   func logConfig(_ yaml: String) throws(MetricError)
-  /// Records the values of one step.
-  func log(step: Int, values: [Metric: Double]) throws(MetricError)
+  /// Records the values of one step, and figures of tasks by name, as `piqa/acc`, where they were scored.
+  func log(step: Int, values: [Metric: Double], tasks: [String: Double]) throws(MetricError)
   /// Ends the record. Nothing is lost without it.
   func close() throws(MetricError)
+}
+
+extension MetricSink {
+  /// Records the values of a step without tasks.
+  public func log(step: Int, values: [Metric: Double]) throws(MetricError) {
+    try log(step: step, values: values, tasks: [:])
+  }
 }
 
 /// A file of metrics that cannot be written or continued.
@@ -126,8 +133,8 @@ public final class MetricSinks: MetricSink {
   }
 
   /// Passes the values on.
-  public func log(step: Int, values: [Metric: Double]) throws(MetricError) {
-    try each { sink throws(MetricError) in try sink.log(step: step, values: values) }
+  public func log(step: Int, values: [Metric: Double], tasks: [String: Double]) throws(MetricError) {
+    try each { sink throws(MetricError) in try sink.log(step: step, values: values, tasks: tasks) }
   }
 
   /// Closes all.

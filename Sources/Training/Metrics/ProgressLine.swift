@@ -93,6 +93,12 @@ public final class ProgressLine {
     lastShown = nil
   }
 
+  /// Writes a line that stays; the next update draws the progress below it.
+  public func say(_ line: String) {
+    interrupt()
+    output.write(line + "\n")
+  }
+
   /// Ends with the last state, the time it took and the mean rate. Finishing twice does nothing.
   ///
   /// - Parameter note: Replaces the last note.

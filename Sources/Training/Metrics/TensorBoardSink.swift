@@ -61,12 +61,15 @@ public final class TensorBoardSink: MetricSink {
   }
 
   /// One event with a scalar for each finite value.
-  public func log(step: Int, values: [Metric: Double]) throws(MetricError) {
-    let scalars = Metric.allCases.compactMap { metric -> TensorBoardSummary.Value? in
-      guard let number = values[metric], number.isFinite else { return nil }
+  public func log(step: Int, values: [Metric: Double], tasks: [String: Double]) throws(MetricError) {
+    let named =
+      Metric.allCases.map { ($0.tag, values[$0]) }
+      + tasks.sorted { $0.key < $1.key }.map { ("tasks/" + $0.key, $0.value) }
+    let scalars = named.compactMap { tag, value -> TensorBoardSummary.Value? in
+      guard let value, value.isFinite else { return nil }
       return .with {
-        $0.tag = metric.tag
-        $0.simpleValue = Float(number)
+        $0.tag = tag
+        $0.simpleValue = Float(value)
       }
     }
     if !scalars.isEmpty { try write(step: step, scalars) }

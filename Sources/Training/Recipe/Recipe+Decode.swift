@@ -20,6 +20,7 @@ extension Recipe {
     recipe.run = top.section("run") { decodeRun($0, hasValidation: hasValidation) }
     recipe.save = top.section("save", decodeSave)
     recipe.parallel = top.section("parallel") { decodeParallel($0, devices: recipe.routing.devices) }
+    recipe.tasks = top.section("tasks", decodeTasks)
     recipe.study = top.section("study") { decodeStudy($0, purpose: purpose) }
     recipe.output = top.requiredText("output", hint: "a folder for the run")
     top.finish()

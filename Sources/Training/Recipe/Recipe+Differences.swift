@@ -20,7 +20,8 @@ extension Recipe {
   /// threads compute it (results do not depend on it), what is measured and saved on the way, and what only other
   /// commands read. `output` is not among them: another folder is another run.
   public static let harmlessKeys = [
-    "run.threads", "run.evaluate_every", "save", "data.test", "data.retention", "parallel.overlap", "study",
+    "run.threads", "run.evaluate_every", "save", "data.test", "data.retention", "parallel.overlap", "tasks",
+    "study",
   ]
 
   /// ``harmlessKeys``, less those that decide this run's result: when it is validated, where validation ends it or chooses.

@@ -67,6 +67,7 @@ extension Recipe {
           ("nodes", .int(parallel.nodes)),
         ])
       ),
+      ("tasks", tasksNode),
       ("study", studyNode),
       ("output", .text(output)),
     ])
@@ -151,6 +152,17 @@ extension Recipe {
       ("epsilon", .double(optimizer.epsilon)),
       ("weight_decay", .double(optimizer.weightDecay)),
       ("clip", optimizer.clip.map(RecipeNode.double) ?? .word("none")),
+    ])
+  }
+
+  private var tasksNode: RecipeNode {
+    .map([
+      ("names", .list(tasks.names.map(RecipeNode.text))),
+      ("data", tasks.data.isEmpty ? .word("null") : .text(tasks.data)),
+      ("folder", tasks.folder.map(RecipeNode.text) ?? .word("null")),
+      ("limit", tasks.limit.map(RecipeNode.int) ?? .word("all")),
+      ("shots", tasks.shots.map(RecipeNode.int) ?? .word("auto")),
+      ("every", tasks.every.map(RecipeNode.int) ?? .word("none")),
     ])
   }
 

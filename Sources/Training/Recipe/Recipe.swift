@@ -4,7 +4,7 @@
 /// are all reported in one go, each with `file:line:column` and the nearest key that exists, before any work begins.
 /// Changes come on top of the file, in this order: `key=value` arguments, then, in a study, the overrides of an arm.
 ///
-/// Paths under `data` and `routing.placement` are relative to the recipe's file, `model` and `output` to the working
+/// Paths under `data` and `tasks` and `routing.placement` are relative to the recipe's file, `model` and `output` to the working
 /// folder, and paths given as arguments to the working folder, where the shell completes them. Data paths are kept
 /// absolute, so that the resolved recipe in a run folder means the same files.
 public struct Recipe: Sendable, Equatable {
@@ -33,6 +33,8 @@ public struct Recipe: Sendable, Equatable {
   public var save = Save()
   /// `parallel`.
   public var parallel = Parallel()
+  /// Questions that models are scored on: `tasks`.
+  public var tasks = Tasks()
   /// What `occult study` compares: `study`.
   public var study = Study()
   /// The run folder, relative to the working folder; required.
@@ -48,6 +50,6 @@ public struct Recipe: Sendable, Equatable {
   /// Sections into which an override with a map is merged; any other value is replaced as a whole.
   static let sections: Set<String> = [
     "data", "routing", "train", "loss", "loss.aux", "loss.distillation", "optimizer", "schedule", "run", "save",
-    "parallel", "study",
+    "parallel", "tasks", "study",
   ]
 }

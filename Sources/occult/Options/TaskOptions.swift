@@ -39,26 +39,28 @@ struct TaskOptions: ParsableArguments {
     guard !names.isEmpty, let taskData else { return nil }
     let set = try TaskSet(
       names, catalog: try TaskCatalog(folder: taskFolder), folder: taskData, limit: limit, shots: shots)
-    if !set.missing.isEmpty, ranks.rank == 0 {
-      logger.warning(
-        "\(taskData): no data of \(set.missing.count) tasks, which are left out of their groups: \(set.missing.joined(separator: ", "))"
-      )
-    }
+    if ranks.rank == 0 { set.warnOfMissing(taskData) }
     return set
   }
+}
 
-  /// Scores the tasks.
+extension TaskSet {
+  /// Says which tasks of a group have no data.
+  func warnOfMissing(_ folder: String) {
+    if missing.isEmpty { return }
+    logger.warning(
+      "\(folder): no data of \(missing.count) tasks, which are left out of their groups: \(missing.joined(separator: ", "))"
+    )
+  }
+}
+
+extension TaskSuite {
+  /// Scores a model with a progress line, and says which prompts were cut.
   func score(
-    _ tasks: TaskSet, _ files: ModelFiles, _ model: LanguageModel, _ routing: RoutingSettings?, batchTokens: Int,
-    _ ranks: any Communicator
-  ) throws -> (evaluation: TaskEvaluation, model: HarnessFiles.Model) {
-    let (tokenizer, end) = try TrainingData.tokenizer(of: files)
-    let line =
-      ranks.rank == 0 ? ProgressLine(label: "evaluate", total: tasks.documents, unit: "documents") : nil
-    let evaluation = try TaskEvaluation(
-      tasks, model: model, tokenizer: tokenizer, endOfText: end, routing: routing, batchTokens: batchTokens,
-      ranks: ranks
-    ) { line?.update($0, note: $1) }
+    _ model: LanguageModel, _ routing: RoutingSettings?, _ files: ModelFiles, _ ranks: any Communicator
+  ) throws -> TaskEvaluation {
+    let line = ranks.rank == 0 ? ProgressLine(label: "evaluate", total: set.documents, unit: "documents") : nil
+    let evaluation = try score(model, routing: routing, ranks: ranks) { line?.update($0, note: $1) }
     line?.finish()
     for (task, documents) in evaluation.truncated where ranks.rank == 0 {
       logger.warning(
@@ -67,8 +69,6 @@ struct TaskOptions: ParsableArguments {
         and were cut at the left; fewer --shots avoid that
         """)
     }
-    return (
-      evaluation, HarnessFiles.Model(path: files.path, model: model, tokenizer: tokenizer, endOfText: end)
-    )
+    return evaluation
   }
 }

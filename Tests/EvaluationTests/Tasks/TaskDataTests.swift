@@ -72,7 +72,7 @@ import Testing
     #expect(document.requests.map(\.continuation) == [" A", " B", " C", " D"] && document.gold == 2)
     #expect(
       message { _ = try set(["mmlu_anatomy"], shots: 3) }
-        == "dev/anatomy_dev.csv: expected at least 3 rows for the examples of mmlu_anatomy, found 1; try --shots 1")
+        == "dev/anatomy_dev.csv: expected at least 3 rows for the examples of mmlu_anatomy, found 1; try 1 shots")
     // The other subjects of the group are not there: named, and what is there goes on.
     let group = try set(["mmlu_stem"], shots: 0)
     #expect(group.names == ["mmlu_anatomy"] && group.missing.count == 18)
@@ -246,10 +246,10 @@ import Testing
     #expect(
       message { _ = try set(["sciq"]) }.hasSuffix(
         "expected data of sciq (test), one of sciq.jsonl, sciq/test.json, sciq/test.jsonl, SciQ/test.json, found none; "
-          + "try --task-data with another folder"))
+          + "try the folder that holds them"))
     #expect(message { _ = try set(["mmlu"]) }.contains("expected data of mmlu_"))
     #expect(
-      message { _ = try set(["pica"]) } == "--tasks: expected a task or a task file, found 'pica'; did you mean 'piqa'?"
+      message { _ = try set(["pica"]) } == "tasks: expected a task or a task file, found 'pica'; did you mean 'piqa'?"
     )
     #expect(
       message { _ = try TaskCatalog(folder: "/nowhere") }

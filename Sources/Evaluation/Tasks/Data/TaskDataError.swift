@@ -24,7 +24,7 @@ public enum TaskDataError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .missing(let task, let split, let folder, let expected):
       "\(folder): expected data of \(task) (\(split)), one of \(expected.joined(separator: ", ")), found none; "
-        + "try --task-data with another folder"
+        + "try the folder that holds them"
     case .labels(let file, let expected, let found):
       "\(file): expected \(expected) lines, one for each row of the file beside it, found \(found); try the published pair"
     case .cells(let file, let line, let expected, let found):
@@ -37,10 +37,10 @@ public enum TaskDataError: Error, Equatable, CustomStringConvertible {
     case .row(let task, let file, let line, let key, let expected, let found):
       "\(file):\(line): \(task): \(key): expected \(expected), found \(found); try mending or removing the row"
     case .shots(let task, let file, let expected, let found, let most):
-      "\(file): expected at least \(expected) rows for the examples of \(task), found \(found); try --shots \(most)"
+      "\(file): expected at least \(expected) rows for the examples of \(task), found \(found); try \(most) shots"
     case .room(let task, let file, let line, let context, let expected, let found):
       "\(file):\(line): \(task): expected \(expected) in the model's context of \(context) tokens, found \(found); "
-        + "try fewer --shots, or without the row"
+        + "try fewer shots, or without the row"
     case .notFinite(let task, let file, let line):
       "\(file):\(line): \(task): expected a finite log-likelihood, found NaN or infinity; try another checkpoint"
     }
