@@ -4,10 +4,11 @@
 #
 #     scripts/limited_links.sh [--ranks 4] [--hosts 4] [--rate 100mbit] [--delay 5ms] [--timeout 900] COMMAND [ARGUMENT …]
 #
-# Ranks of one host share memory. Hosts are named in a hostfile, as real ones are. A host's link is a veth pair to a bridge, with `tc … tbf` on both ends, so that the rate holds in each direction by itself.
-# Open MPI talks TCP over these links, for its own control as well; in place of ssh it is given an agent that enters the
-# namespace. mpirun and the bridge have a namespace too: the network of the machine itself is not touched, and all of it goes
-# away when the script ends. Needs root and Debian's package iproute2.
+# Ranks of one host share memory. Hosts are named in a hostfile, as real ones are. A host's link is a veth pair to a bridge,
+# with `tc … tbf` on both ends, so that the rate holds in each direction by itself. Open MPI talks TCP over these links, for its
+# own control as well; in place of ssh it is given an agent that enters the namespace. mpirun and the bridge have a namespace
+# too: the network of the machine itself is not touched, and all of it goes away when the script ends. Needs root and Debian's
+# package iproute2.
 set -euo pipefail
 
 ranks=4 hosts= rate=100mbit delay= limit=900

@@ -6,7 +6,7 @@ public import ExpertParallel
 import Training
 
 extension Bench {
-  /// WireTraffic between ranks.
+  /// `occult bench communication`.
   struct CommunicationTimes: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "communication",

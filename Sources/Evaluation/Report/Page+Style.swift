@@ -116,7 +116,7 @@ extension Page {
       footer { padding-top: 1.5rem; padding-bottom: 0; } section { margin-top: 1.6rem; } .lead, h2 { break-after: avoid; } p { break-inside: avoid; }
       .cards { grid-template-columns: repeat(3, 1fr); } th button { font-size: inherit; } .figures, .pair { grid-template-columns: 1fr 1fr; }
       .multiples { grid-template-columns: repeat(5, 1fr); } .terms { columns: 2; }
-      .scroll { overflow: visible; border: 0; break-inside: avoid; } table, tbody th { font-size: 7pt; }
+      .scroll { overflow: visible; border: 0; break-inside: avoid; } tr { break-inside: avoid; } table, tbody th { font-size: 7pt; }
       th, td small { font-size: 6.2pt; } th, td { padding: .15rem .25rem; position: static; }
       * { -webkit-print-color-adjust: exact; print-color-adjust: exact; } @page { margin: 13mm; } }
     """
