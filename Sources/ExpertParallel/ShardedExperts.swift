@@ -19,13 +19,14 @@ public struct DispatchOptions: Sendable, Equatable {
   public var mode: DispatchPlan.Mode
   /// Elements on the wire.
   public var wire: Wire
-  /// Whether experts work on rows that are here while others travel.
+  /// Whether experts work on rows that are here while others travel. That takes every expert's weights twice or thrice from
+  /// memory, and gains only where links are slow and many: docs/communication.md has figures.
   public var overlaps: Bool
   /// N, a divisor of the number of ranks: with several nodes a token crosses to each of them once, for all devices there.
   public var nodes: Int
 
   /// Options; see the properties.
-  public init(mode: DispatchPlan.Mode = .deduplicated, wire: Wire = .float32, overlaps: Bool = true, nodes: Int = 1) {
+  public init(mode: DispatchPlan.Mode = .deduplicated, wire: Wire = .float32, overlaps: Bool = false, nodes: Int = 1) {
     (self.mode, self.wire, self.overlaps, self.nodes) = (mode, wire, overlaps, nodes)
   }
 }

@@ -41,7 +41,6 @@ extension Bench {
     @Option(help: "Nodes that the ranks are on, a divisor of their number; 2 of 4, 6, … ranks if left out.")
     var nodes: Int?
     @Option(help: "Elements on the wire: float32 or bfloat16.") var wire = DispatchOptions.Wire.float32
-    @Flag(inversion: .prefixedNo, help: "Compute on rows that are here while others travel.") var overlap = true
 
     @Option(parsing: .upToNextOption, help: "What is timed: forward, backward (both passes of a layer), step.")
     var measures = CommunicationBenchmark.Measure.allCases
@@ -91,7 +90,7 @@ extension Bench {
       (benchmark.heads, benchmark.vocabulary, benchmark.tokens) = (heads, vocabulary, tokens)
       (benchmark.rounds, benchmark.seed, benchmark.loadCap) = (rounds, seed, loadCap)
       benchmark.nodes = nodes
-      benchmark.options = DispatchOptions(wire: wire, overlaps: overlap)
+      benchmark.options = DispatchOptions(wire: wire)
       benchmark.measures = CommunicationBenchmark.Measure.allCases.filter(measures.contains)
       return benchmark
     }
@@ -166,10 +165,10 @@ extension Bench {
       }
       print("\(report.devices) ranks, \(report.shape)\n\n\(table.text)\n")
       if report.nodes > 1 { print("\(report.nodes) nodes:\n\n\(levels(report))\n") }
-      if overlap, let waiting = report.rows.first(where: { !$0.overlap }) {
+      if let overlapped = report.rows.first(where: \.overlap) {
         let gains = CommunicationBenchmark.Measure.allCases.compactMap { measure in
-          waiting.times[measure.rawValue]?.gain.map {
-            "\(measure == .backward ? "both passes" : measure.rawValue) \(fixed(1 / $0, 2))"
+          overlapped.times[measure.rawValue]?.gain.map {
+            "\(measure == .backward ? "both passes" : measure.rawValue) \(fixed($0, 2))"
           }
         }
         print("gain of overlap, contiguous: \(gains.joined(separator: ", "))\n")

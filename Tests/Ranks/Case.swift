@@ -8,7 +8,7 @@ struct Case {
   var limit: Int?
   var placement = "contiguous"
   var sequences = [7, 3, 12, 1, 9]
-  var options = DispatchOptions()
+  var options = DispatchOptions(overlaps: true)
   var auxiliary = AuxiliaryLoss.hf
   /// Adapted experts of every layer; nil for no adapters.
   var adapted: [Int]?
@@ -41,9 +41,9 @@ struct Case {
     }
     for auxiliary in AuxiliaryLoss.allCases { cases.append(Case(auxiliary: auxiliary)) }
     cases.append(Case(options: .init(overlaps: false)))
-    cases.append(Case(options: .init(mode: .naive)))
+    cases.append(Case(options: .init(mode: .naive, overlaps: true)))
     cases.append(Case(policy: .router, limit: 1, placement: "striped", options: .init(mode: .naive, overlaps: false)))
-    cases.append(Case(options: .init(wire: .bfloat16), tolerance: 3e-2))
+    cases.append(Case(options: .init(wire: .bfloat16, overlaps: true), tolerance: 3e-2))
     return cases + nodes + adapters
   }
 
@@ -51,18 +51,20 @@ struct Case {
   static var few: [Case] {
     RoutingPolicy.allCases.map { Case(policy: $0, limit: $0 == .none ? nil : 2, placement: "striped") }
       + [scarce[0], scarce[3]].map { Case(policy: .router, limit: 2, placement: "striped", sequences: $0) }
-      + [Case(options: .init(mode: .naive))] + nodes + adapters
+      + [Case(options: .init(mode: .naive, overlaps: true))] + nodes + adapters
   }
 
   /// By way of nodes.
   private static var nodes: [Case] {
     [2, 4, 8].flatMap { nodes in
       [
-        Case(options: .init(nodes: nodes)),
+        Case(options: .init(overlaps: true, nodes: nodes)),
         Case(policy: .router, limit: 2, placement: "striped", options: .init(overlaps: false, nodes: nodes)),
-        Case(policy: .similarity, limit: 2, placement: "reversed", sequences: [4], options: .init(nodes: nodes)),
+        Case(
+          policy: .similarity, limit: 2, placement: "reversed", sequences: [4],
+          options: .init(overlaps: true, nodes: nodes)),
       ]
-    } + [Case(options: .init(wire: .bfloat16, nodes: 2), tolerance: 3e-2)]
+    } + [Case(options: .init(wire: .bfloat16, overlaps: true, nodes: 2), tolerance: 3e-2)]
   }
 
   /// Adapters beside experts: on all of them, and on so few that some ranks have none.
@@ -70,7 +72,7 @@ struct Case {
     [
       Case(policy: .router, limit: 2, placement: "striped", adapted: Array(0..<16)),
       Case(placement: "reversed", options: .init(overlaps: false), adapted: [1, 2, 7]),
-      Case(placement: "striped", sequences: [4], options: .init(nodes: 2), adapted: [3, 12]),
+      Case(placement: "striped", sequences: [4], options: .init(overlaps: true, nodes: 2), adapted: [3, 12]),
     ]
   }
 }

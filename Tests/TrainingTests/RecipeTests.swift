@@ -45,7 +45,7 @@ import Testing
     run: {seed: 0, evaluate_every: 7, threads: 3, activation_checkpointing: true, keep_best: true,
       early_stopping: {patience: 2, min_delta: 0.5}}
     save: {every: none, keep: 9, dtype: bfloat16}
-    parallel: {dispatch: naive, overlap: off, wire: bfloat16, nodes: 1}
+    parallel: {dispatch: naive, overlap: on, wire: bfloat16, nodes: 1}
     tasks: {names: [piqa, my/own.yaml], data: questions, folder: /abs/tasks, limit: 10, shots: 0, every: 5}
     study:
       arms: {standard: {routing.device_limit: none}, L2: , L1: {routing.device_limit: 1, routing.device_limit_schedule: null, routing.placement: q.json}}
@@ -67,7 +67,7 @@ import Testing
     #expect(recipe.routing.loadCap == nil)
     #expect(recipe.tasks.names == ["piqa", "/home/me/my/own.yaml"] && recipe.tasks.data == "/home/me/questions")
     #expect(recipe.optimizer.clip == nil)
-    #expect(!recipe.parallel.overlap)
+    #expect(recipe.parallel.overlap)
     #expect(recipe.study.arms.map(\.name) == ["standard", "L2", "L1"])
 
     // The resolved text means the same from any folder.

@@ -16,21 +16,22 @@ public enum CloseChoice {
       "CloseChoice: \(probabilities.count) probabilities of \(experts) experts, k \(k)")
     if k == experts { return [] }
     var found: [Int] = []
-    // The k + 1 largest so far, falling.
-    var largest = [Float](repeating: 0, count: k + 1)
-    for token in 0..<probabilities.count / experts {
-      for slot in 0...k { largest[slot] = -.infinity }
-      for expert in 0..<experts {
-        let p = probabilities[token * experts + expert]
-        guard p > largest[k] else { continue }
-        var slot = k
-        while slot > 0, p > largest[slot - 1] {
-          largest[slot] = largest[slot - 1]
-          slot -= 1
+    probabilities.withUnsafeBufferPointer { probabilities in
+      // The k + 1 largest so far, falling.
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: k + 1) { largest in
+        for token in 0..<probabilities.count / experts {
+          largest.initialize(repeating: -.infinity)
+          for p in probabilities[token * experts..<(token + 1) * experts] where p > largest[k] {
+            var slot = k
+            while slot > 0, p > largest[slot - 1] {
+              largest[slot] = largest[slot - 1]
+              slot -= 1
+            }
+            largest[slot] = p
+          }
+          if !(largest[k - 1] - largest[k] >= margin) { found.append(token) }
         }
-        largest[slot] = p
       }
-      if !(largest[k - 1] - largest[k] >= margin) { found.append(token) }
     }
     return found
   }

@@ -35,7 +35,7 @@ extension Report {
         tag("p", ["class": "lead"]) {
           "Left is cheaper, down is better. "
           isDense
-            ? "Every arm is evaluated as it was trained; "
+            ? "Every arm is evaluated as it was trained\(isCrowded ? ", grey ones are named above" : ""); "
             : "Filled markers are evaluated as they were trained; hollow ones have another limit applied afterwards; "
           "markers that would cover each other are set side by side. Whiskers are 95 % intervals"
           isPaired ? " of the paired difference; the dashed line is the standard checkpoint without a limit." : "."
@@ -43,7 +43,7 @@ extension Report {
         for (text, points) in pictures {
           tag("figure", ["class": "wide"]) {
             tag("h3", text.title)
-            if !isDense { legend(arms.filter { name in points.contains { $0.result.arm == name } }) }
+            legend((isCrowded ? leaders.map(\.arm) : arms).filter { name in points.contains { $0.result.arm == name } })
             scatter(text, points)
             tag("figcaption", caption(text, points))
           }
@@ -66,8 +66,8 @@ extension Report {
 
   private func name(_ result: CellResult) -> String { "\(result.arm), \(comparison.condition(result))" }
 
-  /// Whether there are too many markers to name each: then arms are drawn as they were trained, and those of the frontier
-  /// have a name.
+  /// Whether there are too many markers to name each: then arms are drawn as they were trained, and the caption names those of
+  /// the frontier.
   private var isDense: Bool { isCrowded || !comparison.limitsNameRules }
 
   /// Markers that no other beats in both, from the cheapest on.
@@ -108,7 +108,12 @@ extension Report {
       let bytes = Int(reference.communication.naiveBytes.rounded())
       sentences.append("Per-expert dispatch of the standard checkpoint would send \(Numbers.grouped(bytes)) bytes.")
     }
-    if isDense { sentences.append("Named and joined: markers that no other beats in both.") }
+    if isDense {
+      let names = frontier(points).map {
+        "\($0.result.arm) (\(isPaired ? Numbers.signed($0.value, 3) : Numbers.fixed($0.value, 3)))"
+      }
+      sentences.append("Joined, as no other beats them in both, from the cheapest: \(names.joined(separator: ", ")).")
+    }
     let others = (isDense ? matched : comparison.results).filter { result in !points.contains { $0.result == result } }
     let missing = others.compactMap { result in
       text.loss(result).map {
@@ -122,7 +127,7 @@ extension Report {
   private func scatter(_ text: QualityText, _ points: [Point]) -> Markup {
     let plot = Plot(
       width: isDense ? 560 : 490, height: 350,
-      margins: (34, Self.margin(for: (isDense ? frontier(points) : points).map { brief($0.result.arm) }), 46, 58),
+      margins: (34, isDense ? 20 : Self.margin(for: points.map { brief($0.result.arm) }), 46, 58),
       x: [0] + points.map(\.result.communication.bytes),
       y: points.flatMap { [$0.low, $0.high] } + (isPaired ? [0] : []), yTicks: 8)
     let points = isDense ? swarm(points, plot) : placed(points, plot)
@@ -155,7 +160,7 @@ extension Report {
         SVG.marker(
           point.x, plot.y(point.value), series: point.series, hollow: !point.result.isMatched, title: words)
       }
-      if isDense { names(frontier(points), plot) } else { labels(points, plot) }
+      if !isDense { labels(points, plot) }
     }
   }
 
@@ -170,7 +175,8 @@ extension Report {
     return points
   }
 
-  /// Moves each marker to the nearest place at its height that no other covers; those of the frontier stay where they are.
+  /// Moves each marker to the nearest place at its height that no other covers, if one is near; those of the frontier stay where
+  /// they are.
   private func swarm(_ points: [Point], _ plot: Plot) -> [Point] {
     let first = frontier(points)
     let others = points.filter { point in !first.contains { $0.result == point.result } }
@@ -178,23 +184,11 @@ extension Report {
     for var point in first + others.sorted(by: { $0.value < $1.value }) {
       let (exact, y) = (plot.x(point.result.communication.bytes), plot.y(point.value))
       let near = placed.filter { abs(plot.y($0.value) - y) < 11 }.map(\.x)
-      let places = (0...placed.count).lazy.flatMap { [exact + 11 * Double($0), exact - 11 * Double($0)] }
+      let places = (0...3).lazy.flatMap { [exact + 11 * Double($0), exact - 11 * Double($0)] }
       point.x = places.first { place in near.allSatisfy { abs($0 - place) >= 11 } } ?? exact
       placed.append(point)
     }
     return placed
-  }
-
-  /// The names of markers, on their right, moved apart where they would touch.
-  private func names(_ points: [Point], _ plot: Plot) -> [Markup] {
-    let heights = Labels.spread(points.map { plot.y($0.value) }, gap: 15, in: plot.top + 6...plot.bottom - 6)
-    return zip(points, heights).flatMap { point, y in
-      let x = point.x + 15
-      return [
-        SVG.line(point.x + 6, plot.y(point.value), x - 3, y, class: "leader s\(point.series % 6)"),
-        SVG.text(x, y + 4, brief(point.result.arm), class: "strong s\(point.series % 6)"),
-      ]
-    }
   }
 
   /// Each limit's name over its points, and each point's arm beside it, moved apart where they would touch.

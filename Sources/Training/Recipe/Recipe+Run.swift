@@ -106,8 +106,8 @@ extension Recipe {
   public struct Parallel: Sendable, Equatable {
     /// How many copies of a token go to one device. Default: `deduplicated`, one.
     public var dispatch: DispatchPlan.Mode = .deduplicated
-    /// Whether communication overlaps with work; without effect in one process. Default: on.
-    public var overlap: Bool = true
+    /// Whether communication overlaps with work; without effect in one process. Default: off.
+    public var overlap: Bool = false
     /// Type on the wire. Default: `float32`.
     public var wire: DispatchOptions.Wire = .float32
     /// N, a divisor of the devices: a token crosses once to each node that it uses, and copies for the devices there are made

@@ -51,13 +51,13 @@ public struct CommunicationBenchmark: Sendable {
     var mode = DispatchPlan.Mode.deduplicated
     /// N of the way that rows take and of the placement.
     var nodes = 1
-    /// Whether overlap is off where the others have it.
-    var waits = false
+    /// Whether experts work while rows travel.
+    var overlaps = false
     /// Whether whole steps are run as well.
     var isHeadline = false
 
     /// Whether time is held against copies: not where links differ, or the way of working.
-    var isFitted: Bool { nodes == 1 && !waits }
+    var isFitted: Bool { nodes == 1 && !overlaps }
   }
 
   /// Rules and placements; the baseline is `contiguous`.
@@ -80,10 +80,7 @@ public struct CommunicationBenchmark: Sendable {
       variants.append(Variant(name: "contiguous \(nodes) nodes", placement: .contiguous, nodes: nodes))
       variants.append(Variant(name: "placed \(nodes) nodes", placement: .refined, nodes: nodes, isHeadline: true))
     }
-    if options.overlaps {
-      variants.append(Variant(name: "no overlap", placement: .contiguous, waits: true, isHeadline: true))
-    }
-    return variants
+    return variants + [Variant(name: "overlap", placement: .contiguous, overlaps: true, isHeadline: true)]
   }
 
   /// Recorded tokens that a run needs: as many to fit placements to as are measured.

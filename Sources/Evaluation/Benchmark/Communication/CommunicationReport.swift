@@ -110,8 +110,7 @@ public struct CommunicationReport: Sendable, Encodable {
     (self.devices, nodes) = (devices, benchmark.nodes)
     shape =
       "\(benchmark.tokens) tokens a rank, hidden \(benchmark.hidden), \(profile.experts) experts of "
-      + "\(benchmark.intermediate), top \(profile.topK), \(benchmark.options.wire.rawValue) on the wire, overlap "
-      + (benchmark.options.overlaps ? "on" : "off")
+      + "\(benchmark.intermediate), top \(profile.topK), \(benchmark.options.wire.rawValue) on the wire"
     var rows = found
     let baseline = rows.first { $0.name == "contiguous" }
     for index in rows.indices {

@@ -51,8 +51,7 @@ struct CommunicationSubject {
     batch = Batch(sequences: documents)
     var model = try shape.model(seed: benchmark.seed)
     var options = benchmark.options
-    (options.mode, options.nodes) = (variant.mode, variant.nodes)
-    if variant.waits { options.overlaps = false }
+    (options.mode, options.nodes, options.overlaps) = (variant.mode, variant.nodes, variant.overlaps)
     try model.shard(
       Placement(
         modelType: nil, experts: experts, devices: devices,
@@ -146,7 +145,7 @@ struct CommunicationSubject {
     let tokens = Double(wire.size * benchmark.tokens)
     var row = CommunicationReport.Row(
       name: variant.name, dispatch: variant.mode.rawValue, placement: variant.placement.rawValue,
-      deviceLimit: variant.limit, nodes: variant.nodes, overlap: benchmark.options.overlaps && !variant.waits,
+      deviceLimit: variant.limit, nodes: variant.nodes, overlap: variant.overlaps,
       devicesPerToken: counted.devicesPerToken, remoteCopies: Double(trips.all) / tokens,
       copiesBetweenNodes: Double(trips.between) / tokens,
       busiestCopies: Double(trips.busiest) / Double(benchmark.tokens), imbalanceRows: counted.imbalanceRows,
