@@ -73,4 +73,12 @@ import Testing
         == #"{"a": [1, 2.5, {}], "b": {"c": "é\n\"\u0001"}, "d": [], "e": null, "f": true, "g": 1e-05}"#)
     #expect(try row(#"{"a": [1], "b": {}}"#).text(indent: 2) == "{\n  \"a\": [\n    1\n  ],\n  \"b\": {}\n}")
   }
+
+  /// Brackets close up; those that nothing closes stay, and are not searched from each of them to the end.
+  @Test func wikitextWithoutAnEnd() {
+    #expect(HarnessText.wikitext("a ( b ) ( c ) ( d") == "a (b) (c) ( d")
+    #expect(HarnessText.wikitext("[ a ] { b [ c") == "[a] { b [ c")
+    let open = String(repeating: "[ ", count: 100_000)
+    #expect(HarnessText.wikitext("( a )" + open) == "(a)" + open)
+  }
 }

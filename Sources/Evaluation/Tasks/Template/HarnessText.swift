@@ -42,11 +42,17 @@ enum HarnessText {
       (" ? ", "? "), (" , ", ", "),
     ]
     text = marks.reduce(text) { $0.substituting($1.0, by: $1.1) }
-    let brackets = [
-      (#"\(\s*([^\)]*?)\s*\)"#, "($1)"), (#"\[\s*([^\]]*?)\s*\]"#, "[$1]"), (#"\{\s*([^}]*?)\s*\}"#, "{$1}"),
-      (#""\s*([^"]*?)\s*""#, "\"$1\""), (#"'\s*([^']*?)\s*'"#, "'$1'"),
+    let brackets: [(Unicode.Scalar, String, String)] = [
+      (")", #"\(\s*([^\)]*?)\s*\)"#, "($1)"), ("]", #"\[\s*([^\]]*?)\s*\]"#, "[$1]"),
+      ("}", #"\{\s*([^}]*?)\s*\}"#, "{$1}"), ("\"", #""\s*([^"]*?)\s*""#, "\"$1\""),
+      ("'", #"'\s*([^']*?)\s*'"#, "'$1'"),
     ]
-    text = brackets.reduce(text) { Pattern(trusted: $1.0).replaced(in: $0, by: $1.1) }
+    text = brackets.reduce(text) { text, bracket in
+      // Behind the last closing mark nothing matches, and searching there for one takes time with the square of its length.
+      let scalars = text.unicodeScalars
+      let end = scalars.lastIndex(of: bracket.0).map(scalars.index(after:)) ?? scalars.startIndex
+      return Pattern(trusted: bracket.1).replaced(in: String(scalars[..<end]), by: bracket.2) + String(scalars[end...])
+    }
     let rest = [
       ("= = = =", "===="), ("= = =", "==="), ("= =", "=="), (" \u{B0} ", "\u{B0}"), (" \n", "\n"), ("\n ", "\n"),
       (" N ", " 1 "), (" 's", "'s"),
