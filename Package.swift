@@ -80,6 +80,11 @@ let package = Package(
       name: "Fuzz", dependencies: ["Checkpoint", "Models", "Text", "Training", "Collaboration", "Evaluation"],
       path: "Tests/Fuzz",
       swiftSettings: strict),
+
+    // Faults at every system call of the command: `make faults`, and a sample of it in OccultTests.
+    .executableTarget(
+      name: "Faults", dependencies: ["Checkpoint", "Models", "Collaboration"], path: "Tests/Faults",
+      exclude: ["preload.c"], swiftSettings: strict),
     .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels"], swiftSettings: strict),
     .testTarget(
       name: "CollaborationTests", dependencies: ["Collaboration"], exclude: ["Oracles"], swiftSettings: strict),
@@ -104,7 +109,8 @@ let package = Package(
     .testTarget(
       name: "ExpertParallelTests", dependencies: ["ExpertParallel", "Ranks", "Tensors"], swiftSettings: strict),
     .testTarget(
-      name: "OccultTests", dependencies: ["occult", "Checkpoint", "Models", "Collaboration"], swiftSettings: strict),
+      name: "OccultTests", dependencies: ["occult", "Faults", "Checkpoint", "Models", "Collaboration"],
+      swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )
