@@ -9,12 +9,12 @@ struct FolderContents {
   /// Links, devices and other things that we never write.
   private(set) var others: [String] = []
 
-  /// Lists a folder; a missing one is empty.
+  /// Lists a folder; one that cannot be there yet is empty.
   ///
   /// - Throws: ``FolderError/system(path:action:code:)``, for instance where the path is a file.
   init(_ path: String) throws(FolderError) {
     var status = stat()
-    if lstat(path, &status) != 0, errno == ENOENT { return }
+    if lstat(path, &status) != 0, errno == ENOENT || errno == ENOTDIR { return }
     try list(path, below: "")
     names = Set((files + folders + others).filter { !$0.contains("/") })
   }
