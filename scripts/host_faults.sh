@@ -18,7 +18,7 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-occult=$root/.build/release/occult folder=$root/.build/host-faults steps=8 pause=60
+occult=$root/.build/release/occult folder=$root/.build/host-faults steps=8 pause=60 limit=900
 fail() {
   echo "host_faults: $1" >&2
   exit 1
@@ -93,11 +93,11 @@ finetune() {
   local name=$1
   shift
   # mpirun carries over only what it is told to.
-  bash -c "cd '$root' && exec scripts/limited_links.sh --ranks 2 --hosts 2 --rate 1gbit --timeout 900 -x FULL_RANK='${full_rank-}' \
+  bash -c "cd '$root' && exec scripts/limited_links.sh --ranks 2 --hosts 2 --rate 1gbit --timeout $limit -x FULL_RANK='${full_rank-}' \
     '$folder/rank.sh' finetune recipes/quickstart.yaml routing.devices=2 routing.device_limit=1 schedule.max_steps=$steps \
     schedule.batch_tokens=1024 schedule.warmup_steps=1 run.evaluate_every=none save.every=1 save.keep=1 output='$run' $*" \
     >"$folder/$name.output" 2>"$folder/$name.error" &
-  runner=$!
+  runner=$! began=$SECONDS
 }
 
 # finish: waits for the run in the background; its status is in `status`.
@@ -105,6 +105,7 @@ finish() {
   status=0
   wait "$runner" || status=$?
   runner=
+  took=$((SECONDS - began))
 }
 
 # step N: waits until N steps are done, or the run is over.
@@ -123,7 +124,7 @@ rank_process() {
 # weights FILE: their bits alone, without recipe and times.
 weights() {
   rm -rf "$folder/weights"
-  "$occult" convert "$1" "$folder/weights" --allow-unlimited >/dev/null
+  "$occult" convert "$1" "$folder/weights" --allow-unlimited >/dev/null 2>&1
   cat "$folder"/weights/*.safetensors | sha256sum | cut -d' ' -f1
 }
 
@@ -156,15 +157,19 @@ resumes() {
 # says NAME PATTERN: a message of the program has it.
 says() { grep -qE "$2" "$folder/$1.error"; }
 
+# last NAME: what a run said, as far as it tells why it ended.
+last() { grep -m 2 "expected" "$folder/$1.error" | cut -c 1-300 | tr '\n' ' ' || tail -c 300 "$folder/$1.error" | tr '\n' ' '; }
+
 # broken CASE PATTERN WORDS: after a run that failed: message, checkpoints, resuming.
 broken() {
+  local ended=$status
   if [[ $status == 0 ]]; then verdict "$1" 0 "$3: exit 0"
-  elif [[ $status == 124 || $status == 137 ]]; then verdict "$1" 0 "$3: the ranks did not end by themselves ($status)"
-  elif ! says "$1" "$2"; then verdict "$1" 0 "$3: no message like '$2': $(tail -c 300 "$folder/$1.error" | tr '\n' ' ')"
+  elif [[ $took -ge $limit ]]; then verdict "$1" 0 "$3: the ranks did not end by themselves"
+  elif ! says "$1" "$2"; then verdict "$1" 0 "$3: no message like '$2': $(last "$1")"
   elif ! whole; then verdict "$1" 0 "$3: a damaged checkpoint: $(cat "$folder/inspect.error")"
   elif [[ -n ${larger-} ]] && ! larger_disk; then verdict "$1" 0 "$3: the disk could not be enlarged"
-  elif ! resumes; then verdict "$1" 0 "$3: resuming failed or gave other bits: $(tail -c 300 "$folder/resumed.error" | tr '\n' ' ')"
-  else verdict "$1" 1 "$3: ended with a message ($status), resumed to the same bits"; fi
+  elif ! resumes; then verdict "$1" 0 "$3: resuming failed or gave other bits: $(last resumed)"
+  else verdict "$1" 1 "$3: ended with a message ($ended), resumed to the same bits"; fi
 }
 
 # The shared disk has room again.
@@ -178,7 +183,7 @@ larger_disk() {
 
 # unharmed CASE WORDS: after a run that had to go on.
 unharmed() {
-  if [[ $status != 0 ]]; then verdict "$1" 0 "$2: exit $status: $(tail -c 300 "$folder/$1.error" | tr '\n' ' ')"
+  if [[ $status != 0 ]]; then verdict "$1" 0 "$2: exit $status: $(last "$1")"
   elif [[ $(weights "$run/final.h5") != "$reference" ]]; then verdict "$1" 0 "$2: other bits"
   else verdict "$1" 1 "$2: went on to the same bits"; fi
 }
@@ -193,7 +198,7 @@ echo "reference: $(du -sm "$run" | cut -f1) MiB, $steps steps"
 for case in "${cases[@]}"; do
   case $case in
     full)
-      for size in 40 100 150 170 230; do
+      for size in 40 70 100 130 150 170; do
         fresh $size
         full_rank='' finetune full
         finish

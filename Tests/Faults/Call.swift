@@ -42,6 +42,27 @@ struct Call: Sendable {
     return actions
   }
 
+  /// Files that are renamed before what was written to them is on disk, or whose new name is not brought there.
+  static func unsynced(_ calls: [Call]) -> [String] {
+    var found: [String] = []
+    for (index, call) in calls.enumerated() where call.name == "rename" {
+      let names = call.path.components(separatedBy: " -> ")
+      guard names.count == 2 else { continue }
+      let (from, to) = (names[0], names[1])
+      func last(_ kinds: Set<String>) -> Int? {
+        calls[..<index].lastIndex { kinds.contains($0.name) && ($0.path == from || $0.path.hasPrefix(from + "/")) }
+      }
+      if let written = last(["write", "truncate"]), last(["sync"]) ?? -1 < written {
+        found.append("\(to) is renamed before it is synced")
+      }
+      let folder = (to as NSString).deletingLastPathComponent
+      if !calls[index...].contains(where: { $0.name == "sync" && $0.path == folder }) {
+        found.append("\(to) is renamed and its folder not synced")
+      }
+    }
+    return found
+  }
+
   /// Reads a trace: its calls, and the paths that copies were kept of, in their order.
   static func read(_ trace: String) -> (calls: [Call], kept: [(copy: String, path: String)]) {
     var calls: [Call] = []

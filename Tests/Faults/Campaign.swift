@@ -63,13 +63,18 @@ final class Campaign: Sendable {
   private func work(_ trial: Trial, _ job: Int, of jobs: Int) throws {
     let scenario = trial.scenario
     try trial.learn()
-    var cases = options.only.map { [$0] } ?? Self.cases(trial.calls)
+    var cases = options.only.map { [$0] } ?? Self.cases(trial.calls, scenario.stride)
     if let sample = options.sample { cases = Self.sample(cases, sample / scenarios.count, options.seed, scenario.name) }
     if job == 0 { say("\(scenario.name): \(trial.calls.count) calls, \(cases.count) cases") }
+    let unsynced = Call.unsynced(trial.calls).map { Finding(.unsynced, $0) }
+    if job == 0, !unsynced.isEmpty, !log.has(scenario.name, "undisturbed") {
+      log.add(scenario.name, "undisturbed", Outcome(findings: unsynced))
+      for finding in unsynced { say("FOUND unsynced: \(scenario.name): \(finding.detail)") }
+    }
     if options.lists { return job == 0 ? cases.forEach { say("  \($0)") } : () }
-    for (index, fault) in cases.enumerated() where index % jobs == job && !log.has(scenario.name, fault) {
+    for (index, fault) in cases.enumerated() where index % jobs == job && !log.has(scenario.name, "\(fault)") {
       let outcome = try trial.run(fault)
-      log.add(scenario.name, fault, outcome)
+      log.add(scenario.name, "\(fault)", outcome)
       for finding in outcome.findings {
         say(
           "FOUND \(finding.kind.rawValue): \(scenario.name) \(fault): \(finding.detail)\n"
@@ -80,8 +85,10 @@ final class Campaign: Sendable {
     }
   }
 
-  private static func cases(_ calls: [Call]) -> [Case] {
-    var cases = calls.flatMap { call in call.actions.map { Case(call, $0) } }
+  private static func cases(_ calls: [Call], _ stride: Int) -> [Case] {
+    var cases = calls.enumerated().filter { $0.offset % stride == 0 }.flatMap { _, call in
+      call.actions.map { Case(call, $0) }
+    }
     if let last = calls.last(where: \.changesFiles) { cases.append(Case(last, .killAfter)) }
     return cases
   }

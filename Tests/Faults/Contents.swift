@@ -7,7 +7,8 @@ struct Contents: Equatable {
 
   static let leftOut: Set<String> = [
     // summary.json, comparison.json, results of evaluations
-    "seconds", "peak_memory", "peakMemory", "date", "total_evaluation_time_seconds", "start_time", "end_time", "time",
+    "seconds", "peak_memory", "peakMemory", "rank_memory", "date", "total_evaluation_time_seconds", "start_time",
+    "end_time", "time",
     // metrics.jsonl
     "tokens_per_second",
     // run folders
@@ -19,6 +20,18 @@ struct Contents: Equatable {
     let bytes = FileManager.default.contents(atPath: path) ?? Data()
     let isCheckpoint = (name ?? path).hasSuffix(".h5")
     normal = isCheckpoint ? Self.checkpoint(path) ?? bytes : Self.normal(bytes, name ?? path)
+  }
+
+  /// Where two first differ, with what stands around it.
+  func difference(from other: Contents) -> String {
+    let index =
+      zip(normal, other.normal).enumerated().first { $0.element.0 != $0.element.1 }?.offset
+      ?? min(normal.count, other.normal.count)
+    func around(_ data: Data) -> String {
+      let part = data.dropFirst(max(0, index - 40)).prefix(80)
+      return String(decoding: part.map { (32..<127).contains($0) ? $0 : UInt8(ascii: ".") }, as: UTF8.self)
+    }
+    return "byte \(index): '\(around(normal))' for '\(around(other.normal))'"
   }
 
   static func normal(_ bytes: Data, _ path: String) -> Data {
@@ -35,7 +48,7 @@ struct Contents: Equatable {
 
   private static func isLeftOut(_ line: Data) -> Bool {
     let text = String(decoding: line, as: UTF8.self)
-    return leftOut.contains { text.hasPrefix($0 + ":") }
+    return text.hasPrefix("# run ") || leftOut.contains { text.hasPrefix($0 + ":") }
   }
 
   private static func json(_ bytes: Data) -> Data? {
@@ -45,7 +58,9 @@ struct Contents: Equatable {
 
   private static func without(_ value: Any) -> Any {
     switch value {
-    case let object as [String: Any]: object.filter { !leftOut.contains($0.key) }.mapValues { without($0) }
+    case let object as [String: Any]:
+      // `run` is an identity where it is text, and a part of a recipe where it is not.
+      object.filter { !leftOut.contains($0.key) && !($0.key == "run" && $0.value is String) }.mapValues { without($0) }
     case let list as [Any]: list.map { without($0) }
     default: value
     }
@@ -66,13 +81,17 @@ struct Contents: Equatable {
       var normal = Data()
       let (groups, datasets) = (try file.groups(), try file.datasets())
       for object in ["/"] + groups + datasets {
-        for (name, value) in try file.attributes(of: object) where !leftOut.contains(name) {
+        for (name, value) in try file.attributes(of: object) where name != "run" && !leftOut.contains(name) {
           normal += Data("\(object) \(name) \(Self.recipe(value))\n".utf8)
         }
       }
       for dataset in datasets where !leftOut.contains((dataset as NSString).lastPathComponent) {
+        if let text = try? file.string(dataset) {
+          normal += Data("\(dataset) \(recipe(.string(text)))\n".utf8)
+          continue
+        }
         let (info, bytes) = try file.bytes(dataset)
-        normal += Data("\(dataset) \(info)\n".utf8) + bytes
+        normal += Data("\(dataset) \(info.type) \(info.shape)\n".utf8) + bytes
       }
       return normal
     } catch {

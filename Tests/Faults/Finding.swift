@@ -15,6 +15,8 @@ struct Finding: Sendable {
     case trap, hang
     /// A failure without the file or the reason.
     case message
+    /// A file that gets its final name before it is on disk, or whose name is not: a power cut may lose it.
+    case unsynced
     /// Files that an undisturbed run does not leave, after the same command has ended well.
     case leftover
   }

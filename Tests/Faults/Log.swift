@@ -37,16 +37,16 @@ final class Log: Sendable {
     self.state = Mutex(state)
   }
 
-  func has(_ scenario: String, _ fault: Case) -> Bool {
+  func has(_ scenario: String, _ fault: String) -> Bool {
     state.withLock { $0.done.contains("\(scenario)\t\(fault)") }
   }
 
-  func add(_ scenario: String, _ fault: Case, _ outcome: Outcome) {
+  func add(_ scenario: String, _ fault: String, _ outcome: Outcome) {
     let kinds = outcome.findings.map(\.kind.rawValue)
     let details = outcome.findings.map { Trial.brief($0.detail) }.joined(separator: " | ")
     let line = "\(scenario)\t\(fault)\t\(outcome.ending.rawValue)\t\(kinds.joined(separator: ","))\t\(details)\n"
     state.withLock { state in
-      state.lines.append(Line(scenario: scenario, fault: "\(fault)", ending: outcome.ending.rawValue, kinds: kinds))
+      state.lines.append(Line(scenario: scenario, fault: fault, ending: outcome.ending.rawValue, kinds: kinds))
       state.file.write(Data(line.utf8))
     }
   }

@@ -18,8 +18,10 @@ struct Scenario: Sendable {
   /// What it writes.
   let outputs: [String]
   var groups: [Group] = []
-  /// Ranks under mpirun; 1 for none.
-  var ranks = 1
+  /// Ranks under mpirun, and the one that meets the faults; nil for one process.
+  var ranks: (count: Int, disturbed: Int)?
+  /// Only every so many-th call is walked: with ranks a case takes seconds.
+  var stride = 1
 
   /// The command that reads a file, or nil.
   func reader(of path: String) -> [String]? {

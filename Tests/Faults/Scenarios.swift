@@ -2,7 +2,7 @@ extension Scenario {
   private static let data = ["base.h5", "data"]
 
   /// All of them: every command that writes.
-  static let all: [Scenario] = finetune + study + convert + adapters + measure + small
+  static let all: [Scenario] = small + measure + adapters + convert + finetune + study + ranks
 
   private static let finetune: [Scenario] = [
     Scenario(
@@ -96,6 +96,13 @@ extension Scenario {
       arguments: ["trace", "base.h5", "--tokens", "data/tokens.txt", "--gradients", "--output", "trace.h5"],
       outputs: ["trace.h5"]),
   ]
+
+  /// On two ranks: what one of them meets ends both.
+  private static let ranks: [Scenario] = [0, 1].map { rank in
+    Scenario(
+      name: "ranks/\(rank)", inputs: data + ["plain.yaml"], arguments: ["finetune", "plain.yaml"], outputs: ["run"],
+      ranks: (2, rank), stride: 20)
+  }
 
   private static let small: [Scenario] = [
     Scenario(

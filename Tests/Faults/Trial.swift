@@ -12,6 +12,8 @@ final class Trial {
   private var inputs = Snapshot()
   private var final = Snapshot()
   private var known = Known()
+  /// The file that the fault keeps from being removed.
+  private var spared = ""
   /// Files and folders before the command.
   private var begun: Set<String> = []
   private(set) var calls: [Call] = []
@@ -87,6 +89,8 @@ final class Trial {
     }
     let trace = Call.read((try? String(contentsOfFile: scratch + "/trace", encoding: .utf8)) ?? "")
     let call = trace.calls.first { $0.name == fault.call && $0.number == fault.number }
+    // What could not be removed is there.
+    spared = call.map { ["unlink", "rmdir"].contains($0.name) && !fault.action.kills ? $0.path : "" } ?? ""
     outcome.ending = judge(ending, fault, call, &outcome.findings)
     outcome.findings += changedInputs()
     if ending.code == 0 {
@@ -116,6 +120,12 @@ final class Trial {
     }
     if ending.code == 0 { return .absorbed }
     let said = ending.error
+    if scenario.ranks != nil, said.contains("on signal") {
+      if fault.action.kills { return .killed }
+      if fault.call == "memory" { return .shortOfMemory }
+      findings.append(Finding(.trap, Self.brief(said)))
+      return .refused
+    }
     if said.contains("NSCocoaErrorDomain") || said.contains("Error Domain") || said.contains("couldn’t be completed") {
       findings.append(Finding(.message, "a message of Foundation's: \(Self.brief(said))"))
     } else if let reason = fault.action.reason, !said.contains(reason) {
@@ -195,7 +205,7 @@ final class Trial {
   }
 
   /// Whether a reader takes what is there.
-  private func accepts(_ reader: [String]) throws -> Bool { try run(reader, [:]).code == 0 }
+  private func accepts(_ reader: [String]) throws -> Bool { try start(preload.program, reader, [:]).code == 0 }
 
   /// Results that an undisturbed run leaves, each with its reader.
   private func units() -> [(path: String, reader: [String])] {
@@ -234,7 +244,9 @@ final class Trial {
       let files = names[Snapshot.name(path)] ?? []
       if files.isEmpty { return "\(path) is missing" }
       if Snapshot.isEvents(path) { continue }
-      if !files.contains(where: { $0.value == contents }) { return "\(path) has other contents" }
+      if !files.contains(where: { $0.value == contents }), let file = files.first {
+        return "\(path) has other contents, \(file.value.difference(from: contents))"
+      }
     }
     return nil
   }
@@ -242,7 +254,9 @@ final class Trial {
   /// Files that an undisturbed run does not leave.
   private func leftovers() -> [Finding] {
     let kept = Set(final.files.keys.map(Snapshot.name))
-    let more = Snapshot.paths(place).filter { !kept.contains(Snapshot.name($0)) && inputs.files[$0] == nil }
+    let more = Snapshot.paths(place).filter {
+      !kept.contains(Snapshot.name($0)) && inputs.files[$0] == nil && place + "/" + $0 != spared
+    }
     return more.isEmpty ? [] : [Finding(.leftover, "there are also \(more.joined(separator: ", "))")]
   }
 
@@ -270,8 +284,21 @@ final class Trial {
   }
 
   private func run(_ arguments: [String], _ environment: [String: String]) throws -> Ending {
+    guard let ranks = scenario.ranks else { return try start(preload.program, arguments, environment) }
+    let settings = [
+      "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "FAULTS_RANK": "\(ranks.disturbed)",
+    ]
+    // More ranks than processors give way to each other while they wait.
+    let words = [
+      "--oversubscribe", "--mca", "mpi_yield_when_idle", "1", "--mca", "orte_tmpdir_base", "/tmp", "-n",
+      "\(ranks.count)", preload.program,
+    ]
+    return try start("mpirun", words + arguments, environment.merging(settings) { $1 })
+  }
+
+  private func start(_ program: String, _ arguments: [String], _ environment: [String: String]) throws -> Ending {
     try shell.run(
-      preload.program, arguments, in: place,
+      program, arguments, in: place,
       environment: environment.merging(["OCCULT_THREADS": "1", "TMPDIR": place + "/tmp"]) { $1 })
   }
 

@@ -66,7 +66,10 @@ static int below(int base, const char *path, char *absolute) {
     if (base < 0 || base >= DESCRIPTORS || !tracked[base]) return 0;
     from = paths[base];
   }
-  int length = path[0] == '/' ? snprintf(absolute, PATH, "%s", path) : snprintf(absolute, PATH, "%s/%s", from, path);
+  while (path[0] == '.' && path[1] == '/') path += 2;
+  if (strcmp(path, ".") == 0) path = "";
+  int length = path[0] == 0 ? snprintf(absolute, PATH, "%s", from)
+               : path[0] == '/' ? snprintf(absolute, PATH, "%s", path) : snprintf(absolute, PATH, "%s/%s", from, path);
   size_t size = strlen(root);
   return length < PATH && strncmp(absolute, root, size) == 0 && (absolute[size] == '/' || absolute[size] == 0);
 }
