@@ -61,6 +61,9 @@ struct Finetune: ParsableCommand {
       return (run, try TaskSuite(recipe, run.base))
     }
     if ranks.rank == 0 { tasks?.set.warnOfMissing(recipe.tasks.data) }
+    if resume, run.mode != .resume, ranks.rank == 0 {
+      note("\(run.folder.path): the run ended before its first checkpoint; it begins anew")
+    }
     let report = FinetuneReport(run: run)
     if run.rule.isDegenerate, ranks.rank == 0 {
       logger.warning(
@@ -101,9 +104,11 @@ struct Finetune: ParsableCommand {
     if isFirst, !output.json, let limits = plan.limits { print("\n" + report.limits(limits)) }
     if isFirst, !output.json { print("\n" + report.placement(plan.routing) + "\n\n" + report.schedule(tuning) + "\n") }
 
+    // Held until the result is scored.
+    tuning.claim = isFirst ? try run.folder.claim(run.mode, program: Program.name) : nil
     let stop = StopSignal.install()
     defer { stop.uninstall() }
-    let done = resume ? run.folder.savedSteps().last ?? 0 : 0
+    let done = resume ? try run.folder.savedSteps().last ?? 0 : 0
     let progress = isFirst ? ProgressLine(label: "train", total: tuning.steps, unit: "steps", done: done) : nil
     let (ending, model) = try tuning.run(run.mode, sinks: progress.map { [ConsoleSink(progress: $0)] } ?? []) {
       stop.isRequested
@@ -138,7 +143,7 @@ struct Finetune: ParsableCommand {
     result.seconds = Clock.monotonic() - began
     let files = tasks.files(scored, of: model, at: run.folder.final, result, began: date)
     if ranks.rank > 0 { return "" }
-    let path = try files.write(to: run.folder.tasks, time: HarnessFiles.time(date))
+    let path = try files.write(to: EvaluationOutput(run.folder.tasks, program: Program.name, date: date))
     return HarnessTable(files).text + "\n\n" + path
   }
 

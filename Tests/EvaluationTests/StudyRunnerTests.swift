@@ -166,6 +166,34 @@ import Training
     #expect(resumed.results.map(\.loss) == unbroken.results.map(\.loss))
   }
 
+  /// Whatever a kill leaves of a study and of its arms, the same command comes to the same numbers.
+  @Test func goesOnFromWhateverAKillLeaves() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let manager = FileManager.default
+    let whole = try compare().results.map(\.loss)
+    let out = folder + "/out"
+    func leaving(_ kept: Set<String>, in path: String) throws {
+      for name in try manager.contentsOfDirectory(atPath: path) where !kept.contains(name) {
+        try manager.removeItem(atPath: path + "/" + name)
+      }
+    }
+    let cells = { try manager.contentsOfDirectory(atPath: out + "/cells").filter { $0.contains("L1") } }
+    let files = ["occult.json", "arm.json", "recipe.yaml", "metrics.jsonl", "checkpoints", "final.h5"]
+    for count in [0, 2, 5] {
+      try leaving(Set(files.prefix(count)), in: out + "/arms/L1")
+      try manager.createDirectory(atPath: out + "/arms/L1/checkpoints", withIntermediateDirectories: true)
+      try Data("torn".utf8).write(to: URL(fileURLWithPath: out + "/arms/L1/checkpoints/step-2.h5.tmp"))
+      for cell in try cells() { try manager.removeItem(atPath: out + "/cells/" + cell) }
+      #expect(try compare().results.map(\.loss) == whole, "\(files.prefix(count))")
+    }
+    // Killed while an old study is removed, or before the first file but the marker.
+    for kept in [["occult.json", "arms", "cells"], [".occult.lock"]] as [Set<String>] {
+      try leaving(kept, in: out)
+      #expect(try compare().results.map(\.loss) == whole, "\(kept)")
+    }
+    #expect(try #require(try runner().run(overwrite: true)).comparison.results.map(\.loss) == whole)
+  }
+
   @Test func refusesAFolderThatIsNoStudyAndAnArmPlacedElsewhere() throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     let found = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()

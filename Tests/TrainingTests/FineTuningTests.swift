@@ -27,7 +27,7 @@ import Text
 
     let part = try tiny.tuning("part")
     #expect(try part.run(.new, isStopRequested: stopping(after: 3)).ending == .stopped(step: 3))
-    #expect(part.folder.savedSteps() == [3])
+    #expect(try part.folder.savedSteps() == [3])
     let resumed = try tiny.tuning("part").run(.resume)
     #expect(resumed.ending == .finished)
 
@@ -61,7 +61,7 @@ import Text
     ) { try tiny.tuning().run(.resume) }
     tiny.recipe.optimizer.learningRate = 1e-2
     #expect(try tiny.tuning().run(.resume).ending == .finished)
-    #expect(RunFolder(tiny.folder.path + "/run").savedSteps() == [2, 5])
+    #expect(try RunFolder(tiny.folder.path + "/run").savedSteps() == [2, 5])
   }
 
   @Test func changedDataIsRefused() throws {
@@ -84,7 +84,7 @@ import Text
       atPath: run.folder.path + "/checkpoints", withIntermediateDirectories: true)
     try tiny.folder.write("run/checkpoints/step-9.h5.tmp", "what a killed writer left")
     _ = try run.run(.prepared)
-    #expect(run.folder.savedSteps() == [6, 7])
+    #expect(try run.folder.savedSteps() == [6, 7])
     let names = try FileManager.default.contentsOfDirectory(atPath: run.folder.path + "/checkpoints")
     #expect(names.sorted() == ["step-6.h5", "step-7.h5"])
   }

@@ -73,7 +73,7 @@ struct RunFolderTests {
         continue
       }
     }
-    #expect(tuning.folder.savedSteps() == [2])
+    #expect(try tuning.folder.savedSteps() == [2])
     withExtendedLifetime(holder) {}
   }
 

@@ -20,9 +20,9 @@ struct StudyFolder {
   /// Every name that a study writes: its own, and those of its runs.
   private static let layout = FolderLayout([
     "profile.h5", "placement.json", "recipe.yaml", "comparison.json", "comparison.md", "comparison.csv", "report.html",
-    "study.json", "cells/*.json", "tasks/comparison.*", "tasks/**/arm.json", "tasks/**/results_*.json",
-    "tasks/**/samples_*.jsonl", ".dat.nosync*", "cells/.dat.nosync*", "tasks/**/.dat.nosync*",
-  ]).adding(RunFolder.layout, under: "arms/**")
+    "study.json", "cells/*.json", "tasks/comparison.*", ".dat.nosync*", "cells/.dat.nosync*", "tasks/**/.dat.nosync*",
+  ]).adding(RunFolder.layout, under: "arms/**").adding(
+    FolderLayout(["arm.json", "**/results_*.json", "**/samples_*.jsonl"]), under: "tasks/**")
   private var output: OutputFolder { OutputFolder(path, kind: .study, layout: Self.layout) }
   /// What version 0.1 marked a study by.
   private var earlierMarker: String { path + "/study.json" }
@@ -69,8 +69,9 @@ struct StudyFolder {
   /// Removes the scores of an arm, if any.
   func removeTasks(in place: String) throws(FolderError) {
     guard isWriter else { return }
-    let names = (try? FileManager.default.subpathsOfDirectory(atPath: place)) ?? []
-    for name in names where Self.layout.hasFile("tasks/x/" + name) { try remove(file: place + "/" + name) }
+    for name in try FolderContents(place).files where Self.layout.hasFile("tasks/x/" + name) {
+      try remove(file: place + "/" + name)
+    }
   }
 
   func write(_ text: String, to file: String) throws {

@@ -111,7 +111,8 @@ extension StudyRunner {
     let title = arm.title(of: seeds)
     if agreed(isFinished(tuning, key: arm.key)) { return console.say("\(title): kept from an earlier run") }
     let line = console.progress("train \(title)", tuning.steps, "steps")
-    let resumes = agreed(isBegun(tuning, key: arm.key) && !tuning.folder.savedSteps().isEmpty)
+    let hasCheckpoint = try !tuning.folder.savedSteps().isEmpty
+    let resumes = agreed(isBegun(tuning, key: arm.key) && hasCheckpoint)
     let sinks: [any MetricSink] = [ConsoleSink(progress: line, shown: [.ce, .validationCE, .tokensPerSecond])]
     if !resumes {
       try folder.beginArm(tuning.folder, program: program)

@@ -33,7 +33,7 @@ extension StudyRunner {
     result.seconds = Clock.monotonic() - began
     if folder.isWriter {
       let files = tasks.files(scored, of: model, at: path, result, began: date)
-      _ = try files.write(to: place, time: HarnessFiles.time(date))
+      _ = try files.write(to: EvaluationOutput(place, program: program, date: date))
     }
     try folder.keep(title, key: key, in: marker)
     if agreed(console.isStopRequested()) { throw StudyError.stopped(after: "the tasks of \(title)") }

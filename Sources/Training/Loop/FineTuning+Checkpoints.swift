@@ -52,7 +52,7 @@ extension FineTuning {
   ///
   /// - Parameter marker: That of the folder, on the rank that writes.
   func resumed(_ marker: FolderMarker?) throws -> State {
-    guard let step = folder.savedSteps().last else {
+    guard let step = try folder.savedSteps().last else {
       throw RunFolderError.nothingToResume(path: folder.path, found: "no checkpoint in it")
     }
     let path = folder.checkpoint(step: step)

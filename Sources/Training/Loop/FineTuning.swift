@@ -25,6 +25,8 @@ public struct FineTuning {
   /// The processes that train together, one a device; one alone plays all devices.
   public let ranks: any Communicator
 
+  /// The folder as the caller took it, on the rank that writes; nil where ``run(_:sinks:isStopRequested:)`` is to take it.
+  package var claim: OutputFolder.Claim?
   /// Scores tasks after some of the steps; nil for none.
   public var tasks: TaskScoring?
 
@@ -108,8 +110,10 @@ public struct FineTuning {
     _ mode: RunFolder.Mode, sinks extra: [any MetricSink] = [], isStopRequested: () -> Bool = { false }
   ) throws -> (ending: Ending, model: LanguageModel) {
     if mode == .resume { try Self.checkUnchanged(recipe, folder) }
-    let claim = ranks.rank == 0 ? try folder.claim(mode, program: program) : nil
+    let claim = ranks.rank == 0 ? try self.claim ?? folder.claim(mode, program: program) : nil
     defer { withExtendedLifetime(claim) {} }
+    // What a kill kept from going.
+    if mode == .resume, ranks.rank == 0 { try folder.rotate(keep: recipe.save.keep) }
     ranks.barrier()
     var state = try mode == .resume ? resumed(claim?.marker) : begun()
     state.run = claim?.marker.identity

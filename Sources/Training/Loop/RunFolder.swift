@@ -29,8 +29,8 @@ public struct RunFolder: Sendable, Equatable {
   /// Every name that a run writes; `.dat.nosync…` is what version 0.1 left of a file when it was killed.
   package static let layout = FolderLayout([
     "recipe.yaml", "metrics.jsonl", "events.out.tfevents.*", "final.h5", "best.h5", "summary.json", "arm.json",
-    "checkpoints/step-*.h5", "tasks/**/results_*.json", "tasks/**/samples_*.jsonl", ".dat.nosync*",
-  ])
+    "checkpoints/step-*.h5", ".dat.nosync*",
+  ]).adding(FolderLayout(["**/results_*.json", "**/samples_*.jsonl"]), under: "tasks")
 
   /// The folder as one that is marked, locked and emptied.
   package var output: OutputFolder { OutputFolder(path, kind: .run, layout: Self.layout) }
@@ -59,9 +59,10 @@ public struct RunFolder: Sendable, Equatable {
   }
 
   /// Steps that have a complete checkpoint, ascending.
-  public func savedSteps() -> [Int] {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: checkpoints)) ?? []
-    return names.compactMap { name in
+  ///
+  /// - Throws: `FolderError` where they cannot be listed.
+  public func savedSteps() throws -> [Int] {
+    try FolderContents.names(in: checkpoints).compactMap { name in
       guard name.hasPrefix("step-"), name.hasSuffix(".h5") else { return nil }
       return Int(name.dropFirst(5).dropLast(3))
     }.sorted()
@@ -76,7 +77,7 @@ public struct RunFolder: Sendable, Equatable {
   @discardableResult
   public func check(_ mode: Mode) throws -> Mode {
     var mode = mode
-    if mode == .resume, savedSteps().isEmpty {
+    if mode == .resume, try savedSteps().isEmpty {
       let exists = FileManager.default.fileExists(atPath: path)
       if !exists { throw RunFolderError.nothingToResume(path: path, found: "nothing there") }
       if FileManager.default.fileExists(atPath: summary) {
@@ -120,11 +121,11 @@ public struct RunFolder: Sendable, Equatable {
 
   /// Removes checkpoints but the newest `keep`, and what a killed writer left of one.
   ///
-  /// - Throws: `FolderError/system(path:action:code:)`.
+  /// - Throws: `FolderError`.
   public func rotate(keep: Int) throws {
-    var names = savedSteps().dropLast(max(keep, 1)).map { checkpoint(step: $0) }
-    let others = (try? FileManager.default.contentsOfDirectory(atPath: checkpoints)) ?? []
-    names += others.filter { $0.hasSuffix(".h5.tmp") }.map { checkpoints + "/" + $0 }
+    var names = try savedSteps().dropLast(max(keep, 1)).map { checkpoint(step: $0) }
+    names += try FolderContents.names(in: checkpoints).filter { $0.hasSuffix(".h5.tmp") }
+      .map { checkpoints + "/" + $0 }
     for name in names where unlink(name) != 0 && errno != ENOENT {
       throw FolderError.system(path: name, action: "remove an old checkpoint", code: errno)
     }

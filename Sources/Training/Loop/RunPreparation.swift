@@ -112,7 +112,7 @@ public struct RunPreparation {
   /// - Returns: Settings that fit the model.
   /// - Throws: `PlacementError`, `FileError`, `RoutingError`.
   public func plan(progress: (Int) -> Void = { _ in }) throws -> Plan {
-    if mode == .resume, let step = folder.savedSteps().last {
+    if mode == .resume, let step = try folder.savedSteps().last {
       let files = try ModelFiles(opening: folder.checkpoint(step: step))
       if let routing = files.routing { return Plan(routing: routing, adapters: files.adapters, limits: nil) }
     }

@@ -1,3 +1,4 @@
+internal import Checkpoint
 internal import Foundation
 
 /// `summary.json`: what a run did, in numbers.
@@ -62,10 +63,15 @@ extension RunSummary {
   /// Reads what a finished run has written.
   ///
   /// - Parameter path: `summary.json`.
-  /// - Throws: `DecodingError`, or what reading a file throws.
+  /// - Throws: `FileError`, also where the file is no summary.
   public init(path: String) throws {
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
-    self = try decoder.decode(RunSummary.self, from: Data(contentsOf: URL(fileURLWithPath: path)))
+    let text = try TextFile.read(path)
+    do {
+      self = try decoder.decode(RunSummary.self, from: Data(text.utf8))
+    } catch {
+      throw FileError.invalid(path: path, item: nil, expected: "the summary of a run", found: "something else")
+    }
   }
 }
