@@ -22,6 +22,8 @@ public enum FileError: Error, Equatable, CustomStringConvertible, Sendable {
   case shape(path: String, item: String, expected: [Int], found: [Int])
   /// The bytes do not match their checksum.
   case corrupted(path: String, item: String, reason: String)
+  /// What was written is not what is read again, before the file got its name.
+  case unverified(path: String, item: String, expected: String, found: String)
   /// The file format cannot hold what was asked for.
   case unsupported(path: String, item: String, expected: String, found: String)
   /// The base model of a partial checkpoint is not what the run began with.
@@ -54,6 +56,9 @@ public enum FileError: Error, Equatable, CustomStringConvertible, Sendable {
       "\(Self.place(path, item)): expected shape \(expected), found \(found); try the file that belongs to this model"
     case .corrupted(let path, let item, let reason):
       "\(Self.place(path, item)): expected intact data, found damage (\(reason)); try copying or fetching the file again"
+    case .unverified(let path, let item, let expected, let found):
+      "\(Self.place(path, item)): expected to read what was written (\(expected)), found other bytes (\(found)); try "
+        + "another disk; a file of that name that was there before is untouched"
     case .unsupported(let path, let item, let expected, let found):
       "\(Self.place(path, item)): expected \(expected), found \(found); try writing it in another way"
     case .base(let path, let base, let expected, let found):
