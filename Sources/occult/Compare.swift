@@ -62,7 +62,7 @@ struct Compare: ParsableCommand {
       margin: margin?.value ?? .standard, bootstrap: Bootstrap(draws: draws, seed: seed))
     let table = QualityTable(comparison)
     let json = String(decoding: try comparison.json(), as: UTF8.self)
-    try FileManager.default.createDirectory(atPath: output, withIntermediateDirectories: true)
+    try OutputFolder.makeFolders(output)
     for (file, text) in zip(
       files, [json, table.markdown, table.csv, QualityReport(comparison, version: Program.version).html])
     { try TextFile.write(text, to: file) }

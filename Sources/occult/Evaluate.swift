@@ -173,7 +173,7 @@ struct Evaluate: ParsableCommand {
 
   private func write(_ result: EvaluationResult, _ time: String) throws -> String {
     let path = output + "/results_\(time).json"
-    try FileManager.default.createDirectory(atPath: output, withIntermediateDirectories: true)
+    try OutputFolder.makeFolders(output)
     try writeSamples(result, beside: path, time)
     try TextFile.write(String(decoding: try result.json(), as: UTF8.self) + "\n", to: path)
     return path

@@ -68,49 +68,44 @@ struct HubFiles: Sendable {
   /// the key. Everything else keeps every byte.
   static func withoutCode(_ files: [String], in json: String) -> String {
     var config = ConfigurationText(json)
-    guard !files.isEmpty, let value = config.value(of: mapKey),
-      case .object(let members)? = try? StrictJSON.parse(value, file: "", item: mapKey)
-    else { return json }
-    func leads(_ value: StrictJSON) -> Bool {
-      switch value {
-      case .string(let name): file(of: name).map(files.contains) ?? false
-      case .array(let elements): elements.contains(where: leads)
-      default: false
-      }
-    }
-    let kept = ConfigurationText.members(of: value).filter { kept in
-      !members.contains { $0.key == kept.key && leads($0.value) }
+    guard !files.isEmpty, let value = config.value(of: mapKey) else { return json }
+    let entries = ConfigurationText.members(of: value)
+    let kept = entries.filter { entry in
+      !names(in: entry.value).contains { module(of: $0).map(files.contains) ?? false }
     }
     if kept.isEmpty {
       config.remove(mapKey)
-    } else if kept.count < members.count {
-      let list = kept.map { "\(StrictJSON.quoted($0.key)): \($0.value)" }.joined(separator: ", ")
-      config.set(mapKey, "{\(list)}")
+    } else if kept.count < entries.count {
+      config.set(mapKey, "{" + kept.map { "\(StrictJSON.quoted($0.key)): \($0.value)" }.joined(separator: ", ") + "}")
     }
     return config.text
+  }
+
+  /// The texts of a JSON value that is one, or a list of them.
+  private static func names(in json: String) -> [String] {
+    var json = "[" + json + "]"
+    guard case .array(let values)? = json.withUTF8({ try? StrictJSON(UnsafeRawBufferPointer($0)) }) else { return [] }
+    let flat = values.flatMap { (value) -> [StrictJSON] in
+      if case .array(let elements) = value { elements } else { [value] }
+    }
+    return flat.compactMap { (value) -> String? in
+      if case .string(let name) = value { name } else { nil }
+    }
   }
 
   private static let mapKey = "auto_map"
 
   /// The file in the folder that a name such as `modeling_x.XModel` leads to; nil for one in another repository,
   /// `owner/name--modeling_x.XModel`.
-  private static func file(of name: String) -> String? {
-    guard !name.contains("--"), let module = name.split(separator: ".").first else { return nil }
-    return String(module) + ".py"
+  private static func module(of name: String) -> String? {
+    guard !name.contains("--"), let start = name.split(separator: ".").first else { return nil }
+    return String(start) + ".py"
   }
 
   /// Python files that `auto_map` names: `{"AutoModel": "modeling_x.XModel"}`, or a list of such names. Those in another
   /// repository, `owner/name--modeling_x.XModel`, are not here.
   private static func code(namedIn json: String) -> [String] {
-    var json = json
-    let root = json.withUTF8 { try? StrictJSON(UnsafeRawBufferPointer($0)) }
-    guard case .object(let members)? = root?[mapKey] else { return [] }
-    let values = members.flatMap { member in
-      if case .array(let elements) = member.value { elements } else { [member.value] }
-    }
-    return values.compactMap { (value) -> String? in
-      guard case .string(let name) = value, let file = file(of: name), isCompanion(file) else { return nil }
-      return file
-    }
+    guard let value = ConfigurationText(json).value(of: mapKey) else { return [] }
+    return ConfigurationText.members(of: value).flatMap { names(in: $0.value) }.compactMap(module).filter(isCompanion)
   }
 }

@@ -116,11 +116,10 @@ public struct HarnessFiles: Sendable {
   ///   - folder: They go into a folder of the model's name in it.
   ///   - time: Part of their names.
   /// - Returns: The path of the results.
-  /// - Throws: `FileError`, or Foundation's error where the folder cannot be made; `EncodingError` for figures that are not
-  ///   finite.
+  /// - Throws: `FileError`, or `FolderError` where the folder cannot be made; `EncodingError` for figures that are not finite.
   public func write(to folder: String, time: String) throws -> String {
     let place = folder + "/" + Self.sanitized(model.path)
-    try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
+    try OutputFolder.makeFolders(place)
     var hashes: [JSONValue.Member] = []
     for task in evaluation.tasks {
       let samples = HarnessSamples(task)
