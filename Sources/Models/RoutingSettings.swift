@@ -89,6 +89,7 @@ public struct RoutingSettings: Sendable, Equatable {
   /// The rule of every sparse layer, its number with it.
   ///
   /// - Parameter configuration: The model's sizes.
+  /// - Returns: Layers in their order.
   /// - Throws: ``RoutingError`` when the limit leaves too few experts; ``PlacementError`` when a layer has no placement.
   package func rules(_ configuration: ModelConfiguration) throws -> [(layer: Int, rule: RoutingRule)] {
     try configuration.sparseLayers.enumerated().map { place, index in

@@ -12,7 +12,8 @@ package enum SystemReason {
       return context.debugDescription
     case let error as CocoaError:
       return words(error.userInfo[NSUnderlyingErrorKey], code: error.code)
-    case let error as NSError where error.domain == NSPOSIXErrorDomain: return text(Int32(truncatingIfNeeded: error.code))
+    case let error as NSError where error.domain == NSPOSIXErrorDomain:
+      return text(Int32(truncatingIfNeeded: error.code))
     case let error as NSError where error.domain == NSCocoaErrorDomain:
       return words(error.userInfo[NSUnderlyingErrorKey], code: CocoaError.Code(rawValue: error.code))
     default: return nil

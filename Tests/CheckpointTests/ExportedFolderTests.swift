@@ -52,13 +52,15 @@ import Testing
       _ = try scratch.write("out/" + name, bytes + [10])
       #expect(
         failure { _ = try ModelFiles(opening: folder) }?.description
-          == "\(folder): expected \(bytes.count) bytes in '\(name)' as occult.json says, found \(bytes.count + 1)\(advice)")
+          == "\(folder): expected \(bytes.count) bytes in '\(name)' as occult.json says, found \(bytes.count + 1)\(advice)"
+      )
       _ = try scratch.write("out/" + name, bytes)
     }
     _ = try scratch.write("out/model-9.safetensors", [1])
     #expect(
       failure { _ = try ModelFiles(opening: folder) }?.description
-        == "\(folder): expected no weights but its own as occult.json says, found 'model-9.safetensors' besides\(advice)")
+        == "\(folder): expected no weights but its own as occult.json says, found 'model-9.safetensors' besides\(advice)"
+    )
     unlink(folder + "/model-9.safetensors")
     _ = try scratch.write("out/README.md", [1])
     try ModelFiles(opening: folder).verify()
@@ -101,7 +103,9 @@ import Testing
     func again(_ message: Comment) throws {
       if !exchanges {
         let pending = try PendingFolder(folder, overwrites: true, exchanges: false)
-        for (name, bytes) in new where name != "occult.json" { try Data(bytes).write(to: URL(fileURLWithPath: pending.path + "/" + name)) }
+        for (name, bytes) in new where name != "occult.json" {
+          try Data(bytes).write(to: URL(fileURLWithPath: pending.path + "/" + name))
+        }
         let manifest = try #require(try FolderManifest(in: scratch.path("new")))
         try pending.commit(manifest.files, program: "test")
       } else {

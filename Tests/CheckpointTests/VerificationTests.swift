@@ -9,7 +9,9 @@ import Testing
 /// `verify` reads everything that a file holds.
 @Suite struct VerificationTests {
   /// A checkpoint with all that one can hold: weights, moments, tables, texts, bytes.
-  private static func write(_ path: String, _ layout: WeightLayout, _ edit: (inout CheckpointExtras) throws -> Void = { _ in })
+  private static func write(
+    _ path: String, _ layout: WeightLayout, _ edit: (inout CheckpointExtras) throws -> Void = { _ in }
+  )
     throws
   {
     let configuration = try OLMoE.configuration(
@@ -64,8 +66,8 @@ import Testing
       precondition(verified.unchecked == nil && verified.others == 12, "\(verified)")
       let (original, expected) = (try contents(path), try Self.everything(path))
       var (seen, unseen) = (0, 0)
-      // Gaps are zeros, most of them: a sample of those, and every fourth of the others.
-      let places = original.indices.filter { $0 % (original[$0] == 0 ? 97 : 4) == 0 }
+      // Gaps are zeros, most of them: a sample of those, a larger one of the others.
+      let places = original.indices.filter { $0 % (original[$0] == 0 ? 997 : 29) == 0 }
       for place in places {
         var bytes = original
         bytes[place] ^= 1 << UInt8(place / 4 % 8)
@@ -80,7 +82,7 @@ import Testing
           seen += 1
         }
       }
-      precondition(seen > 1000, "\(seen) of \(places.count) were noticed, \(unseen) lay in gaps")
+      precondition(seen > 200, "\(seen) of \(places.count) were noticed, \(unseen) lay in gaps")
     }
   }
 

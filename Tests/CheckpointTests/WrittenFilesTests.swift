@@ -66,7 +66,7 @@ import Testing
         try write("whole.h5", layout)
         let size = try contents(scratch.path("whole.h5")).count
         for limit in stride(from: 100, to: size + 2000, by: 1111) {
-          var bounds = rlimit(rlim_cur: rlim_t(limit), rlim_max: RLIM_INFINITY)
+          var bounds = rlimit(rlim_cur: rlim_t(limit), rlim_max: rlim_t.max)
           precondition(setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &bounds) == 0)
           let error = failure { try write("a.h5", layout) }
           precondition((error == nil) == (limit >= size), "\(limit) of \(size): \(error as Any)")
@@ -81,7 +81,7 @@ import Testing
         bounds()
       }
       func bounds() {
-        var none = rlimit(rlim_cur: RLIM_INFINITY, rlim_max: RLIM_INFINITY)
+        var none = rlimit(rlim_cur: rlim_t.max, rlim_max: rlim_t.max)
         setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &none)
       }
     }
@@ -106,7 +106,7 @@ import Testing
     let forbidden: [(Regex<Substring>, String)] = [
       (/localizedDescription/, "words of Foundation's: use SystemReason.words"),
       (/FileManager[a-z.]*\.createDirectory|manager\.createDirectory/, "use OutputFolder.makeFolders"),
-      (/copyItem|moveItem|replaceItem/, "use TextFile.write or PendingFile"),
+      (/copyItem|\.moveItem|replaceItem/, "use TextFile.write or PendingFile"),
       (/options: \.atomic|atomically:|\.write\(to: URL|createFile\(/, "use TextFile.write or PendingFile"),
       (/FileHandle\.standard(?:Error|Output)\.write\(Data/, "traps where the stream is gone: use StandardError.write"),
       (/_ = H5[A-Z][a-z_0-9]+\(|_ = (?:Foundation\.)?(?:fsync|rename|ftruncate)\(/, "check the status"),

@@ -64,7 +64,7 @@ public enum FileError: Error, Equatable, CustomStringConvertible, Sendable {
       "\(Self.place(path, item)): expected to read what was written (\(expected)), found other bytes (\(found)); try "
         + "another disk; a file of that name that was there before is untouched"
     case .manifest(let path, let expected, let found):
-      "\(path): expected \(expected) as \(OutputFolder.markerName) in it says, found \(found); try exporting or copying the "
+      "\(path): expected \(expected) as \(OutputFolder.markerName) says, found \(found); try exporting or copying the "
         + "folder again, or, if it was changed on purpose, removing \(OutputFolder.markerName)"
     case .interrupted(let path, let aside):
       "\(path): expected a folder, found none, for a conversion to it was interrupted; try the same conversion again, or "

@@ -104,7 +104,10 @@ struct FolderManifest: Equatable, Sendable {
 
   /// Reads all files and compares their checksums.
   ///
-  /// - Parameter progress: Told the bytes of every part that was read.
+  /// - Parameters:
+  ///   - folder: Where they are.
+  ///   - progress: Told the bytes of every part that was read.
+  /// - Throws: `FileError` for the first that is missing or another.
   func verify(_ folder: String, progress: (Int) -> Void = { _ in }) throws(FileError) {
     try check(folder)
     let memory = Scratch(16 << 20)
