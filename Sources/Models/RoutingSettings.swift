@@ -85,6 +85,22 @@ public struct RoutingSettings: Sendable, Equatable {
     }
     return copy
   }
+
+  /// The rule of every sparse layer, its number with it.
+  ///
+  /// - Parameter configuration: The model's sizes.
+  /// - Returns: Layers in their order.
+  /// - Throws: ``RoutingError`` when the limit leaves too few experts; ``PlacementError`` when a layer has no placement.
+  package func rules(_ configuration: ModelConfiguration) throws -> [(layer: Int, rule: RoutingRule)] {
+    try configuration.sparseLayers.enumerated().map { place, index in
+      let rule = try RoutingRule(
+        experts: configuration.experts, topK: configuration.topK,
+        placement: try placement.expertDevice(layer: index), devices: placement.devices, policy: policy,
+        deviceLimit: layerLimits?[place] ?? deviceLimit, tables: tables[index] ?? PolicyTables(),
+        weightSource: weightSource, options: options, seed: seed &+ UInt64(index), selection: configuration.selection)
+      return (index, rule)
+    }
+  }
 }
 
 extension LanguageModel {
@@ -93,13 +109,8 @@ extension LanguageModel {
   /// - Parameter settings: Placement, policy and limit.
   /// - Throws: ``RoutingError`` when the limit leaves too few experts; ``PlacementError`` when a layer has no placement.
   public mutating func apply(_ settings: RoutingSettings) throws {
-    for (place, index) in configuration.sparseLayers.enumerated() {
-      layers[index].moe?.rule = try RoutingRule(
-        experts: configuration.experts, topK: configuration.topK,
-        placement: try settings.placement.expertDevice(layer: index), devices: settings.placement.devices,
-        policy: settings.policy, deviceLimit: settings.layerLimits?[place] ?? settings.deviceLimit,
-        tables: settings.tables[index] ?? PolicyTables(), weightSource: settings.weightSource,
-        options: settings.options, seed: settings.seed &+ UInt64(index), selection: configuration.selection)
+    for (index, rule) in try settings.rules(configuration) {
+      layers[index].moe?.rule = rule
       layers[index].moe?.renormalization = settings.renormalization
     }
   }

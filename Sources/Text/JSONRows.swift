@@ -10,7 +10,7 @@ package enum JSONRows {
     do {
       bytes = try [UInt8](Data(contentsOf: URL(fileURLWithPath: file)))
     } catch {
-      throw .unreadable(path: file, reason: error.localizedDescription)
+      throw .unreadable(path: file, reason: SystemReason.words(error) ?? "\(error)")
     }
     if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
     guard bytes.contains(where: { !isSpace($0) }) else { throw .emptyFile(path: file) }

@@ -52,13 +52,16 @@ struct Convert: ParsableCommand {
   @Flag(help: "Write the code into a folder by which transformers applies placement and device limit.")
   var withCode = false
 
+  @Flag(help: "Let a folder have the Python files that the source brings along; transformers may run them.")
+  var withForeignCode = false
+
   @Flag(help: "Put experts and router rows in the order of their devices: contiguous groups are devices then.")
   var bakePlacement = false
 
   @Flag(help: "Export a model with a device limit to a folder without the limit.")
   var allowUnlimited = false
 
-  @Flag(help: "Replace a destination that exists.")
+  @Flag(help: "Replace a destination that exists: a checkpoint, or a folder that holds an earlier export alone.")
   var overwrite = false
 
   func validate() throws {
@@ -87,6 +90,9 @@ struct Convert: ParsableCommand {
     if ModelFiles.isHDF5(destination), layout != nil || maxShardSize != nil {
       throw ValidationError("--layout, --max-shard-size: expected a folder to write, found '\(destination)'")
     }
+    if ModelFiles.isHDF5(destination) || adapter, withForeignCode {
+      throw ValidationError("--with-foreign-code: expected a model folder to write, found '\(destination)'")
+    }
     if ModelFiles.isHDF5(destination), withCode {
       throw ValidationError("--with-code: expected a folder to write, found '\(destination)'")
     }
@@ -101,6 +107,11 @@ struct Convert: ParsableCommand {
   func run() throws {
     let started = Clock.monotonic()
     let outcome = try outcome()
+    if !outcome.leftOut.isEmpty {
+      note(
+        "\(destination): left out \(outcome.leftOut.joined(separator: ", ")), code that transformers would run, and what "
+          + "the configuration says of it; --with-foreign-code keeps it")
+    }
     let verified = outcome.verified.map { ", \($0) verified" } ?? ""
     print(
       "\(destination): \(outcome.tensors) tensors, \(ByteSize.words(outcome.bytes))\(verified), "
@@ -115,13 +126,14 @@ struct Convert: ParsableCommand {
     if adapter {
       return try AdapterExport(
         source: source, destination: destination, allowsUnlimited: allowUnlimited, overwrites: overwrite
-      ).run()
+      ).run(program: Program.name)
     }
     let conversion = Conversion(
       source: source, destination: destination, dtype: dtype?.elementType,
       weightLayout: hdf5Layout == .mapped ? .mapped : .chunked(deflate: compress), expertLayout: layout ?? .perExpert,
       maximumShardBytes: maxShardSize.flatMap(ByteSize.bytes) ?? 5_000_000_000, verifies: verify,
-      allowsUnlimited: allowUnlimited, writesCode: withCode, bakesPlacement: bakePlacement, overwrites: overwrite)
+      allowsUnlimited: allowUnlimited, writesCode: withCode, carriesCode: withForeignCode,
+      bakesPlacement: bakePlacement, overwrites: overwrite)
     let progress = ByteProgress("convert")
     defer { progress.finish() }
     return try conversion.run(program: Program.name, progress: progress.update)

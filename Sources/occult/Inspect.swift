@@ -1,6 +1,7 @@
 import ArgumentParser
 import Checkpoint
 import Evaluation
+import Training
 
 /// `occult inspect`.
 struct Inspect: ParsableCommand {
@@ -10,7 +11,7 @@ struct Inspect: ParsableCommand {
       Examples:
         occult inspect checkpoints/base.h5
         occult inspect checkpoints/base.h5 --tensors
-        occult inspect OLMoE-1B-7B-0924 --verify
+        occult inspect OLMoE-1B-7B-0924 --verify --checksums SHA256SUMS
         occult inspect placement.json --json
       """)
 
@@ -20,18 +21,26 @@ struct Inspect: ParsableCommand {
   @Flag(help: "List every array with shape, type, layout and filters.")
   var tensors = false
 
-  @Flag(help: "Read all weights of a checkpoint or folder once: checksums, and that every number is finite.")
+  @Flag(help: "Read all of a checkpoint or folder once: checksums, that numbers are finite, tokenizer and limits.")
   var verify = false
+
+  @Option(help: "Compare files with a list of SHA-256 sums, as sha256sum writes it.", completion: .file())
+  var checksums: String?
 
   @OptionGroup var output: OutputOptions
 
   func run() throws {
     let inspection = try Inspection(file)
-    let verified = verify ? try verifiedParameters(inspection) : nil
+    let verified = verify ? try verified(inspection) : nil
+    let listed = try checksums.map { try ChecksumList($0).compare(with: file) }
     if output.json { return try OutputOptions.print(inspection) }
     print("\(inspection.path): \(inspection.kind.words), \(ByteSize.words(inspection.diskBytes))\n")
     var facts = inspection.facts.map { [$0.name, $0.value] }
-    if let verified { facts.append(["verified", "\(verified) tensors"]) }
+    if let verified {
+      facts.append(["verified", "\(verified.parameters) tensors" + Self.others(verified.others, inspection.kind)])
+      if let unchecked = verified.unchecked, listed == nil { facts.append(["not verified", unchecked]) }
+    }
+    if let listed { facts.append(["checksums", "\(listed) files as \(checksums ?? "") lists them"]) }
     print(TextTable(heads: ["", ""], rows: facts).text)
     for (title, shares) in [("role", inspection.roles), ("type", inspection.types)] where !shares.isEmpty {
       let rows = shares.map { [$0.name, "\($0.tensors)", "\($0.elements)", ByteSize.words($0.bytes)] }
@@ -47,15 +56,21 @@ struct Inspect: ParsableCommand {
 }
 
 extension Inspect {
-  /// Reads all weights, telling how far it is.
-  private func verifiedParameters(_ inspection: Inspection) throws -> Int {
+  /// Reads everything, telling how far it is; text is tried as commands use it.
+  private func verified(_ inspection: Inspection) throws -> ModelFiles.Verified {
     guard [.checkpoint, .huggingFace].contains(inspection.kind) else {
       throw ValidationError("--verify: expected a checkpoint or a folder, found \(inspection.kind.words)")
     }
+    let files = try ModelFiles(opening: file)
     let progress = ByteProgress("verify")
-    let count = try ModelFiles(opening: file).verify(progress: progress.update)
+    let verified = try files.verify(progress: progress.update)
     progress.finish()
-    return count
+    if files.tokenizerJSON != nil || files.tokenizerModel != nil { _ = try TrainingData.tokenizer(of: files) }
+    return verified
+  }
+
+  private static func others(_ count: Int, _ kind: Inspection.Kind) -> String {
+    count == 0 ? "" : kind == .checkpoint ? ", \(count) other datasets" : ", all \(count) files of the export"
   }
 }
 

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Foundation
 
 /// The command line: one file per subcommand; parse, call, print.
 @main
@@ -16,6 +15,7 @@ struct Occult: AsyncParsableCommand {
 
   /// Errors of the libraries are complete sentences: they are printed as they are, without a prefix.
   static func main() async {
+    StandardOutput.checkAtExit()
     do {
       var command = try parseAsRoot()
       if var asynchronous = command as? any AsyncParsableCommand {
@@ -25,7 +25,7 @@ struct Occult: AsyncParsableCommand {
       }
     } catch {
       guard exitCode(for: error) == .failure, !(error is ExitCode) else { exit(withError: error) }
-      FileHandle.standardError.write(Data("\(error)\n".utf8))
+      StandardError.write(words(error) + "\n")
       exit(withError: ExitCode.failure)
     }
   }

@@ -64,6 +64,8 @@ import Testing
     let checkpoint = try limited("olmoe-tiny", routing(policy: .mass), in: scratch)
     _ = try Conversion(source: checkpoint, destination: folder, writesCode: true).run(program: "test")
     let before = try ModelFiles(opening: folder)
+    // It is another program's folder then.
+    unlink(folder + "/occult.json")
     let config = URL(fileURLWithPath: folder + "/config.json")
     let object = try JSONSerialization.jsonObject(with: Data(contentsOf: config))
     try JSONSerialization.data(withJSONObject: object, options: .sortedKeys).write(to: config)
@@ -134,6 +136,7 @@ import Testing
     let folder = scratch.path("folder")
     let checkpoint = try limited("olmoe-tiny", routing(policy: .router), in: scratch)
     _ = try Conversion(source: checkpoint, destination: folder, writesCode: true).run(program: "test")
+    unlink(folder + "/occult.json")
     let config = folder + "/config.json"
     let good = String(decoding: try contents(config), as: UTF8.self)
     let again = "; try writing or fetching the file again"

@@ -222,13 +222,53 @@ struct HubTensor {
     for name in ["README.md", "y.py", "evil.py"] { try TextFile.write("not carried", to: folder + "/" + name) }
 
     _ = try Conversion(source: folder, destination: scratch.path("a.h5")).run(program: "test")
-    _ = try Conversion(source: scratch.path("a.h5"), destination: scratch.path("back")).run(program: "test")
+    _ = try Conversion(source: scratch.path("a.h5"), destination: scratch.path("back"), carriesCode: true)
+      .run(program: "test")
     #expect(
       try FileManager.default.contentsOfDirectory(atPath: scratch.path("back")).sorted()
-        == (texts + ["config.json", "model.safetensors", "tokenizer.model"]).sorted())
+        == (texts + ["config.json", "model.safetensors", "occult.json", "tokenizer.model"]).sorted())
     for name in texts + ["config.json", "tokenizer.model"] {
       #expect(try contents(scratch.path("back/" + name)) == contents(folder + "/" + name))
     }
     #expect(try ModelFiles(opening: scratch.path("a.h5")).tokenizerModel == model)
+  }
+
+  /// Code that the source brings along is left out unless asked for, with what configurations say of it and no more.
+  @Test func foreignCodeIsLeftOut() throws {
+    let scratch = try Scratch()
+    let folder = scratch.path("source")
+    let plain = try #require(Self.config)
+    let maps = [
+      "\"auto_map\": {\"AutoConfig\": \"configuration_x.X\", \"AutoModel\": \"modeling_x.X\", "
+        + "\"AutoY\": \"a/b--y.Y\"}",
+      "\"auto_map\": {\"AutoY\": \"a/b--y.Y\"}",
+    ].map { plain.replacing("{\n", with: "{\n  \($0),\n", maxReplacements: 1) }
+    try HubTensor.write(try HubTensor.all(in: Self.odd), to: folder, config: maps[0])
+    let tokenizer = "{\"a\": 1.50, \"auto_map\": {\"AutoTokenizer\": [\"tokenization_x.X\", null]}, \"b\": 2}"
+    try TextFile.write(tokenizer, to: folder + "/tokenizer_config.json")
+    let code = ["configuration_x.py", "modeling_x.py", "tokenization_x.py"]
+    for name in code { try TextFile.write("code", to: folder + "/" + name) }
+    let checkpoint = scratch.path("a.h5")
+    let there = try Conversion(source: folder, destination: checkpoint).run(program: "test")
+    #expect(there.leftOut.isEmpty)
+    // What a checkpoint of others may hold besides: names that lead elsewhere, or that pass for our own code.
+    let files = try ModelFiles(opening: checkpoint)
+    var extras = CheckpointExtras(files)
+    for name in ["modeling_occult_olmoe.py", "x y.py", "run.sh", "README.md"] { extras.companions[name] = "evil" }
+    let crafted = scratch.path("crafted.h5")
+    try CheckpointWriter.write(crafted, weights: files, extras: extras, program: "test")
+    for (source, carries) in [(folder, false), (checkpoint, false), (crafted, false), (crafted, true)] {
+      let out = scratch.path(UUID().uuidString)
+      let outcome = try Conversion(source: source, destination: out, carriesCode: carries).run(program: "test")
+      #expect(outcome.leftOut == (carries ? [] : code))
+      let names = Set(try FileManager.default.contentsOfDirectory(atPath: out))
+      #expect(
+        names
+          == Set(
+            ["config.json", "model.safetensors", "occult.json", "tokenizer_config.json"] + (carries ? code : [])))
+      #expect(try TextFile.read(out + "/config.json") == maps[carries ? 0 : 1])
+      #expect(
+        try TextFile.read(out + "/tokenizer_config.json") == (carries ? tokenizer : "{\"a\": 1.50, \"b\": 2}"))
+    }
   }
 }

@@ -45,6 +45,10 @@ struct Samples {
     try HuggingFaceWriter.write(folder + "/one", weights: weights, extras: extras)
     try HuggingFaceWriter.write(folder + "/fused", weights: weights, dtype: .bfloat16, layout: .fused, extras: extras)
     try HuggingFaceWriter.write(folder + "/shards", weights: weights, maximumShardBytes: 2000, extras: extras)
+    // A manifest would refuse every damaged file before its reader sees it.
+    for sample in ["one", "fused", "shards"] {
+      try FileManager.default.removeItem(atPath: "\(folder)/\(sample)/occult.json")
+    }
     try CheckpointWriter.write(folder + "/chunked.h5", weights: weights, extras: extras, program: "fuzz")
     try CheckpointWriter.write(
       folder + "/mapped.h5", weights: weights, dtype: .bfloat16, layout: .mapped, extras: extras, program: "fuzz")

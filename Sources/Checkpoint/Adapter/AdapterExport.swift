@@ -1,4 +1,3 @@
-internal import Foundation
 internal import Models
 internal import Tensors
 
@@ -19,11 +18,12 @@ public struct AdapterExport: Sendable, Equatable {
     (self.allowsUnlimited, self.overwrites) = (allowsUnlimited, overwrites)
   }
 
-  /// Writes `adapter_config.json` and `adapter_model.safetensors`.
+  /// Writes `adapter_config.json` and `adapter_model.safetensors`; the folder appears as a whole.
   ///
+  /// - Parameter program: Name and version for `created_by`.
   /// - Returns: How many tensors and bytes.
-  /// - Throws: ``AdapterExportError``, ``ConversionError``, ``FileError`` or `ConfigurationError`.
-  public func run() throws -> Conversion.Outcome {
+  /// - Throws: ``AdapterExportError``, ``ConversionError``, ``FileError``, `FolderError` or `ConfigurationError`.
+  public func run(program: String = "occult") throws -> Conversion.Outcome {
     let conversion = Conversion(source: source, destination: destination, overwrites: overwrites)
     try conversion.check()
     let files = try ModelFiles(opening: source)
@@ -36,23 +36,22 @@ public struct AdapterExport: Sendable, Equatable {
     }
     let adapter = PEFTAdapter(settings: group.settings, parameters: try files.inventory())
     let items = adapter.items
-    do {
-      try FileManager.default.createDirectory(atPath: destination, withIntermediateDirectories: true)
-    } catch {
-      throw FileError.system(path: destination, action: .create, code: errno == 0 ? EACCES : errno)
-    }
-    let file = { (name: String) in (destination as NSString).appendingPathComponent(name) }
+    let pending = try PendingFolder(destination, overwrites: overwrites)
     var writer = try SafetensorsWriter(
-      file: file("adapter_model.safetensors"),
+      file: pending.path + "/adapter_model.safetensors",
       tensors: items.map { .init(name: $0.name, type: .float32, shape: $0.shape) })
     for item in items {
       let factor = PEFTAdapter.arranged(try group.factor(item.path), item)
       try factor.withBytes { (bytes) throws(FileError) in try writer.write(item.name, bytes) }
     }
-    try writer.commit()
-    try PendingFile.write(
-      adapter.configuration(baseModel: files.base.flatMap { ModelFiles.isHDF5($0.path) ? nil : $0.path }),
-      to: file("adapter_config.json"))
+    var written = try writer.committed()
+    let name = "adapter_config.json"
+    let text = adapter.configuration(baseModel: files.base.flatMap { ModelFiles.isHDF5($0.path) ? nil : $0.path })
+    try Array(text.utf8).withUnsafeBytes { bytes in
+      try PendingFile.write(bytes, to: pending.path + "/" + name)
+      written.append(.init(name, bytes))
+    }
+    try pending.commit(written, program: program)
     return Conversion.Outcome(
       tensors: items.count, bytes: items.reduce(0) { $0 + 4 * $1.shape.reduce(1, *) }, verified: nil)
   }

@@ -25,6 +25,7 @@ struct PEFTFolder {
   ///   - parameters: Of the base model.
   /// - Throws: ``FileError``.
   init(opening folder: String, over parameters: [StoredParameter]) throws(FileError) {
+    try FolderManifest(in: folder)?.verify(folder)
     let file = { (name: String) in (folder as NSString).appendingPathComponent(name) }
     let config = try Self.configuration(file("adapter_config.json"))
     tensors = try SafetensorsReader(file("adapter_model.safetensors"))

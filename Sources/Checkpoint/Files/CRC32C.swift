@@ -33,6 +33,38 @@ public struct CRC32C: Sendable {
     state = Kernels.crc32c(state, bytes) ?? Self.update(state, bytes)
   }
 
+  /// Appends bytes of which only the check is known.
+  ///
+  /// The check of A followed by B is that of A moved on by B's length, times x⁸ for each of its bytes, plus that of B.
+  ///
+  /// - Parameters:
+  ///   - checksum: The check of the bytes alone.
+  ///   - byteCount: How many they are.
+  mutating func append(_ checksum: UInt32, of byteCount: Int) {
+    var (moved, rest, power) = (value, byteCount, 3)
+    while rest > 0 {
+      if rest & 1 == 1 { moved = Self.product(moved, Self.powers[power]) }
+      (rest, power) = (rest >> 1, power + 1)
+    }
+    state = ~(moved ^ checksum)
+  }
+
+  /// The product of two polynomials modulo the check's own, reflected: the highest bit is x⁰.
+  private static func product(_ a: UInt32, _ b: UInt32) -> UInt32 {
+    var (sum, shifted, bit): (UInt32, UInt32, UInt32) = (0, b, 1 << 31)
+    while bit != 0 {
+      if a & bit != 0 { sum ^= shifted }
+      shifted = (shifted >> 1) ^ (shifted & 1 == 1 ? 0x82F6_3B78 : 0)
+      bit >>= 1
+    }
+    return sum
+  }
+
+  /// Entry n: x to the power of 2ⁿ, for lengths up to 2⁶³ bytes.
+  private static let powers: [UInt32] = (1..<67).reduce(into: [1 << 30]) { powers, _ in
+    powers.append(product(powers[powers.count - 1], powers[powers.count - 1]))
+  }
+
   /// The register after `bytes`, by tables.
   static func update(_ state: UInt32, _ bytes: UnsafeRawBufferPointer) -> UInt32 {
     guard let start = bytes.baseAddress else { return state }

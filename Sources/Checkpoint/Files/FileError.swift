@@ -22,6 +22,12 @@ public enum FileError: Error, Equatable, CustomStringConvertible, Sendable {
   case shape(path: String, item: String, expected: [Int], found: [Int])
   /// The bytes do not match their checksum.
   case corrupted(path: String, item: String, reason: String)
+  /// What was written is not what is read again, before the file got its name.
+  case unverified(path: String, item: String, expected: String, found: String)
+  /// An exported folder is not as its manifest says.
+  case manifest(path: String, expected: String, found: String)
+  /// A writer of the folder was killed between two renames.
+  case interrupted(path: String, aside: String)
   /// The file format cannot hold what was asked for.
   case unsupported(path: String, item: String, expected: String, found: String)
   /// The base model of a partial checkpoint is not what the run began with.
@@ -54,6 +60,15 @@ public enum FileError: Error, Equatable, CustomStringConvertible, Sendable {
       "\(Self.place(path, item)): expected shape \(expected), found \(found); try the file that belongs to this model"
     case .corrupted(let path, let item, let reason):
       "\(Self.place(path, item)): expected intact data, found damage (\(reason)); try copying or fetching the file again"
+    case .unverified(let path, let item, let expected, let found):
+      "\(Self.place(path, item)): expected to read what was written (\(expected)), found other bytes (\(found)); try "
+        + "another disk; a file of that name that was there before is untouched"
+    case .manifest(let path, let expected, let found):
+      "\(path): expected \(expected) as \(OutputFolder.markerName) says, found \(found); try exporting or copying the "
+        + "folder again, or, if it was changed on purpose, removing \(OutputFolder.markerName)"
+    case .interrupted(let path, let aside):
+      "\(path): expected a folder, found none, for a conversion to it was interrupted; try the same conversion again, or "
+        + "giving \(aside), the folder as it was before, its name back"
     case .unsupported(let path, let item, let expected, let found):
       "\(Self.place(path, item)): expected \(expected), found \(found); try writing it in another way"
     case .base(let path, let base, let expected, let found):

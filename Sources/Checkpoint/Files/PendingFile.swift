@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// A file under its temporary name, `<name>.tmp`, until `commit` puts it in the place of the old one.
 ///
@@ -10,6 +11,8 @@ package final class PendingFile: Sendable {
   let temporaryPath: String
   /// Open for reading and writing, and locked against a second writer.
   let descriptor: Int32
+  /// Where the bytes end that ``write(_:at:)`` was given; 0 where another library writes the file.
+  private let end = Atomic(0)
 
   /// - Throws: `FileError.system` naming the final path; `.notAFile` if a directory is there.
   init(_ path: String, expected: String) throws(FileError) {
@@ -56,13 +59,31 @@ package final class PendingFile: Sendable {
         if errno == EINTR { continue }
         throw .last(path, .write)
       }
+      // Nothing was written and nothing said: trying for ever would not help.
+      guard count > 0 else { throw .system(path: path, action: .write, code: EIO) }
       done += count
+    }
+    _ = end.max(offset + bytes.count, ordering: .relaxed)
+  }
+
+  /// Forces the data to disk, and makes sure that all of it is there.
+  func sync() throws(FileError) {
+    try Self.sync(descriptor, path)
+    // Some file systems tell of a write that failed when a descriptor is closed; our own has to hold the lock.
+    let copy = dup(descriptor)
+    guard copy >= 0, close(copy) == 0 || errno == EINTR else { throw .last(path, .sync) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw .last(path, .sync) }
+    let end = end.load(ordering: .relaxed)
+    guard end == 0 || Int(status.st_size) == end else {
+      throw .unverified(path: path, item: "as a whole", expected: "\(end) bytes", found: "\(status.st_size)")
     }
   }
 
-  /// Forces the data to disk.
-  func sync() throws(FileError) {
-    guard fsync(descriptor) == 0 else { throw .last(path, .sync) }
+  private static func sync(_ descriptor: Int32, _ path: String) throws(FileError) {
+    while fsync(descriptor) != 0 {
+      if errno != EINTR { throw .last(path, .sync) }
+    }
   }
 
   /// Moves the file, already synced, to its final name.

@@ -22,6 +22,8 @@ public enum HDF5Attribute: Equatable, Sendable {
 struct HDF5AttributeAccess {
   let object: hid_t
   let place: Place
+  /// Where what is written is noted, to be compared with the file.
+  var ledger: HDF5Ledger?
 
   func names() throws(FileError) -> [String] {
     var names: [String] = []
@@ -78,6 +80,7 @@ struct HDF5AttributeAccess {
     case .strings(let values): try writeStrings(name, values, values.count)
     case .other(let words): preconditionFailure("attribute \(name): cannot write \(words)")
     }
+    ledger?.add(attribute: name, value, of: place.item ?? "/")
   }
 
   private func write<T: BitwiseCopyable>(
@@ -85,6 +88,7 @@ struct HDF5AttributeAccess {
   ) throws(FileError) {
     let attribute = try create(name, extent, type)
     try place.check(.write) { H5Awrite(attribute.id, type, values) }
+    try attribute.close(place)
   }
 
   private func writeStrings(_ name: String, _ values: [String], _ extent: Int?) throws(FileError) {
@@ -100,6 +104,7 @@ struct HDF5AttributeAccess {
     let attribute = try create(name, extent, type.id)
     let block = values.flatMap { Array($0.utf8) + [UInt8](repeating: 0, count: max(1, size) - $0.utf8.count) }
     try place.check(.write) { H5Awrite(attribute.id, type.id, block) }
+    try attribute.close(place)
   }
 
   private func create(_ name: String, _ extent: Int?, _ type: hid_t) throws(FileError) -> Handle {

@@ -6,6 +6,7 @@ public struct HDF5DatasetWriter: ~Copyable, Sendable {
   private let type: Handle
   private let space: Handle
   private let place: Place
+  private let ledger: HDF5Ledger
   private let shape: [Int]
   private let layout: HDF5Layout
   /// Entries of the first axis, 1 for a scalar, and the bytes of each.
@@ -16,8 +17,8 @@ public struct HDF5DatasetWriter: ~Copyable, Sendable {
   private var rowChecksums: [Int] = []
 
   init(
-    id: consuming Handle, type: consuming Handle, space: consuming Handle, place: Place, shape: [Int],
-    elementSize: Int, layout: HDF5Layout
+    id: consuming Handle, type: consuming Handle, space: consuming Handle, place: Place, ledger: HDF5Ledger,
+    shape: [Int], elementSize: Int, layout: HDF5Layout
   ) {
     guard let rowBytes = checkedProduct(shape.dropFirst() + [elementSize]),
       checkedProduct([rowBytes, shape.first ?? 1]) != nil
@@ -27,7 +28,7 @@ public struct HDF5DatasetWriter: ~Copyable, Sendable {
     self.id = id
     self.type = type
     self.space = space
-    (self.place, self.shape, self.layout) = (place, shape, layout)
+    (self.place, self.ledger, self.shape, self.layout) = (place, ledger, shape, layout)
     (rows, self.rowBytes) = (shape.first ?? 1, rowBytes)
   }
 
@@ -48,27 +49,27 @@ public struct HDF5DatasetWriter: ~Copyable, Sendable {
       let memory = try selectRows(written..<written + count, shape: shape, of: space.id, place)
       try place.check(.write) { H5Dwrite(id.id, type.id, memory.id, space.id, chdf5_p_default(), base) }
     }
-    switch layout {
-    case .contiguous(.whole): whole.update(bytes)
-    case .contiguous(.rows):
-      for row in 0..<count {
-        rowChecksums.append(
-          Int(CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[row * rowBytes..<(row + 1) * rowBytes]))))
-      }
-    case .contiguous(.none), .chunked: break
+    guard case .contiguous(.rows) = layout else { return whole.update(bytes) }
+    for row in 0..<count {
+      let checksum = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[row * rowBytes..<(row + 1) * rowBytes]))
+      rowChecksums.append(Int(checksum))
+      whole.append(checksum, of: rowBytes)
     }
   }
 
-  /// Adds the checksums and closes. Traps if entries are missing: a caller's bug.
+  /// Adds the checksums and closes: bytes that the library still held reach the file, or the error is here. Traps if
+  /// entries are missing: a caller's bug.
   public consuming func finish() throws(FileError) {
     precondition(written == rows || rowBytes == 0, "\(place.item ?? "dataset"): \(written) of \(rows) rows written")
-    let attributes = HDF5AttributeAccess(object: id.id, place: place)
+    let attributes = HDF5AttributeAccess(object: id.id, place: place, ledger: ledger)
     switch layout {
     case .contiguous(.whole): try attributes.write(checksumAttribute, .integer(Int(whole.value)))
     case .contiguous(.rows) where !rowChecksums.isEmpty:
       try attributes.write(checksumAttribute, shape.isEmpty ? .integer(rowChecksums[0]) : .integers(rowChecksums))
     case .contiguous, .chunked: break
     }
+    try id.close(place)
+    ledger.add(dataset: place.item ?? "/", checksum: whole.value)
   }
 }
 

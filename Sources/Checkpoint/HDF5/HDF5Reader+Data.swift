@@ -31,11 +31,21 @@ extension HDF5Reader {
     try read(dataset, rows: .some(rows), shape: shape, type: type, into: buffer)
   }
 
-  /// Reads an array in pieces and compares it with its checksums, without keeping it.
+  /// Reads an array in pieces, or a text, and compares it with its checksums, without keeping it.
   ///
   /// - Throws: `FileError.corrupted`.
-  public func verify(_ dataset: String) throws(FileError) {
+  public func verify(_ dataset: String) throws(FileError) { _ = try checksum(dataset) }
+
+  /// CRC-32C of all bytes of an array or text, read in pieces and compared with its checksums on the way.
+  ///
+  /// - Throws: `FileError.corrupted`.
+  func checksum(_ dataset: String, progress: (Int) -> Void = { _ in }) throws(FileError) -> UInt32 {
     let info = try info(dataset)
+    if info.type == .string {
+      let text = try string(dataset)
+      progress(text.utf8.count)
+      return CRC32C.checksum(text.utf8)
+    }
     let pieces = ParameterPieces(info.shape, as: try element(info))
     let width = pieces.rowCount * (try element(info)).byteCount
     let memory = Scratch((pieces.rows.first?.count ?? 0) * width)
@@ -44,10 +54,12 @@ extension HDF5Reader {
       let bytes = memory.prefix(rows.count * width)
       try read(dataset, rows: rows, shape: info.shape, into: bytes)
       crc.update(UnsafeRawBufferPointer(bytes))
+      progress(bytes.count)
     }
     if let checksum = try checksums(dataset), checksum.count == 1, pieces.rows.count > 1, checksum[0] != crc.value {
       throw .corrupted(path: path, item: info.path, reason: "CRC-32C differs")
     }
+    return crc.value
   }
 
   /// Reads a whole array of any supported type.

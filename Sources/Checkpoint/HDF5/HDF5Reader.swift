@@ -10,13 +10,32 @@ public final class HDF5Reader: Sendable {
   /// Opens a file.
   ///
   /// - Throws: `FileError`: missing, a folder, empty, of another format, truncated, or locked by another program.
-  public init(_ path: String) throws(FileError) {
+  public convenience init(_ path: String) throws(FileError) {
+    try Self.checkSignature(path)
+    try self.init(pending: nil, named: path)
+  }
+
+  /// Opens a file that its writer still holds locked under a temporary name; errors speak of `path`.
+  init(pending temporaryPath: String?, named path: String) throws(FileError) {
     self.path = path
     let place = Place(file: path)
-    try Self.checkSignature(path)
     let access = try place.handle(.properties, .open) { H5Pcreate(chdf5_p_file_access()) }
     try place.check(.open) { H5Pset_fclose_degree(access.id, H5F_CLOSE_WEAK) }
-    file = try place.handle(.file, .open) { H5Fopen(path, chdf5_f_read_only(), access.id) }
+    if temporaryPath != nil { try place.check(.open) { H5Pset_file_locking(access.id, false, true) } }
+    file = try place.handle(.file, .open) { H5Fopen(temporaryPath ?? path, chdf5_f_read_only(), access.id) }
+  }
+
+  /// Compares the size of the file with the end of all its data, as its own header says it.
+  ///
+  /// - Throws: `FileError.truncated`, also for a file that goes on behind its end.
+  func checkSize() throws(FileError) {
+    let place = Place(file: path)
+    var (end, size): (haddr_t, hsize_t) = (0, 0)
+    try place.check(.read) { H5Fget_eoa(file.id, &end) }
+    try place.check(.read) { H5Fget_filesize(file.id, &size) }
+    guard end == size else {
+      throw .truncated(path: path, expectedBytes: Int(clamping: end), foundBytes: Int(clamping: size))
+    }
   }
 
   /// Says in our words what is not an HDF5 file at all.

@@ -13,6 +13,7 @@ public struct HDF5Writer: ~Copyable, Sendable {
   private let pending: PendingFile
   private let file: Handle
   private let groupProperties: Handle
+  private let ledger = HDF5Ledger()
   /// Where the file will be.
   public var path: String { pending.path }
 
@@ -75,10 +76,11 @@ public struct HDF5Writer: ~Copyable, Sendable {
       H5Dcreate2(group, name, fileType.id, space.id, chdf5_p_default(), properties.id, chdf5_p_default())
     }
     if type == .bfloat16 {
-      try HDF5AttributeAccess(object: id.id, place: place).write("dtype", .string(type.rawValue))
+      try HDF5AttributeAccess(object: id.id, place: place, ledger: ledger).write("dtype", .string(type.rawValue))
     }
     return HDF5DatasetWriter(
-      id: id, type: fileType, space: space, place: place, shape: shape, elementSize: type.byteCount, layout: layout)
+      id: id, type: fileType, space: space, place: place, ledger: ledger, shape: shape, elementSize: type.byteCount,
+      layout: layout)
   }
 
   /// Writes text as a scalar string dataset (UTF-8, `asstr()[()]` in h5py), with its CRC-32C in the attribute `crc32c`.
@@ -101,23 +103,31 @@ public struct HDF5Writer: ~Copyable, Sendable {
     try place.check(.write) {
       H5Dwrite(id.id, type.id, chdf5_s_all(), chdf5_s_all(), chdf5_p_default(), padded)
     }
-    try HDF5AttributeAccess(object: id.id, place: place)
-      .write(checksumAttribute, .integer(Int(CRC32C.checksum(bytes))))
+    let checksum = CRC32C.checksum(bytes)
+    try HDF5AttributeAccess(object: id.id, place: place, ledger: ledger)
+      .write(checksumAttribute, .integer(Int(checksum)))
+    try id.close(place)
+    ledger.add(dataset: place.item ?? "/", checksum: checksum)
   }
 
   /// Creates an empty group, and those above it, where missing.
   public func makeGroup(_ group: String) throws(FileError) {
-    _ = try openGroup(normalized(group).split(separator: "/").map(String.init))
+    let handle = try openGroup(normalized(group).split(separator: "/").map(String.init))
+    try handle.close(Place(file: path, item: normalized(group)))
   }
 
   /// Adds an attribute to a group or dataset that is there, the root if not said otherwise. Keep it below 64 KiB.
   public func setAttribute(_ name: String, _ value: HDF5Attribute, of object: String = "/") throws(FileError) {
     let place = Place(file: path, item: normalized(object))
     let handle = try place.handle(.object, .write) { H5Oopen(file.id, normalized(object), chdf5_p_default()) }
-    try HDF5AttributeAccess(object: handle.id, place: place).write(name, value)
+    try HDF5AttributeAccess(object: handle.id, place: place, ledger: ledger).write(name, value)
+    try handle.close(place)
   }
 
-  /// Flushes, closes, syncs to disk, and moves the file to its name in one step.
+  /// Flushes, closes, reads everything again, syncs to disk, and moves the file to its name in one step.
+  ///
+  /// What is read is compared with what was handed over, dataset by dataset and attribute by attribute: the library can
+  /// lose a write without a word, and a chunk that never came reads as zeros.
   ///
   /// - Throws: `FileError`; the file that was there before is then still there, untouched.
   public consuming func commit() throws(FileError) {
@@ -125,6 +135,7 @@ public struct HDF5Writer: ~Copyable, Sendable {
     try place.check(.write) { H5Fflush(self.file.id, H5F_SCOPE_LOCAL) }
     let pending = pending
     try file.close(place)
+    try ledger.compare(with: HDF5Reader(pending: pending.temporaryPath, named: pending.path))
     try pending.commit()
   }
 
@@ -133,7 +144,9 @@ public struct HDF5Writer: ~Copyable, Sendable {
     var names = (place.item ?? "").split(separator: "/").map(String.init)
     guard let name = names.popLast() else { preconditionFailure("a dataset needs a name") }
     let group = try openGroup(names)
-    return try place.handle(.dataset, .create) { make(group.id, name) }
+    let dataset = try place.handle(.dataset, .create) { make(group.id, name) }
+    try group.close(place)
+    return dataset
   }
 
   private func openGroup(_ names: [String]) throws(FileError) -> Handle {
@@ -149,6 +162,7 @@ public struct HDF5Writer: ~Copyable, Sendable {
           ? H5Gopen2(group.id, name, chdf5_p_default())
           : H5Gcreate2(group.id, name, chdf5_p_default(), groupProperties.id, chdf5_p_default())
       }
+      try group.close(place)
       group = next
     }
     return group

@@ -33,6 +33,18 @@ struct ConfigurationText {
     }
   }
 
+  /// Replaces the value of a top-level key.
+  mutating func set(_ key: String, _ value: String) {
+    guard let member = member(key) else { return }
+    bytes.replaceSubrange(member.value, with: value.utf8)
+  }
+
+  /// Keys of an object and the JSON text of their values.
+  static func members(of text: String) -> [(key: String, value: String)] {
+    let config = ConfigurationText(text)
+    return config.members().map { ($0.key, String(decoding: config.bytes[$0.value], as: UTF8.self)) }
+  }
+
   /// Replaces text inside the value of a top-level key.
   mutating func replace(_ old: String, with new: String, in key: String) {
     guard let member = member(key), let value = value(of: key) else { return }

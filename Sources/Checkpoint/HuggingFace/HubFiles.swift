@@ -13,6 +13,7 @@ struct HubFiles: Sendable {
   static let configurationName = "config.json"
   static let tokenizerName = "tokenizer.json"
   static let tokenizerModelName = "tokenizer.model"
+  static let tokenizerConfigurationName = "tokenizer_config.json"
   private static let textNames: Set = [
     "added_tokens.json", "chat_template.jinja", "chat_template.json", "generation_config.json", "merges.txt",
     "special_tokens_map.json", "tokenizer_config.json", "vocab.json",
@@ -40,7 +41,7 @@ struct HubFiles: Sendable {
       tokenizerModel = Array(file.bytes)
     }
     var names = Self.textNames
-    for source in [Self.configurationName, "tokenizer_config.json"] {
+    for source in [Self.configurationName, Self.tokenizerConfigurationName] {
       if let path = existing(source) { names.formUnion(Self.code(namedIn: try TextFile.read(path))) }
     }
     for name in names {
@@ -48,26 +49,63 @@ struct HubFiles: Sendable {
     }
   }
 
-  /// Whether a text of this name is carried along; no name leads out of its folder.
+  /// Whether a text of this name is carried along; no name leads out of its folder. Our own code is made anew from the
+  /// routing, so what comes under its name is not ours.
   static func isCompanion(_ name: String) -> Bool {
-    textNames.contains(name) || (name.hasSuffix(".py") && !name.contains("/") && name != ".py")
+    textNames.contains(name) || (isCode(name) && !name.hasPrefix(ModelCode.prefix))
+  }
+
+  /// Whether a name is that of a Python module: letters, digits and underscores.
+  static func isCode(_ name: String) -> Bool {
+    let module = name.dropLast(3).utf8
+    return name.hasSuffix(".py") && !module.isEmpty
+      && module.allSatisfy {
+        $0 == UInt8(ascii: "_") || (0x30...0x39).contains($0) || (0x41...0x5A).contains($0 & 0xDF)
+      }
+  }
+
+  /// A configuration without the entries of `auto_map` that lead to files which are left out; where none is left, without
+  /// the key. Everything else keeps every byte.
+  static func withoutCode(_ files: [String], in json: String) -> String {
+    var config = ConfigurationText(json)
+    guard !files.isEmpty, let value = config.value(of: mapKey) else { return json }
+    let entries = ConfigurationText.members(of: value)
+    let kept = entries.filter { entry in
+      !names(in: entry.value).contains { module(of: $0).map(files.contains) ?? false }
+    }
+    if kept.isEmpty {
+      config.remove(mapKey)
+    } else if kept.count < entries.count {
+      config.set(mapKey, "{" + kept.map { "\(StrictJSON.quoted($0.key)): \($0.value)" }.joined(separator: ", ") + "}")
+    }
+    return config.text
+  }
+
+  /// The texts of a JSON value that is one, or a list of them.
+  private static func names(in json: String) -> [String] {
+    var json = "[" + json + "]"
+    guard case .array(let values)? = json.withUTF8({ try? StrictJSON(UnsafeRawBufferPointer($0)) }) else { return [] }
+    let flat = values.flatMap { (value) -> [StrictJSON] in
+      if case .array(let elements) = value { elements } else { [value] }
+    }
+    return flat.compactMap { (value) -> String? in
+      if case .string(let name) = value { name } else { nil }
+    }
+  }
+
+  private static let mapKey = "auto_map"
+
+  /// The file in the folder that a name such as `modeling_x.XModel` leads to; nil for one in another repository,
+  /// `owner/name--modeling_x.XModel`.
+  private static func module(of name: String) -> String? {
+    guard !name.contains("--"), let start = name.split(separator: ".").first else { return nil }
+    return String(start) + ".py"
   }
 
   /// Python files that `auto_map` names: `{"AutoModel": "modeling_x.XModel"}`, or a list of such names. Those in another
   /// repository, `owner/name--modeling_x.XModel`, are not here.
   private static func code(namedIn json: String) -> [String] {
-    var json = json
-    let root = json.withUTF8 { try? StrictJSON(UnsafeRawBufferPointer($0)) }
-    guard case .object(let members)? = root?["auto_map"] else { return [] }
-    let values = members.flatMap { member in
-      if case .array(let elements) = member.value { elements } else { [member.value] }
-    }
-    return values.compactMap { (value) -> String? in
-      guard case .string(let name) = value, !name.contains("--"), let module = name.split(separator: ".").first
-      else { return nil }
-      let file = String(module) + ".py"
-      // Our own code is made anew from the routing.
-      return isCompanion(file) && !file.hasPrefix(ModelCode.prefix) ? file : nil
-    }
+    guard let value = ConfigurationText(json).value(of: mapKey) else { return [] }
+    return ConfigurationText.members(of: value).flatMap { names(in: $0.value) }.compactMap(module).filter(isCompanion)
   }
 }

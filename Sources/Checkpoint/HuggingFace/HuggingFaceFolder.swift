@@ -16,6 +16,7 @@ struct HuggingFaceFolder: TensorSource {
 
   init(opening path: String) throws {
     self.path = path
+    try FolderManifest(in: path)?.check(path)
     companions = try HubFiles(folder: path)
     let file = (path as NSString).appendingPathComponent(HubFiles.configurationName)
     guard FileManager.default.fileExists(atPath: file) else {

@@ -1,5 +1,3 @@
-internal import Foundation
-
 /// How experts are named in a Hugging Face folder.
 public enum HuggingFaceLayout: String, Sendable, CaseIterable {
   /// One tensor an expert and projection, as on the hub.
@@ -10,27 +8,49 @@ public enum HuggingFaceLayout: String, Sendable, CaseIterable {
 
 /// Writes a folder that `AutoModelForCausalLM.from_pretrained` loads.
 public enum HuggingFaceWriter {
-  /// Writes weights, configuration, tokenizer and small files.
+  /// Writes weights, configuration, tokenizer and small files; the folder appears as a whole, with its manifest.
   ///
   /// - Parameters:
-  ///   - folder: Name of the folder; made where missing.
+  ///   - folder: Name of the folder: missing, empty, or an export that is replaced.
   ///   - weights: Where parameters come from.
   ///   - dtype: Type to store all parameters in; each one's own if nil.
   ///   - layout: Names of experts.
   ///   - maximumShardBytes: Largest safetensors file.
   ///   - extras: Configuration, tokenizer, small files; routing and training state have no place in the hub's layout.
-  /// - Throws: ``FileError``.
+  ///   - overwrites: Whether a folder that holds an earlier export, and nothing else, is replaced.
+  ///   - program: Name and version for `created_by`.
+  /// - Throws: ``FileError``, ``ConversionError`` or `FolderError`; the folder is then as it was.
   public static func write(
     _ folder: String, weights: some ParameterBytes, dtype: ElementType? = nil, layout: HuggingFaceLayout = .perExpert,
-    maximumShardBytes: Int = 5_000_000_000, extras: CheckpointExtras
-  ) throws(FileError) {
-    do {
-      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    } catch {
-      throw .system(path: folder, action: .create, code: errno == 0 ? EACCES : errno)
+    maximumShardBytes: Int = 5_000_000_000, extras: CheckpointExtras, overwrites: Bool = false,
+    program: String = "occult"
+  ) throws {
+    let pending = try PendingFolder(folder, overwrites: overwrites)
+    var files = try write(weights, dtype, layout, maximumShardBytes, extras.modelType, into: pending.path)
+    func add(_ name: String, _ bytes: UnsafeRawBufferPointer) throws(FileError) {
+      try PendingFile.write(bytes, to: pending.path + "/" + name)
+      files.append(.init(name, bytes))
     }
+    if let bytes = extras.tokenizerModel {
+      try bytes.withUnsafeBytes { try add(HubFiles.tokenizerModelName, $0) }
+    }
+    var texts = extras.companions
+    texts[HubFiles.configurationName] =
+      dtype.map { stating($0, in: extras.configurationJSON) } ?? extras.configurationJSON
+    texts[HubFiles.tokenizerName] = extras.tokenizerJSON
+    for (name, text) in texts.sorted(by: { $0.key < $1.key }) {
+      try Array(text.utf8).withUnsafeBytes { try add(name, $0) }
+    }
+    try pending.commit(files, program: program)
+  }
+
+  /// Writes the weights into a folder that is there.
+  private static func write(
+    _ weights: some ParameterBytes, _ dtype: ElementType?, _ layout: HuggingFaceLayout, _ maximumShardBytes: Int,
+    _ modelType: String, into folder: String
+  ) throws(FileError) -> [FolderManifest.File] {
     let parameters = try weights.inventory()
-    let names = HubNames(modelType: extras.modelType)
+    let names = HubNames(modelType: modelType)
     let tensors = parameters.map { Self.tensors($0, dtype ?? $0.type, names, layout) }
     var file = try SafetensorsWriter(
       folder: folder, tensors: tensors.flatMap(\.self), maximumShardBytes: maximumShardBytes)
@@ -48,21 +68,7 @@ public enum HuggingFaceWriter {
         }
       }
     }
-    try file.commit()
-    if let bytes = extras.tokenizerModel {
-      try bytes.withUnsafeBufferPointer { (buffer) throws(FileError) in
-        try PendingFile.write(
-          UnsafeRawBufferPointer(buffer),
-          to: (folder as NSString).appendingPathComponent(HubFiles.tokenizerModelName))
-      }
-    }
-    var texts = extras.companions
-    texts[HubFiles.configurationName] =
-      dtype.map { stating($0, in: extras.configurationJSON) } ?? extras.configurationJSON
-    texts[HubFiles.tokenizerName] = extras.tokenizerJSON
-    for (name, text) in texts.sorted(by: { $0.key < $1.key }) {
-      try PendingFile.write(text, to: (folder as NSString).appendingPathComponent(name))
-    }
+    return try file.committed()
   }
 
   private static func tensors(

@@ -34,6 +34,19 @@ public struct CheckpointExtras: Sendable {
     routing = files.routing
   }
 
+  /// Takes the Python files out, and what `auto_map` says of them in the configurations.
+  ///
+  /// - Returns: Their names.
+  mutating func leaveOutCode() -> [String] {
+    let names = companions.keys.filter(HubFiles.isCode).sorted()
+    for name in names { companions[name] = nil }
+    configurationJSON = HubFiles.withoutCode(names, in: configurationJSON)
+    for name in [HubFiles.tokenizerConfigurationName] {
+      companions[name] = companions[name].map { HubFiles.withoutCode(names, in: $0) }
+    }
+    return names
+  }
+
   /// A configuration alone.
   public init(configuration: ModelConfiguration) {
     configurationJSON = configuration.json

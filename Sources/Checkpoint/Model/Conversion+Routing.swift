@@ -19,7 +19,7 @@ extension Conversion {
       throw .unknownPolicy(source: source, policy: routing.policy.rawValue)
     }
     guard routing.layerLimits == nil else { throw .layerLimits(source: source) }
-    guard ConfigurationText(extras.configurationJSON).value(of: "auto_map") == nil else {
+    guard ConfigurationText(files.configuration.json).value(of: "auto_map") == nil else {
       throw .hasCode(source: source)
     }
     extras.configurationJSON = code.configuration(extras.configurationJSON, routing: routing)

@@ -25,6 +25,8 @@ public struct Conversion: Sendable, Equatable {
   public var allowsUnlimited: Bool
   /// Whether a folder also gets the code by which transformers applies placement and limit.
   public var writesCode: Bool
+  /// Whether a folder also gets the Python files that the source brings along, which transformers would run.
+  public var carriesCode: Bool
   /// Whether experts are put in the order of their devices, so that contiguous groups are devices.
   public var bakesPlacement: Bool
   /// Whether a destination that exists is replaced.
@@ -34,12 +36,13 @@ public struct Conversion: Sendable, Equatable {
   public init(
     source: String, destination: String, dtype: ElementType? = nil, weightLayout: WeightLayout = .chunked(),
     expertLayout: HuggingFaceLayout = .perExpert, maximumShardBytes: Int = 5_000_000_000, verifies: Bool = false,
-    allowsUnlimited: Bool = false, writesCode: Bool = false, bakesPlacement: Bool = false, overwrites: Bool = false
+    allowsUnlimited: Bool = false, writesCode: Bool = false, carriesCode: Bool = false, bakesPlacement: Bool = false,
+    overwrites: Bool = false
   ) {
     (self.source, self.destination, self.dtype) = (source, destination, dtype)
     (self.weightLayout, self.expertLayout, self.maximumShardBytes) = (weightLayout, expertLayout, maximumShardBytes)
     (self.verifies, self.allowsUnlimited, self.overwrites) = (verifies, allowsUnlimited, overwrites)
-    (self.writesCode, self.bakesPlacement) = (writesCode, bakesPlacement)
+    (self.writesCode, self.carriesCode, self.bakesPlacement) = (writesCode, carriesCode, bakesPlacement)
   }
 
   /// What was written.
@@ -50,6 +53,8 @@ public struct Conversion: Sendable, Equatable {
     public let bytes: Int
     /// Parameters read again and found equal; nil where that was not asked for.
     public let verified: Int?
+    /// Python files of the source that a folder did not get.
+    public var leftOut: [String] = []
   }
 
   /// Reads, writes, and verifies if asked to.
@@ -58,7 +63,8 @@ public struct Conversion: Sendable, Equatable {
   ///   - program: Name and version for `created_by`.
   ///   - progress: Told the bytes done, written and verified ones alike, and how many there are.
   /// - Returns: What was written.
-  /// - Throws: ``ConversionError``, ``FileError`` or `ConfigurationError`; an HDF5 destination is then as it was before.
+  /// - Throws: ``ConversionError``, ``FileError``, `FolderError` or `ConfigurationError`; the destination is then as it was
+  ///   before.
   public func run(program: String, progress: @escaping (Int, Int) -> Void = { _, _ in }) throws -> Outcome {
     try check()
     let files = try ModelFiles(opening: source)
@@ -71,7 +77,11 @@ public struct Conversion: Sendable, Equatable {
       origin = BakedPlacement(base: files, placement: placement)
       extras.routing?.placement = try placement.contiguous
     }
-    if !intoCheckpoint { try addCode(to: &extras, files) }
+    var leftOut: [String] = []
+    if !intoCheckpoint {
+      if !carriesCode { leftOut = extras.leaveOutCode() }
+      try addCode(to: &extras, files)
+    }
     let parameters = try files.inventory()
     let bytes = parameters.reduce(0) { $0 + $1.count * (dtype ?? $1.type).byteCount }
     var done = 0
@@ -86,20 +96,27 @@ public struct Conversion: Sendable, Equatable {
     } else {
       try HuggingFaceWriter.write(
         destination, weights: weights, dtype: dtype, layout: expertLayout, maximumShardBytes: maximumShardBytes,
-        extras: extras)
+        extras: extras, overwrites: overwrites, program: program)
     }
     return Outcome(
       tensors: parameters.count,
       bytes: bytes,
-      verified: verifies
-        ? try Verification.compare(
-          try ModelFiles(opening: destination), with: origin, named: source, dtype: dtype, progress: count)
-        : nil)
+      verified: verifies ? try compare(with: origin, count) : nil, leftOut: leftOut)
+  }
+
+  /// Reads both again; folders with a manifest are compared with that as well.
+  private func compare(with origin: any ParameterBytes, _ count: (Int) -> Void) throws -> Int {
+    for folder in [source, destination] where !ModelFiles.isHDF5(folder) {
+      try FolderManifest(in: folder)?.verify(folder)
+    }
+    return try Verification.compare(
+      try ModelFiles(opening: destination), with: origin, named: source, dtype: dtype, progress: count)
   }
 
   func check() throws {
-    let manager = FileManager.default
     try checkApart(source)
+    guard ModelFiles.isHDF5(destination) else { return try PendingFolder.check(destination, overwrites: overwrites) }
+    let manager = FileManager.default
     var isFolder: ObjCBool = false
     guard manager.fileExists(atPath: destination, isDirectory: &isFolder) else { return }
     if isFolder.boolValue, (try? manager.contentsOfDirectory(atPath: destination))?.isEmpty == true { return }

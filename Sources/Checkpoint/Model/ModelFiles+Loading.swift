@@ -34,24 +34,6 @@ extension ModelFiles {
     return model
   }
 
-  /// Reads every parameter and compares checksums, without keeping any of them.
-  ///
-  /// - Parameter progress: Told the bytes done and how many there are.
-  /// - Returns: The number of parameters.
-  /// - Throws: ``FileError`` naming the first that is damaged or not finite.
-  public func verify(progress: (Int, Int) -> Void = { _, _ in }) throws(FileError) -> Int {
-    let parameters = try inventory()
-    let total = parameters.reduce(0) { $0 + $1.byteCount }
-    var done = 0
-    for parameter in parameters {
-      try withBytes(parameter, as: parameter.type) { (bytes) throws(FileError) in
-        done += bytes.count
-        progress(done, total)
-      }
-    }
-    return parameters.count
-  }
-
   /// A mapped model below this size is verified when it is loaded; a larger one would take seconds to start.
   private static let verifiedMap = 1 << 30
 

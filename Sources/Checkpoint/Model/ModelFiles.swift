@@ -54,6 +54,7 @@ public struct ModelFiles {
       )
       (tokenizerJSON, tokenizerModel, companions) = folder.companions.parts
     } else {
+      if let aside = PendingFolder.aside(path) { throw FileError.interrupted(path: path, aside: aside) }
       let checkpoint = try CheckpointReader(opening: path)
       (configuration, routing, base) = (checkpoint.configuration, checkpoint.routing, checkpoint.base)
       adapter = checkpoint.adapter

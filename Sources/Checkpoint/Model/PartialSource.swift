@@ -4,7 +4,7 @@ internal import Synchronization
 /// A partial checkpoint over its base model: stored roles come from the one, all others from the other.
 final class PartialSource: TensorSource {
   let path: String
-  private let checkpoint: CheckpointReader
+  let checkpoint: CheckpointReader
   private let reference: BaseReference
   private let base: ModelFiles
   /// Names of the parameters that the checkpoint has to hold.

@@ -36,8 +36,9 @@ public struct SafetensorsWriter: ~Copyable {
   private let shards: [PendingFile]
   private let index: (path: String, text: String)?
   private let places: [String: (shard: Int, offset: Int, byteCount: Int)]
-  /// Bytes written so far.
-  private var written: [String: Int] = [:]
+  private let headers: [FolderManifest.File]
+  /// Bytes written so far, and their check.
+  private var written: [String: (count: Int, checksum: CRC32C)] = [:]
 
   /// Starts a single file.
   ///
@@ -79,11 +80,13 @@ public struct SafetensorsWriter: ~Copyable {
   ) throws(FileError) {
     var shards: [PendingFile] = []
     var places: [String: (shard: Int, offset: Int, byteCount: Int)] = [:]
+    var headers: [FolderManifest.File] = []
     for (path, group) in zip(paths, groups) {
       let (header, offsets) = Self.header(group, metadata)
       let file = try PendingFile(path, expected: "a safetensors file")
       try header.withUnsafeBufferPointer { (bytes) throws(FileError) in
         try file.write(UnsafeRawBufferPointer(bytes), at: 0)
+        headers.append(.init((path as NSString).lastPathComponent, UnsafeRawBufferPointer(bytes)))
       }
       for (tensor, offset) in zip(group, offsets) {
         precondition(
@@ -92,31 +95,57 @@ public struct SafetensorsWriter: ~Copyable {
       }
       shards.append(file)
     }
-    (self.shards, self.places, self.index) = (shards, places, index)
+    (self.shards, self.places, self.headers, self.index) = (shards, places, headers, index)
   }
 
   /// Writes a declared tensor, or the next part of it: elements little-endian, row-major. Traps on an unknown name and on
   /// more bytes than were declared.
   public mutating func write(_ name: String, _ bytes: UnsafeRawBufferPointer) throws(FileError) {
     guard let place = places[name] else { preconditionFailure("\(name) was not declared") }
-    let done = written[name, default: 0]
+    var (done, checksum) = written[name] ?? (0, CRC32C())
     precondition(
       done + bytes.count <= place.byteCount,
       "\(name): \(bytes.count) bytes after \(done) for \(place.byteCount) declared")
     try shards[place.shard].write(bytes, at: place.offset + done)
-    written[name] = done + bytes.count
+    checksum.update(bytes)
+    written[name] = (done + bytes.count, checksum)
   }
 
   /// Syncs all files to disk, then moves them to their names, the index last. Traps if a tensor is missing.
-  public consuming func commit() throws(FileError) {
+  public consuming func commit() throws(FileError) { _ = try committed() }
+
+  /// The same; the files with the checks of their bytes.
+  consuming func committed() throws(FileError) -> [FolderManifest.File] {
     for (name, place) in places {
-      let done = written[name, default: 0]
+      let done = written[name]?.count ?? 0
       precondition(done == place.byteCount, "\(name): \(done) of \(place.byteCount) declared bytes were written")
     }
     for shard in shards { try shard.sync() }
     for shard in shards { try shard.rename() }
     for shard in shards.prefix(1) { try PendingFile.syncFolder(of: shard.path) }
     if let index { try PendingFile.write(index.text, to: index.path) }
+    return files()
+  }
+
+  /// What the files are, put together from the checks of headers and tensors in the order of their places.
+  private func files() -> [FolderManifest.File] {
+    var files: [FolderManifest.File] = []
+    let byShard = Dictionary(grouping: places) { $0.value.shard }
+    for (shard, header) in headers.enumerated() {
+      var (crc, count) = (CRC32C(), 0)
+      crc.append(header.checksum, of: header.byteCount)
+      count += header.byteCount
+      for (name, place) in (byShard[shard] ?? []).sorted(by: { $0.value.offset < $1.value.offset }) {
+        crc.append(written[name]?.checksum.value ?? 0, of: place.byteCount)
+        count += place.byteCount
+      }
+      files.append(.init(name: header.name, byteCount: count, checksum: crc.value))
+    }
+    if let index {
+      var text = index.text
+      files.append(text.withUTF8 { .init(Self.indexName, UnsafeRawBufferPointer($0)) })
+    }
+    return files
   }
 
   private static func shards(_ tensors: [Declaration], _ limit: Int) -> [[Declaration]] {
@@ -173,9 +202,12 @@ public struct SafetensorsWriter: ~Copyable {
       + lines.sorted().joined(separator: ",\n") + "\n  }\n}\n"
   }
 
+  /// Whether a reader of a folder would take a file of this name for weights or their index.
+  static func isWeights(_ name: String) -> Bool { name.hasSuffix(".safetensors") || name == indexName }
+
   private static func checkNoStrangers(_ folder: String, allowed: Set<String>) throws(FileError) {
     let files = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-    for file in files.sorted() where file.hasSuffix(".safetensors") || file == indexName {
+    for file in files.sorted() where isWeights(file) {
       guard allowed.contains(file) else {
         throw .invalid(
           path: (folder as NSString).appendingPathComponent(file), item: nil,

@@ -1,3 +1,4 @@
+internal import Checkpoint
 import Foundation
 
 /// METIS, as a peer of our placement methods: the co-activation graph cut by `gpmetis` into equal groups.
@@ -31,8 +32,8 @@ public struct MetisPeer: Sendable {
     defer { try? FileManager.default.removeItem(at: folder) }
     let graph = folder.appendingPathComponent("graph").path
     do {
-      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-      try Self.graph(coactivation, experts: experts).write(toFile: graph, atomically: false, encoding: .utf8)
+      try OutputFolder.makeFolders(folder.path)
+      try TextFile.write(Self.graph(coactivation, experts: experts), to: graph)
     } catch { return nil }
     let cuts = ["kway", "rb"].compactMap { scheme -> [Int]? in
       let process = Process()

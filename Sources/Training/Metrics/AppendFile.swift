@@ -42,6 +42,8 @@ final class AppendFile {
         if errno == EINTR { continue }
         throw Self.failure(path, "write")
       }
+      // Nothing was written and nothing said: trying for ever would not help.
+      guard count > 0 else { throw Self.failure(path, "write", EIO) }
       start += count
     }
   }
@@ -55,12 +57,16 @@ final class AppendFile {
   /// Closing twice does nothing.
   func close() throws(MetricError) {
     guard descriptor >= 0 else { return }
-    let status = fsync(descriptor) == 0 && Foundation.close(descriptor) == 0
+    let open = descriptor
     descriptor = -1
-    if !status { throw Self.failure(path, "close") }
+    var code: Int32 = 0
+    while fsync(open) != 0, code == 0 { if errno != EINTR { code = errno } }
+    // Closed in any case; what the disk said first counts.
+    if Foundation.close(open) != 0, errno != EINTR, code == 0 { code = errno }
+    if code != 0 { throw Self.failure(path, "close", code) }
   }
 
-  private static func failure(_ path: String, _ action: String) -> MetricError {
-    .file(path: path, action: action, reason: String(cString: strerror(errno)))
+  private static func failure(_ path: String, _ action: String, _ code: Int32 = errno) -> MetricError {
+    .file(path: path, action: action, reason: String(cString: strerror(code)))
   }
 }

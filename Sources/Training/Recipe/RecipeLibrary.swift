@@ -1,3 +1,4 @@
+public import Checkpoint
 internal import Foundation
 internal import Text
 
@@ -55,7 +56,7 @@ public enum RecipeLibrary {
     do {
       return try String(contentsOfFile: path, encoding: .utf8)
     } catch {
-      throw .unreadable(path: path, reason: error.localizedDescription)
+      throw .unreadable(path: path, reason: SystemReason.words(error) ?? "\(error)")
     }
   }
 
@@ -70,10 +71,11 @@ public enum RecipeLibrary {
     let name = (path as NSString).lastPathComponent
     let file = RecipeFiles.isFile(destination) == false ? destination + "/" + name : destination
     if RecipeFiles.isFile(file) != nil { throw .exists(path: file) }
+    let text = try text(of: path)
     do {
-      try FileManager.default.copyItem(atPath: path, toPath: file)
+      try TextFile.write(text, to: file)
     } catch {
-      throw .unreadable(path: file, reason: error.localizedDescription)
+      throw .unwritable(error)
     }
     return file
   }
@@ -99,6 +101,8 @@ public enum RecipeLibraryError: Error, Equatable, CustomStringConvertible {
   case exists(path: String)
   /// The system refused.
   case unreadable(path: String, reason: String)
+  /// A copy cannot be written.
+  case unwritable(FileError)
 
   /// The message for a person.
   public var description: String {
@@ -108,7 +112,8 @@ public enum RecipeLibraryError: Error, Equatable, CustomStringConvertible {
       "\(name): expected a recipe in '\(folder)' or a file, found neither; try "
         + (nearest.map { "'\($0)'" } ?? known.joined(separator: ", "))
     case .exists(let path): "\(path): expected a new file, found one that exists; try another name"
-    case .unreadable(let path, let reason): "\(path): expected to read or write it, found '\(reason)'; try another path"
+    case .unreadable(let path, let reason): "\(path): expected to read it, found '\(reason)'; try another path"
+    case .unwritable(let error): error.description
     }
   }
 }

@@ -41,7 +41,7 @@ struct Chat {
   }
 
   private func read() -> String? {
-    if isTerminal { FileHandle.standardError.write(Data("> ".utf8)) }
+    if isTerminal { StandardError.write("> ") }
     return readLine()
   }
 }

@@ -110,8 +110,8 @@ struct Generate: ParsableCommand {
   }
 }
 
-/// Bytes to standard output, now: what `print` holds back would come after them.
-func write(_ bytes: [UInt8]) { FileHandle.standardOutput.write(Data(bytes)) }
+/// Bytes to standard output, now.
+func write(_ bytes: [UInt8]) { StandardOutput.write(bytes) }
 
 extension PromptTemplate: ExpressibleByArgument {}
 

@@ -18,6 +18,6 @@ private struct StandardErrorHandler: LogHandler {
   }
 
   func log(event: LogEvent) {
-    FileHandle.standardError.write(Data("\(event.level): \(event.message)\n".utf8))
+    StandardError.write("\(event.level): \(event.message)\n")
   }
 }

@@ -18,7 +18,7 @@ struct OutputOptions: ParsableArguments {
 
 /// Text for standard error, where progress and warnings go.
 func note(_ text: String) {
-  FileHandle.standardError.write(Data((text + "\n").utf8))
+  StandardError.write(text + "\n")
 }
 
 /// Text broken at spaces into lines of at most `width` characters.
