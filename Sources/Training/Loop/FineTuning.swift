@@ -1,6 +1,7 @@
 public import Checkpoint
 public import ExpertParallel
 public import Models
+internal import Tensors
 internal import Text
 
 /// One fine-tuning run: from a base model, data and a routing rule to a trained model and its record.
@@ -107,6 +108,7 @@ public struct FineTuning {
   public func run(
     _ mode: RunFolder.Mode, sinks extra: [any MetricSink] = [], isStopRequested: () -> Bool = { false }
   ) throws -> (ending: Ending, model: LanguageModel) {
+    defer { StopSignal.endsAtOnce = true }
     if mode == .resume { try Self.checkUnchanged(recipe, folder) }
     if ranks.rank == 0 { try folder.prepare(mode) }
     ranks.barrier()
@@ -132,6 +134,8 @@ public struct FineTuning {
             step: 0, values: result.values, tasks: recipe.tasks.every == nil ? [:] : try scores(state.model))
         }
       }
+      // From here on a step is finished and saved; before, there is nothing to save.
+      StopSignal.endsAtOnce = false
       result = try loop(&state, sinks, began: began, isStopRequested: isStopRequested)
     } catch {
       try? sinks.close()  // the failure that is on its way says more
@@ -159,7 +163,7 @@ public struct FineTuning {
       name: recipe.schedule.name, warmupSteps: recipe.schedule.warmupSteps, steps: steps)
     var validation: Validation?
     while state.step < steps {
-      var values = try advance(&state, schedule)
+      var values = try Activity.during("training step \(state.step + 1)") { try advance(&state, schedule) }
       values[.seconds] = Clock.monotonic() - began
       let isLast = state.step == steps
       if isLast || isDue(state.step, every: recipe.run.evaluateEvery),
@@ -211,8 +215,10 @@ public struct FineTuning {
     var model = model
     try model.apply(routing)
     var meter: CommunicationMeter? = CommunicationMeter(routing.placement, topK: base.configuration.topK)
-    let documents = HeldOutLoss.score(
-      model, data.validation, batchTokens: recipe.schedule.batchTokens, meter: &meter, ranks: ranks)
+    let documents = Activity.during("validation") {
+      HeldOutLoss.score(
+        model, data.validation, batchTokens: recipe.schedule.batchTokens, meter: &meter, ranks: ranks)
+    }
     guard let loss = HeldOutLoss.mean(documents), let meter else { return nil }
     return Validation(loss: loss, devicesPerToken: meter.counter.statistics().devicesPerToken)
   }
