@@ -98,8 +98,8 @@ import Testing
     #expect(process.terminationReason == .exit && process.terminationStatus == 1)
     #expect(
       error.contains(
-        "checkpoints/step-1.h5: expected to write the file, found 'File too large', more than the 410 KB that 'ulimit -f' "
-          + "allows; try"), "\(error)")
+        "checkpoints/step-1.h5: expected to write the file, found 'File too large', more than the ")
+        && error.contains(" KB that 'ulimit -f' allows; try 'ulimit -f unlimited' first"), "\(error)")
     #expect(try FileManager.default.contentsOfDirectory(atPath: place.run("run") + "/checkpoints") == [])
     #expect(place.steps("run") == [1])
   }
@@ -126,7 +126,9 @@ import Testing
   @Test func dryRunTouchesNothing() throws {
     let place = try Workplace()
     let result = try CommandLineTests.run(["finetune", place.recipe, "--dry-run", "--json"])
-    #expect(result.status == 0 && result.error == "")
+    #expect(result.status == 0)
+    // What else the machine does is said, and nothing more.
+    #expect(result.error.split(separator: "\n").allSatisfy { $0.contains("busy machine: ") }, "\(result.error)")
     let plan = try #require(try JSONSerialization.jsonObject(with: Data(result.out.utf8)) as? [String: Any])
     let trained = try #require(plan["trainedParameters"] as? [String: Int])
     #expect(trained["router"] == 2 * 8 * 32 && trained["experts"] == 2 * 8 * 3 * 16 * 32)

@@ -116,7 +116,8 @@ import Testing
       Kernels.fill(a.floats, 1, n * n)
       Kernels.fill(b.floats, 2, n * n)
       _ = (BLAS.shared, Parallel.threads)
-      let (ready, go) = (Mutex(0), Mutex(false))
+      let ready = Mutex(0)
+      let go = Mutex(false)
       let threads = (0..<6).map { index in
         Thread {
           // Whatever a thread takes at its beginning, it has.

@@ -33,7 +33,7 @@ import Testing
     #expect(message(run, available: 600_000_000) == nil)
     #expect(
       message(run, available: 430_000_000)
-        == "memory: expected at most 430 MB (this machine's memory), found a run that needs about 506 MB: a parameter "
+        == "memory: expected at most 430 MB (of this machine), found a run that needs about 506 MB: a parameter "
         + "that trains takes 16 bytes, one that does not 2 or 4; try run.activation_checkpointing=true (358 MB), or 'train.experts={lora: "
         + "{rank: 16}}' run.activation_checkpointing=true (306 MB), or train.experts=frozen (407 MB)")
     #expect(message(run, available: 1000)?.hasSuffix("or a smaller schedule.batch_tokens") == true)
@@ -46,11 +46,11 @@ import Testing
     let group = MemoryLimit(bytes: 1000, source: .controlGroup(path: "/sys/fs/cgroup/jobs/7"))
     #expect(
       message(run, available: Int.max, process: group)?.hasPrefix(
-        "memory: expected at most 1.0 KB (the control group /sys/fs/cgroup/jobs/7), found a run") == true)
+        "memory: expected at most 1.0 KB (of the control group /sys/fs/cgroup/jobs/7), found a run") == true)
     let own = MemoryLimit(bytes: each, source: .addresses)
     #expect(message(run, available: Int.max, process: own, ranks: 4, here: [2, 3]) == nil)
     let text = message(run, available: Int.max, process: .init(bytes: each - 1, source: .addresses), ranks: 4, here: [2])
-    #expect(text?.contains("('ulimit -v', less what the program takes of it), found a run that needs") == true)
+    #expect(text?.contains("(what 'ulimit -v' leaves), found a run that needs") == true)
     let none = message(run, available: Int.max, process: MemoryLimit(bytes: 1, source: .data))
     #expect(none?.hasSuffix("try a higher limit, or a smaller schedule.batch_tokens") == true)
   }
@@ -70,7 +70,7 @@ import Testing
     let text = message(run, available: second - 1, ranks: 4, here: [2, 3]) ?? ""
     #expect(
       text.hasPrefix(
-        "memory: expected at most \(ByteSize.words(second - 1)) (this machine's memory), found 2 ranks on one host that "
+        "memory: expected at most \(ByteSize.words(second - 1)) (of this machine), found 2 ranks on one host that "
           + "together need about \(ByteSize.words(second)): a parameter that trains takes 16 bytes, one that does not 2 or 4; try "),
       "\(text)")
     // By way of nodes, relays have rows besides.

@@ -13,13 +13,21 @@ public struct MemoryLimit: Sendable, Equatable {
     /// The limit on writable memory, which a shell sets by `ulimit -d`.
     case data
 
-    /// `this machine's memory`, `the control group /sys/fs/cgroup/a`, `'ulimit -v'`.
+    /// `this machine`, `the control group /sys/fs/cgroup/a`, `'ulimit -v'`.
+    var name: String {
+      switch self {
+      case .machine: "this machine"
+      case .controlGroup(let path): "the control group \(path)"
+      case .addresses: "'ulimit -v'"
+      case .data: "'ulimit -d'"
+      }
+    }
+
+    /// Where a number of bytes comes from, in words.
     public var words: String {
       switch self {
-      case .machine: "this machine's memory"
-      case .controlGroup(let path): "the control group \(path)"
-      case .addresses: "'ulimit -v', less what the program takes of it"
-      case .data: "'ulimit -d', less what the program takes of it"
+      case .machine, .controlGroup: "of \(name)"
+      case .addresses, .data: "what \(name) leaves"
       }
     }
   }

@@ -41,8 +41,7 @@ package enum OutOfMemory {
   private static func advise() {
     let limit = MemoryLimits.read(physical: Int(ProcessInfo.processInfo.physicalMemory)).least
     let text =
-      "; \(limit.bytes >> 20) MiB are there by \(limit.source.words); try more memory, a smaller batch, or fewer threads "
-      + "(OCCULT_THREADS)\n"
+      "; the limit is that of \(limit.source.name); try more memory, a smaller batch, or fewer threads (OCCULT_THREADS)\n"
     let bytes = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: text.utf8.count)
     _ = bytes.initialize(fromContentsOf: text.utf8)
     advice = UnsafeBufferPointer(bytes)

@@ -215,10 +215,8 @@ public struct FineTuning {
     var model = model
     try model.apply(routing)
     var meter: CommunicationMeter? = CommunicationMeter(routing.placement, topK: base.configuration.topK)
-    let documents = Activity.during("validation") {
-      HeldOutLoss.score(
-        model, data.validation, batchTokens: recipe.schedule.batchTokens, meter: &meter, ranks: ranks)
-    }
+    let documents = HeldOutLoss.score(
+      model, data.validation, batchTokens: recipe.schedule.batchTokens, meter: &meter, ranks: ranks)
     guard let loss = HeldOutLoss.mean(documents), let meter else { return nil }
     return Validation(loss: loss, devicesPerToken: meter.counter.statistics().devicesPerToken)
   }
