@@ -33,7 +33,8 @@ struct Doctor: ParsableCommand {
   func run() throws {
     let limit = Memory.limits.least
     let report = Report(
-      machine: .current, speed: .measure(), memoryLimit: limit.bytes, hdf5: HDF5Version.current, occult: Program.version)
+      machine: .current, speed: .measure(), memoryLimit: limit.bytes, hdf5: HDF5Version.current, occult: Program.version
+    )
     if output.json { return try OutputOptions.print(report) }
     let (machine, speed) = (report.machine, report.speed)
     let coreType =

@@ -84,8 +84,10 @@ import Testing
           try file.commit()
         }
         precondition(
-          error?.description == "\(path): expected to write the file, found 'File too large', more than the 200 KB that "
-            + "'ulimit -f' allows; try 'ulimit -f unlimited' first, or another disk; a file of that name that was there before is untouched", "\(error as Any)")
+          error?.description
+            == "\(path): expected to write the file, found 'File too large', more than the 200 KB that "
+            + "'ulimit -f' allows; try 'ulimit -f unlimited' first, or another disk; a file of that name that was there before is untouched",
+          "\(error as Any)")
         let (files, old) = (try scratch.files, try contents(path))
         precondition(files == ["a.h5"] && old == [1, 2, 3])
       }

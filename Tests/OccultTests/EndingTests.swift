@@ -25,16 +25,18 @@ import Testing
   func shortMemoryIsSaid(command: String) throws {
     let place = try Workplace()
     let (base, result) = (place.path + "/base.h5", place.path + "/result")
+    let lines = (1...60).map { "\($0) and \($0) are \(2 * $0)." }
+    try lines.joined(separator: "\n").write(toFile: place.path + "/text.txt", atomically: true, encoding: .utf8)
     let arguments =
       switch command {
       case "finetune": ["finetune", place.recipe, "schedule.max_steps=3", "save.every=none", "output=" + result]
       case "convert": ["convert", base, result]
       case "generate": ["generate", base, "--prompt", "1 + 1 = 2, and 2 + 2 =", "--max-new", "2"]
-      case "evaluate": ["evaluate", base, "--text", place.path + "/train.jsonl", "--block", "32", "--output", result]
-      default: ["profile", base, "--text", place.path + "/train.jsonl", "--output", result]
+      case "evaluate": ["evaluate", base, "--text", place.path + "/text.txt", "--block", "32", "--output", result]
+      default: ["profile", base, "--text", place.path + "/text.txt", "--output", result]
       }
     var statuses: [Int32] = []
-    for addresses in [130_000, 170_000, 210_000, 280_000, 360_000, 470_000, 640_000, 2_000_000] {
+    for addresses in [100_000, 122_000, 130_000, 170_000, 210_000, 280_000, 360_000, 470_000, 640_000, 2_000_000] {
       try? FileManager.default.removeItem(atPath: result)
       let (status, error) = try run(arguments, addresses: addresses, in: place.path)
       statuses.append(status)
@@ -58,14 +60,17 @@ import Testing
     // Enough text for every phase to be met at work.
     let lines = (1...1500).map { "{\"prompt\": \"\($0) + \($0) =\", \"completion\": \" \(2 * $0)\"}" }
     try lines.joined(separator: "\n").write(toFile: place.path + "/train.jsonl", atomically: true, encoding: .utf8)
-    try text.replacing("device_limit: 2}", with: "placement: occult}").replacing("save: {every: 1}", with: "save: {every: none}")
+    try lines.map { $0.replacing("=", with: "is") }.joined(separator: "\n").write(
+      toFile: place.path + "/test.jsonl", atomically: true, encoding: .utf8)
+    try text.replacing("device_limit: 2}", with: "placement: occult}")
+      .replacing("save: {every: 1}", with: "save: {every: none}")
       .appending(
         """
 
         study: {arms: {standard: {routing.device_limit: none}, L1: {routing.device_limit: 1}}}
         """
       )
-      .replacing("template: plain", with: "test: {path: train.jsonl, format: prompt_completion}, template: plain")
+      .replacing("template: plain", with: "test: {path: test.jsonl, format: prompt_completion}, template: plain")
       .write(toFile: place.recipe, atomically: true, encoding: .utf8)
     let process = Process()
     process.executableURL = CommandLineTests.program
@@ -81,7 +86,8 @@ import Testing
     let isTraining = phase.hasPrefix("train")
     #expect(process.terminationReason == (isTraining ? .exit : .uncaughtSignal), "\(error())")
     #expect(process.terminationStatus == (isTraining ? 143 : SIGTERM))
-    #expect(error().contains(isTraining ? "stopped after step" : "to go on:\n  occult study \(place.recipe)"), "\(error())")
+    #expect(
+      error().contains(isTraining ? "stopped after step" : "to go on:\n  occult study \(place.recipe)"), "\(error())")
     let files = FileManager.default.enumerator(atPath: place.run("run"))?.compactMap { $0 as? String } ?? []
     #expect(!files.contains { $0.hasSuffix(".tmp") }, "\(files)")
   }

@@ -27,17 +27,20 @@ import Testing
 
   @Test func nothingIsTheMachine() throws {
     #expect(try limits([:]) == MemoryLimits(host: .init(bytes: Self.machine, source: .machine)))
-    let most = ["/proc/self/cgroup": "0::/\n", "/proc/self/mountinfo": Self.unified, "/sys/fs/cgroup/memory.max": "max\n"]
+    let most = [
+      "/proc/self/cgroup": "0::/\n", "/proc/self/mountinfo": Self.unified, "/sys/fs/cgroup/memory.max": "max\n",
+    ]
     #expect(try limits(most).host.source == .machine)
   }
 
   /// Version 2: the group's own limit or that of any group above it, whichever is lowest; `memory.high` counts like a limit.
-  @Test(arguments: [
-    (["": "max", "/a": "max", "/a/b": "3000"], [:], "/a/b", 3000),
-    (["/a": "2000", "/a/b": "3000"], [:], "/a", 2000),
-    (["": "1000", "/a": "2000", "/a/b": "max"], [:], "", 1000),
-    (["/a/b": "3000"], ["/a": "2500", "/a/b": "max"], "/a", 2500),
-  ] as [([String: String], [String: String], String, Int)])
+  @Test(
+    arguments: [
+      (["": "max", "/a": "max", "/a/b": "3000"], [:], "/a/b", 3000),
+      (["/a": "2000", "/a/b": "3000"], [:], "/a", 2000),
+      (["": "1000", "/a": "2000", "/a/b": "max"], [:], "", 1000),
+      (["/a/b": "3000"], ["/a": "2500", "/a/b": "max"], "/a", 2500),
+    ] as [([String: String], [String: String], String, Int)])
   func version2(max: [String: String], high: [String: String], folder: String, bytes: Int) throws {
     var files = ["/proc/self/cgroup": "0::/a/b\n", "/proc/self/mountinfo": Self.cpu + Self.unified]
     for (group, text) in max { files["/sys/fs/cgroup\(group)/memory.max"] = text + "\n" }

@@ -49,7 +49,8 @@ import Testing
         "memory: expected at most 1.0 KB (of the control group /sys/fs/cgroup/jobs/7), found a run") == true)
     let own = MemoryLimit(bytes: each, source: .addresses)
     #expect(message(run, available: Int.max, process: own, ranks: 4, here: [2, 3]) == nil)
-    let text = message(run, available: Int.max, process: .init(bytes: each - 1, source: .addresses), ranks: 4, here: [2])
+    let text = message(
+      run, available: Int.max, process: .init(bytes: each - 1, source: .addresses), ranks: 4, here: [2])
     #expect(text?.contains("(what 'ulimit -v' leaves), found a run that needs") == true)
     let none = message(run, available: Int.max, process: MemoryLimit(bytes: 1, source: .data))
     #expect(none?.hasSuffix("try a higher limit, or a smaller schedule.batch_tokens") == true)
@@ -71,7 +72,8 @@ import Testing
     #expect(
       text.hasPrefix(
         "memory: expected at most \(ByteSize.words(second - 1)) (of this machine), found 2 ranks on one host that "
-          + "together need about \(ByteSize.words(second)): a parameter that trains takes 16 bytes, one that does not 2 or 4; try "),
+          + "together need about \(ByteSize.words(second)): a parameter that trains takes 16 bytes, one that does not 2 or 4; try "
+      ),
       "\(text)")
     // By way of nodes, relays have rows besides.
     let layered = RunEstimate.memory(try preparation("parallel.nodes=2"), ranks: 4).reduce(0) { $0 + $1.bytes }

@@ -14,8 +14,8 @@ struct ControlGroups {
   ///   - mounts: `/proc/self/mountinfo`.
   ///   - read: A file's text; nil where there is none.
   init(cgroup: String, mounts: String, read: (String) -> String?) {
-    let own = cgroup.split(separator: "\n").map { $0.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false) }
-      .filter { $0.count == 3 }
+    let own = cgroup.split(separator: "\n")
+      .map { $0.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false) }.filter { $0.count == 3 }
     var limits: [MemoryLimit] = []
     for mount in mounts.split(separator: "\n").compactMap(Mount.init) {
       let line = own.first { line in

@@ -55,6 +55,7 @@ public struct MachineLoad: Sendable, Equatable, Encodable {
   /// - Parameters:
   ///   - text: `/proc/stat`: `cpu user nice system idle iowait irq softirq steal …`, then a line for each processor.
   ///   - ticks: Units of that file in a second.
+  /// - Returns: Nothing and one processor where the text is none of that file.
   static func busy(_ text: String, ticks: Double) -> (busy: Double, processors: Int) {
     let lines = text.split(separator: "\n").filter { $0.hasPrefix("cpu") }
     let columns = lines.first?.split(separator: " ").dropFirst().compactMap { Double($0) } ?? []

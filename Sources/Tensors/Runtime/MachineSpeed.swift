@@ -35,7 +35,8 @@ public struct MachineSpeed: Sendable, Equatable, Encodable {
     let (figures, load) = MachineLoad.during { Figures() }
     return MachineSpeed(
       gemmOneThread: figures.work / figures.one.wall / 1e9, gemmAllThreads: figures.work / figures.all.wall / 1e9,
-      bandwidthOneThread: figures.bytes / figures.serial / 1e9, bandwidthAllThreads: figures.bytes / figures.parallel / 1e9,
+      bandwidthOneThread: figures.bytes / figures.serial / 1e9,
+      bandwidthAllThreads: figures.bytes / figures.parallel / 1e9,
       gemmIdle: figures.work / figures.one.processor / 1e9 * Double(Parallel.threads), load: load)
   }
 
@@ -52,8 +53,8 @@ public struct MachineSpeed: Sendable, Equatable, Encodable {
       one = best { Kernels.gemmSerial(views.0, views.1, c.floats, stride: n, m: n, n: n, k: n) }
       all = best { Kernels.gemm(views.0, views.1, c.floats, stride: n, m: n, n: n, k: n) }
       withExtendedLifetime((a, b, c)) {}
-      // Arrays larger than the caches of these machines.
-      let count = 16 << 20
+      // Arrays larger than the caches of these machines, all together a quarter of the memory that there is at most.
+      let count = min(16 << 20, max(1 << 16, Memory.limits.least.bytes / 48))
       let (x, y, z) = (Storage.zeros(count), Storage.zeros(count), Storage.zeros(count))
       let (source, other, target) = (x.floats, y.floats, z.floats)
       serial = best { triad(source, other, target, count) }.wall

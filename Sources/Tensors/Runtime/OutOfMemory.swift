@@ -54,8 +54,10 @@ package enum OutOfMemory {
     say(bytes)
   }
 
-  private static let onFault: @convention(c) (Int32, UnsafeMutablePointer<siginfo_t>?, UnsafeMutableRawPointer?) -> Void = {
-    number, info, _ in
+  private typealias Handler =
+    @convention(c) (Int32, UnsafeMutablePointer<siginfo_t>?, UnsafeMutableRawPointer?) -> Void
+
+  private static let onFault: Handler = { number, info, _ in
     if errno == ENOMEM || !hasRoom(probe) { say(nil) }
     sigaction(number, before + Int(number), nil)
     // A fault comes again as soon as the handler returns; what was sent is sent once more.

@@ -27,7 +27,9 @@ public enum ProductRate {
     /// What to say of a busy machine; nil where it was idle.
     public var warning: String? {
       guard load.isBusy else { return nil }
-      return "\(load.words); measured \(Int(measured / 1e9)) of about \(Int(rate / 1e9)) GFLOP/s, with which the time is reckoned"
+      return
+        "\(load.words); measured \(Int(measured / 1e9)) of about \(Int(rate / 1e9)) GFLOP/s, with which the time is "
+        + "reckoned"
     }
   }
 

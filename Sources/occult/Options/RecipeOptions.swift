@@ -26,6 +26,7 @@ struct RecipeOptions: ParsableArguments {
   /// - Parameters:
   ///   - name: Of the command.
   ///   - flags: What comes after recipe and changes.
+  /// - Returns: Words that need it are quoted.
   func commandLine(_ name: String, _ flags: String...) -> String {
     (["occult", name, recipe] + changes + flags).map { word in
       let isPlain = word.allSatisfy { $0.isLetter || $0.isNumber || "-_=./:,+~".contains($0) } && !word.hasPrefix("~")
