@@ -169,7 +169,13 @@ import Training
 
   @Test func refusesAFolderThatIsNoStudyAndAnArmPlacedElsewhere() throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
-    #expect(throws: StudyError.notAStudy(path: folder)) { try runner(["output=\(folder)"]).run() }
+    let found = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+    for overwrite in [false, true] {
+      #expect(throws: FolderError.unmarked(path: folder, found: found)) {
+        try runner(["output=\(folder)"]).run(overwrite: overwrite)
+      }
+    }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == found)
     #expect(throws: StudyError.placement(arm: "L1")) {
       try runner(["study.arms.L1={routing.device_limit: 1, routing.placement: random}"])
     }

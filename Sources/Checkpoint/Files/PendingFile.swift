@@ -6,7 +6,7 @@ internal import Tensors
 /// Whatever happens before (an error, Ctrl-C, `kill -9`, a power cut), a file of the final name is the old one or the
 /// new one, never half of it. An uncommitted file is removed when the last reference goes; what `kill -9` leaves behind
 /// is overwritten by the next writer of the same name.
-final class PendingFile: Sendable {
+package final class PendingFile: Sendable {
   let path: String
   let temporaryPath: String
   /// Open for reading and writing, and locked against a second writer.
@@ -94,7 +94,7 @@ final class PendingFile: Sendable {
   }
 
   /// Writes a small file as a whole.
-  static func write(_ text: String, to path: String) throws(FileError) {
+  package static func write(_ text: String, to path: String) throws(FileError) {
     var text = text
     let result = text.withUTF8 { bytes in
       Result { () throws(FileError) in try write(UnsafeRawBufferPointer(bytes), to: path) }
@@ -103,7 +103,7 @@ final class PendingFile: Sendable {
   }
 
   /// Writes a small file as a whole.
-  static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws(FileError) {
+  package static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws(FileError) {
     let file = try PendingFile(path, expected: "a file")
     try file.write(bytes, at: 0)
     try file.commit()

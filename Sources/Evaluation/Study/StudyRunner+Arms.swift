@@ -114,7 +114,7 @@ extension StudyRunner {
     let resumes = agreed(isBegun(tuning, key: arm.key) && !tuning.folder.savedSteps().isEmpty)
     let sinks: [any MetricSink] = [ConsoleSink(progress: line, shown: [.ce, .validationCE, .tokensPerSecond])]
     if !resumes {
-      if ranks.rank == 0 { try tuning.folder.prepare(.overwrite) }
+      try folder.beginArm(tuning.folder, program: program)
       try folder.keep(arm.name, key: arm.key, in: marker(tuning))
     }
     let (ending, _) = try tuning.run(resumes ? .resume : .prepared, sinks: sinks) { console.isStopRequested() }
@@ -130,7 +130,8 @@ extension StudyRunner {
   private func weights(_ arm: ArmRun, _ ground: StudyGround) throws -> LanguageModel {
     guard let tuning = arm.tuning else { preconditionFailure("StudyRunner: the base has weights of its own") }
     if !agreed(FileManager.default.fileExists(atPath: tuning.folder.final)) {
-      try folder.remove(tuning.folder.path)
+      try folder.remove(file: tuning.folder.summary)
+      ranks.barrier()
       try train(arm)
     }
     ranks.barrier()
@@ -138,6 +139,6 @@ extension StudyRunner {
   }
 
   private func discardWeights(_ arm: ArmRun) throws {
-    if let tuning = arm.tuning { try folder.remove(tuning.folder.final) }
+    if let tuning = arm.tuning { try folder.remove(file: tuning.folder.final) }
   }
 }

@@ -104,30 +104,40 @@ public struct FineTuning {
   ///   - extra: Further sinks beside the run folder's own, such as the console.
   ///   - isStopRequested: Asked after every step.
   /// - Returns: How it ended, and the trained model.
-  /// - Throws: ``RunFolderError``, ``TrainingError``, `FileError`, `MetricError`, `RoutingError`.
+  /// - Throws: ``RunFolderError``, ``TrainingError``, `FolderError`, `FileError`, `MetricError`, `RoutingError`.
   public func run(
     _ mode: RunFolder.Mode, sinks extra: [any MetricSink] = [], isStopRequested: () -> Bool = { false }
   ) throws -> (ending: Ending, model: LanguageModel) {
     defer { StopSignal.endsAtOnce = true }
     if mode == .resume { try Self.checkUnchanged(recipe, folder) }
-    if ranks.rank == 0 { try folder.prepare(mode) }
+    let claim = ranks.rank == 0 ? try folder.claim(mode, program: program) : nil
+    defer { withExtendedLifetime(claim) {} }
     ranks.barrier()
-    var state = try mode == .resume ? resumed() : begun()
+    var state = try mode == .resume ? resumed(claim?.marker) : begun()
+    state.run = claim?.marker.identity
     state.model.recomputesActivations = recipe.run.activationCheckpointing
     let resumedStep = mode == .resume ? state.step : nil
+    let record = try claim.flatMap { claim in
+      try resumedStep.map {
+        try MetricsRecord(
+          path: folder.metrics, upTo: $0, run: claim.marker.identity, isAdopted: claim.marker.isAdopted)
+      }
+    }
     // Figures are the same on all ranks; one writes them down.
     let sinks = MetricSinks(
       ranks.rank > 0
         ? []
         : [
-          try JSONLinesSink(path: folder.metrics, resumedStep: resumedStep),
+          try JSONLinesSink(path: folder.metrics, run: state.run, keeping: record?.keptBytes),
           try TensorBoardSink(folder: folder.path, resumedStep: resumedStep),
         ] + extra)
     let (began, sent) = (Clock.monotonic(), ranks.traffic)
     var result: (ending: Ending, validation: Validation?)
     do {
       if mode != .resume {
-        if ranks.rank == 0 { try folder.write(recipe.yaml(), to: folder.recipe) }
+        if let marker = claim?.marker {
+          try TextFile.write(RunIdentity.line(marker.identity) + recipe.yaml(), to: folder.recipe)
+        }
         try sinks.logConfig(recipe.yaml())
         if recipe.run.evaluateEvery != nil, let result = try validated(state.model, under: routing) {
           try sinks.log(
@@ -180,7 +190,10 @@ public struct FineTuning {
       if isLast || isOver(state.best) { break }
       // A signal may reach one rank before the others: they stop together.
       let stop = ranks.sum([isStopRequested() ? 1 : 0])[0] > 0
-      if stop || isDue(state.step, every: recipe.save.every) { try save(&state) }
+      if stop || isDue(state.step, every: recipe.save.every) {
+        try sinks.sync()
+        try save(&state)
+      }
       if stop { return (.stopped(step: state.step), validation) }
     }
     return (.finished, validation)

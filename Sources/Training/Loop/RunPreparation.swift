@@ -1,6 +1,7 @@
 public import Checkpoint
 public import Collaboration
 public import ExpertParallel
+internal import Foundation
 public import Models
 public import Tensors
 internal import Text
@@ -13,7 +14,7 @@ internal import Text
 public struct RunPreparation {
   /// The resolved recipe.
   public internal(set) var recipe: Recipe
-  /// What happens to the output folder.
+  /// What happens to the output folder: as asked, but a run that is to go on and has no checkpoint yet begins anew.
   public let mode: RunFolder.Mode
   /// Where the run is recorded.
   public let folder: RunFolder
@@ -31,12 +32,15 @@ public struct RunPreparation {
   /// - Parameters:
   ///   - recipe: The resolved recipe.
   ///   - mode: What to do with an output folder that exists.
-  /// - Throws: What is wrong, as the types that know it: ``RunFolderError``, `FileError`, `ConfigurationError`,
+  /// - Throws: What is wrong, as the types that know it: ``RunFolderError``, `FolderError`, `FileError`, `ConfigurationError`,
   ///   `RoutingError`, ``AdapterPlanError``, ``PreparationError``, ``ModelTextError``, `TokenizerError`, `DataError`.
   public init(_ recipe: Recipe, mode: RunFolder.Mode) throws {
     let folder = RunFolder(recipe.output)
-    try folder.check(mode)
-    if mode == .resume { try FineTuning.checkUnchanged(recipe, folder) }
+    let asked = mode
+    let mode = try folder.check(asked)
+    if asked == .resume, mode == .resume || FileManager.default.fileExists(atPath: folder.recipe) {
+      try FineTuning.checkUnchanged(recipe, folder)
+    }
     let base = try ModelFiles(opening: recipe.model)
     try self.init(recipe, mode: mode, folder: folder, base: base) {
       let (tokenizer, end) = try TrainingData.tokenizer(of: base)

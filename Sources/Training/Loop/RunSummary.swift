@@ -2,6 +2,8 @@ internal import Foundation
 
 /// `summary.json`: what a run did, in numbers.
 public struct RunSummary: Codable, Sendable, Equatable {
+  /// Identity of the run, which its folder's marker, recipe, records and checkpoints have too; nil of version 0.1.
+  public var run: String?
   /// Name and version of the program.
   public var program: String
   /// Identity of what the recipe computes.
@@ -48,6 +50,14 @@ extension RunSummary {
   public static let insideNodes = "inside_nodes"
   /// Bytes that crossed between nodes.
   public static let betweenNodes = "between_nodes"
+
+  /// What `summary.json` holds.
+  func json() throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
+  }
 
   /// Reads what a finished run has written.
   ///
