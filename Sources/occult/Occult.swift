@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Tensors
 
 /// The command line: one file per subcommand; parse, call, print.
 @main
@@ -16,8 +17,10 @@ struct Occult: AsyncParsableCommand {
 
   /// Errors of the libraries are complete sentences: they are printed as they are, without a prefix.
   static func main() async {
+    Self.prepareEndings()
     do {
       var command = try parseAsRoot()
+      Activity.note("'occult \(type(of: command).configuration.commandName ?? "\(type(of: command))".lowercased())'")
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()
       } else {
@@ -28,6 +31,14 @@ struct Occult: AsyncParsableCommand {
       FileHandle.standardError.write(Data("\(error)\n".utf8))
       exit(withError: ExitCode.failure)
     }
+  }
+
+  /// Before anything else: what ends this process from outside removes temporary files and says why.
+  private static func prepareEndings() {
+    OutOfMemory.install()
+    StopSignal.install()
+    // A write beyond 'ulimit -f' fails, and the writer says so, instead of ending the process without a word.
+    signal(SIGXFSZ, SIG_IGN)
   }
 }
 
