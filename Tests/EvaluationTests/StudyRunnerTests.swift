@@ -151,7 +151,8 @@ import Training
     let first = try times()
     #expect(try runner(overrides).run()?.tasks == answers)
     #expect(try times() == first)
-    let fewer = try #require(try runner(overrides.dropLast() + [overrides[1].replacing("16", with: "9")]).run()?.tasks)
+    let fewer = try #require(
+      try runner(overrides.dropLast() + [overrides[1].replacing("limit: 16", with: "limit: 9")]).run()?.tasks)
     #expect(fewer.tasks.map(\.questions) == [9])
     #expect(try zip(times(), first).allSatisfy { $0 > $1 })
   }

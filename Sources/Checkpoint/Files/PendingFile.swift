@@ -1,4 +1,5 @@
 import Foundation
+internal import Tensors
 import Synchronization
 
 /// A file under its temporary name, `<name>.tmp`, until `commit` puts it in the place of the old one.
@@ -13,6 +14,8 @@ package final class PendingFile: Sendable {
   let descriptor: Int32
   /// Where the bytes end that ``write(_:at:)`` was given; 0 where another library writes the file.
   private let end = Atomic(0)
+  /// What removes the file where a signal ends the program at once.
+  private let slot: TemporaryNames.Slot?
 
   /// - Throws: `FileError.system` naming the final path; `.notAFile` if a directory is there.
   init(_ path: String, expected: String) throws(FileError) {
@@ -34,9 +37,11 @@ package final class PendingFile: Sendable {
       throw error
     }
     (self.path, temporaryPath, self.descriptor) = (path, temporary, descriptor)
+    slot = TemporaryNames.add(temporary)
   }
 
   deinit {
+    if let slot { TemporaryNames.remove(slot) }
     // After a commit the temporary name is gone, and another writer's file of that name must stay: the lock tells,
     // because it is still ours while the name still leads to our file.
     var (ours, named) = (stat(), stat())

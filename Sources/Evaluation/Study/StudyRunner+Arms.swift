@@ -123,6 +123,8 @@ extension StudyRunner {
       let seed = seeds.count > 1 ? arm.seed.map { ", seed \($0)" } ?? "" : ""
       throw StudyError.stopped(after: "step \(step) of arm '\(arm.name)'\(seed)")
     }
+    // Asked for during the last step: the arm is whole.
+    if agreed(console.isStopRequested()) { throw StudyError.stopped(after: "arm '\(arm.name)'") }
   }
 
   /// The weights of a finished run; trained again where they were not kept.

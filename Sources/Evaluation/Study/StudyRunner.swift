@@ -78,7 +78,7 @@ public struct StudyRunner {
     if recipe.study.learningRates.count > 1, data.validation.isEmpty { throw StudyError.noValidation }
     for arm in recipe.study.arms {
       let run = try RunPreparation(try recipe.arm(arm.name), base: base, data: data)
-      try run.checkMemory(available: Memory.limitBytes, ranks: ranks.size, here: here)
+      try run.checkMemory(Memory.limits, ranks: ranks.size, here: here)
     }
     rules = try StudyRule.all(of: recipe, base.configuration)
     tasks = try TaskSuite(recipe, base)

@@ -1,6 +1,7 @@
 public import Checkpoint
 public import ExpertParallel
 public import Models
+internal import Tensors
 internal import Text
 
 /// One fine-tuning run: from a base model, data and a routing rule to a trained model and its record.
@@ -109,6 +110,7 @@ public struct FineTuning {
   public func run(
     _ mode: RunFolder.Mode, sinks extra: [any MetricSink] = [], isStopRequested: () -> Bool = { false }
   ) throws -> (ending: Ending, model: LanguageModel) {
+    defer { StopSignal.endsAtOnce = true }
     if mode == .resume { try Self.checkUnchanged(recipe, folder) }
     let claim = ranks.rank == 0 ? try self.claim ?? folder.claim(mode, program: program) : nil
     defer { withExtendedLifetime(claim) {} }
@@ -146,6 +148,8 @@ public struct FineTuning {
             step: 0, values: result.values, tasks: recipe.tasks.every == nil ? [:] : try scores(state.model))
         }
       }
+      // From here on a step is finished and saved; before, there is nothing to save.
+      StopSignal.endsAtOnce = false
       result = try loop(&state, sinks, began: began, isStopRequested: isStopRequested)
     } catch {
       try? sinks.close()  // the failure that is on its way says more
@@ -173,7 +177,7 @@ public struct FineTuning {
       name: recipe.schedule.name, warmupSteps: recipe.schedule.warmupSteps, steps: steps)
     var validation: Validation?
     while state.step < steps {
-      var values = try advance(&state, schedule)
+      var values = try Activity.during("training step \(state.step + 1)") { try advance(&state, schedule) }
       values[.seconds] = Clock.monotonic() - began
       let isLast = state.step == steps
       if isLast || isDue(state.step, every: recipe.run.evaluateEvery),

@@ -3,6 +3,7 @@ public import Collaboration
 public import ExpertParallel
 internal import Foundation
 public import Models
+public import Tensors
 internal import Text
 
 /// A fine-tuning run with everything it needs, checked before any work.
@@ -233,7 +234,7 @@ public enum PreparationError: Error, Equatable, CustomStringConvertible {
   case firstRank
   /// The run would need more memory than there is on a host, of which so many ranks are; `fits` are changes of the recipe
   /// that would not.
-  case memory(needed: Int, available: Int, ranks: Int, fits: [String])
+  case memory(needed: Int, available: MemoryLimit, ranks: Int, fits: [String])
 
   /// The message for a person.
   public var description: String {
@@ -248,11 +249,12 @@ public enum PreparationError: Error, Equatable, CustomStringConvertible {
       "train: expected a role that trains and that the model has, found all frozen; try train.experts=full"
     case .firstRank: "mpirun: expected a plan from rank 0, found that it failed; its message says why"
     case .memory(let needed, let available, let ranks, let fits):
-      "memory: expected at most \(ByteSize.words(available)), found "
+      "memory: expected at most \(ByteSize.words(available.bytes)) (\(available.source.words)), found "
         + (ranks == 1 ? "a run that needs" : "\(ranks) ranks on one host that together need")
         + " about \(ByteSize.words(needed)): a parameter that trains takes 16 bytes, one that does not 2 or 4; try "
         + (fits.isEmpty
-          ? "a machine with more memory, or a smaller schedule.batch_tokens" : fits.joined(separator: ", or "))
+          ? "\(available.source == .machine ? "a machine with more memory" : "a higher limit"), or a smaller "
+            + "schedule.batch_tokens" : fits.joined(separator: ", or "))
     }
   }
 }
