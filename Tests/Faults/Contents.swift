@@ -7,7 +7,8 @@ struct Contents: Equatable {
 
   static let leftOut: Set<String> = [
     // summary.json, comparison.json, results of evaluations
-    "seconds", "peak_memory", "peakMemory", "rank_memory", "date", "total_evaluation_time_seconds", "start_time",
+    "seconds", "peak_memory", "peakMemory", "rank_memory", "sent_bytes", "date", "total_evaluation_time_seconds",
+    "start_time",
     "end_time", "time",
     // metrics.jsonl
     "tokens_per_second",

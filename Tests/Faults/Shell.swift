@@ -23,7 +23,7 @@ struct Shell: Sendable {
   /// Where output goes to: files, since a full pipe would stop the program.
   let scratch: String
   /// A program that takes longer hangs: what runs here takes a second, on a busy machine some.
-  static let patience = 120.0
+  static let patience = 300.0
 
   func run(
     _ program: String, _ arguments: [String], in folder: String, environment: [String: String] = [:]
