@@ -80,7 +80,11 @@ let package = Package(
       name: "Fuzz", dependencies: ["Checkpoint", "Models", "Text", "Training", "Collaboration", "Evaluation"],
       path: "Tests/Fuzz",
       swiftSettings: strict),
-    .testTarget(name: "TensorsTests", dependencies: ["Tensors", "CKernels"], swiftSettings: strict),
+    // What several test targets share.
+    .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
+
+    .testTarget(
+      name: "TensorsTests", dependencies: ["Tensors", "CKernels", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "CollaborationTests", dependencies: ["Collaboration"], exclude: ["Oracles"], swiftSettings: strict),
     .testTarget(
@@ -88,7 +92,8 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(name: "TextTests", dependencies: ["Text"], exclude: ["Oracles"], swiftSettings: strict),
     .testTarget(
-      name: "CheckpointTests", dependencies: ["Checkpoint", "Models", "Tensors", "CHDF5"], exclude: ["Fixtures"],
+      name: "CheckpointTests", dependencies: ["Checkpoint", "Models", "Tensors", "CHDF5", "TestSupport"],
+      exclude: ["Fixtures"],
       swiftSettings: strict),
     .testTarget(
       name: "TrainingTests",
@@ -102,9 +107,11 @@ let package = Package(
       dependencies: ["Evaluation", "ExpertParallel", "Training", "Checkpoint", "Models", "Text"],
       exclude: ["Fixtures", "Oracles"], swiftSettings: strict),
     .testTarget(
-      name: "ExpertParallelTests", dependencies: ["ExpertParallel", "Ranks", "Tensors"], swiftSettings: strict),
+      name: "ExpertParallelTests", dependencies: ["ExpertParallel", "Ranks", "Tensors", "TestSupport"],
+      swiftSettings: strict),
     .testTarget(
-      name: "OccultTests", dependencies: ["occult", "Checkpoint", "Models", "Collaboration"], swiftSettings: strict),
+      name: "OccultTests", dependencies: ["occult", "Checkpoint", "Models", "Collaboration", "TestSupport"],
+      swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )

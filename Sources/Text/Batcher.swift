@@ -83,6 +83,19 @@ public struct Batcher: Sendable {
   /// A batch by its step, counted from 0 over all epochs.
   public func batch(at step: Int) -> Batch { batch(at: position(ofStep: step)) }
 
+  /// Tokens in the first batches.
+  public func tokenCount(steps: Int) -> Int {
+    var (tokens, epoch, left) = (0, 0, steps)
+    while left > 0 {
+      for batch in plan(epoch).prefix(left) {
+        tokens += batch.joined().reduce(0) { $0 + documents[$1].tokens.count }
+      }
+      left -= min(left, batchCount(epoch: epoch))
+      epoch += 1
+    }
+    return tokens
+  }
+
   /// A hash of the first batches: of their documents (ids and tokens), order and borders.
   ///
   /// Two runs with the same hash have seen the same data in the same order.

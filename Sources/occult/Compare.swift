@@ -54,18 +54,26 @@ struct Compare: ParsableCommand {
   }
 
   func run() throws {
-    let files = ["comparison.json", "comparison.md", "comparison.csv", "report.html"].map { output + "/" + $0 }
+    let names = ["comparison.json", "comparison.md", "comparison.csv", "report.html"]
+    let folder = OutputFolder(output, kind: .comparison, layout: FolderLayout(names))
+    let files = names.map { output + "/" + $0 }
     for file in files { try checkFree(file, overwrite: overwrite) }
+    if overwrite { try folder.check(.overwrite) }
     let arms = try arms.map(Self.arm)
     let comparison = try QualityComparison(
       arms, reference: standard ?? arms.first { $0.name != base }?.name ?? "", base: base,
       margin: margin?.value ?? .standard, bootstrap: Bootstrap(draws: draws, seed: seed))
     let table = QualityTable(comparison)
     let json = String(decoding: try comparison.json(), as: UTF8.self)
-    try OutputFolder.makeFolders(output)
-    for (file, text) in zip(
-      files, [json, table.markdown, table.csv, QualityReport(comparison, version: Program.version).html])
-    { try TextFile.write(text, to: file) }
+    let lock =
+      overwrite
+      ? try folder.claim(.overwrite, purpose: "a comparison", program: Program.name).lock
+      : try folder.join(purpose: "a comparison", program: Program.name)
+    defer { withExtendedLifetime(lock) {} }
+    if !overwrite { for file in files { try checkFree(file, overwrite: false) } }
+    let texts = [json, table.markdown, table.csv, QualityReport(comparison, version: Program.version).html]
+    // comparison.json last: with it, all are there.
+    for (file, text) in zip(files, texts).reversed() { try TextFile.write(text, to: file) }
     if outputOptions.json {
       print(json)
     } else {

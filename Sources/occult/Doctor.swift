@@ -20,12 +20,21 @@ struct Doctor: ParsableCommand {
   private struct Report: Encodable {
     let machine: Machine
     let speed: MachineSpeed
+    let memoryLimit: Int
     let hdf5: String
     let occult: String
+
+    private enum CodingKeys: String, CodingKey {
+      case machine, speed, hdf5, occult
+      case memoryLimit = "memory_limit_bytes"
+    }
   }
 
   func run() throws {
-    let report = Report(machine: .current, speed: .measure(), hdf5: HDF5Version.current, occult: Program.version)
+    let limit = Memory.limits.least
+    let report = Report(
+      machine: .current, speed: .measure(), memoryLimit: limit.bytes, hdf5: HDF5Version.current, occult: Program.version
+    )
     if output.json { return try OutputOptions.print(report) }
     let (machine, speed) = (report.machine, report.speed)
     let coreType =
@@ -34,11 +43,13 @@ struct Doctor: ParsableCommand {
       case (let type?, false): ", OPENBLAS_CORETYPE=\(type) set by you"
       case (nil, _): ", OpenBLAS's own choice"
       }
+    let usable =
+      limit.source == .machine ? "" : ", of which \(ByteSize.words(limit.bytes)) may be used (\(limit.source.words))"
     let rows = [
       ["occult", report.occult],
       ["processor", machine.processor],
       ["cores", "\(machine.cores), \(machine.threads) threads in use"],
-      ["memory", ByteSize.words(machine.memoryBytes)],
+      ["memory", ByteSize.words(machine.memoryBytes) + usable],
       ["instructions", machine.features.joined(separator: " ")],
       ["kernels", machine.kernels],
       ["OpenBLAS", "\(machine.blasLibrary), \(machine.blasConfiguration)"],
@@ -54,7 +65,8 @@ struct Doctor: ParsableCommand {
       ["HDF5", report.hdf5],
     ]
     print(TextTable(heads: ["", ""], rows: rows).text)
-    print(machine.warnings.isEmpty ? "\nno warnings" : "")
-    for warning in machine.warnings { print("warning: \(warning)") }
+    let warnings = machine.warnings + (speed.warning.map { [$0] } ?? [])
+    print(warnings.isEmpty ? "\nno warnings" : "")
+    for warning in warnings { print("warning: \(warning)") }
   }
 }

@@ -96,12 +96,10 @@ struct Evaluate: ParsableCommand {
       }
     }
     guard ranks.rank == 0 else { return }
-    let time = HarnessFiles.time(Date())
     if let scored {
       result.seconds = Clock.monotonic() - began
       let harness = scored.suite.files(scored.evaluation, of: model, at: files.path, result, began: date)
-      let path = try harness.write(to: output, time: time)
-      try writeSamples(result, beside: path, time)
+      let path = try harness.write(to: EvaluationOutput(output, program: Program.name))
       if outputOptions.json { return print(try harness.json()) }
       print(
         [EvaluationTable(harness.result).text, HarnessTable(harness).text].filter { !$0.isEmpty }.joined(
@@ -109,7 +107,7 @@ struct Evaluate: ParsableCommand {
       return print("\n\(path)")
     }
     result.seconds = Clock.monotonic() - began
-    let path = try write(result, time)
+    let path = try result.write(to: EvaluationOutput(output, program: Program.name))
     if outputOptions.json {
       print(String(decoding: try result.json(), as: UTF8.self))
     } else {
@@ -168,22 +166,6 @@ struct Evaluate: ParsableCommand {
           blockTokens: min(block ?? 2048, files.configuration.maxPositions), ranks: ranks
         ) { line?.update($0) })
       line?.finish()
-    }
-  }
-
-  private func write(_ result: EvaluationResult, _ time: String) throws -> String {
-    let path = output + "/results_\(time).json"
-    try OutputFolder.makeFolders(output)
-    try writeSamples(result, beside: path, time)
-    try TextFile.write(String(decoding: try result.json(), as: UTF8.self) + "\n", to: path)
-    return path
-  }
-
-  /// Losses by document, which 'occult compare' pairs.
-  private func writeSamples(_ result: EvaluationResult, beside path: String, _ time: String) throws {
-    let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
-    for (text, documents) in result.documents {
-      try TextFile.write(try HeldSamples.text(documents), to: folder + "/samples_\(text)_\(time).jsonl")
     }
   }
 }

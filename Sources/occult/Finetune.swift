@@ -57,10 +57,13 @@ struct Finetune: ParsableCommand {
     options.useThreads(recipe)
     let (run, tasks) = try ranks.together {
       let run = try RunPreparation(recipe, mode: resume ? .resume : overwrite ? .overwrite : .new)
-      if !dryRun { try run.checkMemory(available: Memory.limitBytes, ranks: ranks.size, here: here) }
+      if !dryRun { try run.checkMemory(Memory.limits, ranks: ranks.size, here: here) }
       return (run, try TaskSuite(recipe, run.base))
     }
     if ranks.rank == 0 { tasks?.set.warnOfMissing(recipe.tasks.data) }
+    if resume, run.mode != .resume, ranks.rank == 0 {
+      note("\(run.folder.path): the run ended before its first checkpoint; it begins anew")
+    }
     let report = FinetuneReport(run: run)
     if run.rule.isDegenerate, ranks.rank == 0 {
       logger.warning(
@@ -70,11 +73,12 @@ struct Finetune: ParsableCommand {
     if dryRun {
       guard ranks.rank == 0 else { return }
       do {
-        try run.checkMemory(available: Memory.limitBytes, ranks: ranks.size, here: here)
+        try run.checkMemory(Memory.limits, ranks: ranks.size, here: here)
       } catch {
         logger.warning("\(error)")
       }
-      let plan = DryRun(run: run, estimate: try run.estimate(), operationsPerSecond: run.measuredRate())
+      let plan = DryRun(run: run, estimate: try run.estimate(), rate: run.measuredRate())
+      if let warning = plan.rate.warning { logger.warning("\(warning)") }
       return output.json ? try OutputOptions.print(plan) : print(report.sizes + "\n\n" + plan.text)
     }
     if ranks.rank == 0, !output.json { print(report.sizes) }
@@ -85,6 +89,7 @@ struct Finetune: ParsableCommand {
     throws
   {
     let isFirst = ranks.rank == 0
+    if isFirst, resume { StopSignal.onEnd(say: "stopped; to go on:\n  \(resumeCommand)") }
     var line: ProgressLine?
     if run.needsProfile, isFirst {
       line = ProgressLine(
@@ -101,19 +106,24 @@ struct Finetune: ParsableCommand {
     if isFirst, !output.json, let limits = plan.limits { print("\n" + report.limits(limits)) }
     if isFirst, !output.json { print("\n" + report.placement(plan.routing) + "\n\n" + report.schedule(tuning) + "\n") }
 
-    let stop = StopSignal.install()
-    defer { stop.uninstall() }
-    let done = resume ? run.folder.savedSteps().last ?? 0 : 0
+    // Held until the result is scored.
+    tuning.claim = isFirst ? try run.folder.claim(run.mode, program: Program.name) : nil
+    let done = resume ? try run.folder.savedSteps().last ?? 0 : 0
     let progress = isFirst ? ProgressLine(label: "train", total: tuning.steps, unit: "steps", done: done) : nil
     let (ending, model) = try tuning.run(run.mode, sinks: progress.map { [ConsoleSink(progress: $0)] } ?? []) {
-      stop.isRequested
+      StopSignal.isRequested
     }
     switch ending {
     case .stopped(let step):
-      guard isFirst else { throw ExitCode(stop.exitCode ?? 130) }
+      guard isFirst else { throw ExitCode(StopSignal.exitCode ?? 130) }
       note("stopped after step \(step) of \(tuning.steps); to go on:\n  \(resumeCommand)")
-      throw ExitCode(stop.exitCode ?? 130)
+      throw ExitCode(StopSignal.exitCode ?? 130)
     case .finished:
+      if ranks.sum([StopSignal.isRequested ? 1 : 0])[0] > 0, tasks != nil {
+        if isFirst { note("stopped after the last step, before the tasks; \(run.folder.final) is whole") }
+        throw ExitCode(StopSignal.exitCode ?? 130)
+      }
+      if isFirst { StopSignal.onEnd(say: "stopped after training; \(run.folder.final) is whole") }
       let table = try tasks.map { try score($0, model, run, plan.routing, ranks) }
       guard isFirst else { return }
       let summary = try RunSummary(path: run.folder.summary)
@@ -138,16 +148,10 @@ struct Finetune: ParsableCommand {
     result.seconds = Clock.monotonic() - began
     let files = tasks.files(scored, of: model, at: run.folder.final, result, began: date)
     if ranks.rank > 0 { return "" }
-    let path = try files.write(to: run.folder.tasks, time: HarnessFiles.time(date))
+    let path = try files.write(to: EvaluationOutput(run.folder.tasks, program: Program.name, date: date))
     return HarnessTable(files).text + "\n\n" + path
   }
 
   /// The command that goes on with this run.
-  private var resumeCommand: String {
-    let words = ["occult", "finetune", options.recipe] + options.changes + ["--resume"]
-    return words.map { word in
-      let isPlain = word.allSatisfy { $0.isLetter || $0.isNumber || "-_=./:,+~".contains($0) } && !word.hasPrefix("~")
-      return isPlain ? word : "'" + word.replacing("'", with: "'\\''") + "'"
-    }.joined(separator: " ")
-  }
+  private var resumeCommand: String { options.commandLine("finetune", "--resume") }
 }

@@ -3,6 +3,7 @@ import Collaboration
 import Evaluation
 import Foundation
 import Models
+import Tensors
 import Training
 
 /// What `occult finetune` prints about a run before and after it.
@@ -128,12 +129,18 @@ struct DryRun: Encodable {
   let trainedParameters: [String: Int]
   let frozenParameters: [String: Int]
   let operationsPerSecond: Double
+  let machineLoad: MachineLoad
   let seconds: Double
   let memoryBytes: Int
+  let rate: ProductRate.Measurement
 
-  init(run: RunPreparation, estimate: RunEstimate, operationsPerSecond: Double) {
-    self.estimate = estimate
-    self.operationsPerSecond = operationsPerSecond
+  private enum CodingKeys: String, CodingKey {
+    case estimate, trainedParameters, frozenParameters, operationsPerSecond, machineLoad, seconds, memoryBytes
+  }
+
+  init(run: RunPreparation, estimate: RunEstimate, rate: ProductRate.Measurement) {
+    (self.estimate, self.rate) = (estimate, rate)
+    (operationsPerSecond, machineLoad) = (rate.rate, rate.load)
     let roles = run.roles
     trainedParameters = roles.filter { $0.trained > 0 }.reduce(into: [:]) { $0[$1.role.rawValue] = $1.trained }
     frozenParameters = roles.filter { $0.frozen > 0 }.reduce(into: [:]) { $0[$1.role.rawValue] = $1.frozen }

@@ -1,4 +1,6 @@
 import ArgumentParser
+import Foundation
+import Tensors
 
 /// The command line: one file per subcommand; parse, call, print.
 @main
@@ -16,8 +18,10 @@ struct Occult: AsyncParsableCommand {
   /// Errors of the libraries are complete sentences: they are printed as they are, without a prefix.
   static func main() async {
     StandardOutput.checkAtExit()
+    Self.prepareEndings()
     do {
       var command = try parseAsRoot()
+      Activity.note("'occult \(type(of: command).configuration.commandName ?? "\(type(of: command))".lowercased())'")
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()
       } else {
@@ -28,6 +32,14 @@ struct Occult: AsyncParsableCommand {
       StandardError.write(words(error) + "\n")
       exit(withError: ExitCode.failure)
     }
+  }
+
+  /// Before anything else: what ends this process from outside removes temporary files and says why.
+  private static func prepareEndings() {
+    OutOfMemory.install()
+    StopSignal.install()
+    // A write beyond 'ulimit -f' fails, and the writer says so, instead of ending the process without a word.
+    signal(SIGXFSZ, SIG_IGN)
   }
 }
 

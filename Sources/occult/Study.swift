@@ -2,6 +2,7 @@ import ArgumentParser
 import Evaluation
 import ExpertParallel
 import Foundation
+import Tensors
 import Training
 
 /// `occult study`: the whole comparison.
@@ -35,7 +36,9 @@ struct StudyCommand: ParsableCommand {
     }
     ranks.check(nodes: recipe.parallel.nodes, hosts: ranks.hosts())
     options.useThreads(recipe)
-    let stop = StopSignal.install()
+    if ranks.rank == 0 {
+      StopSignal.onEnd(say: "stopped; what is measured is kept; to go on:\n  \(options.commandLine("study"))")
+    }
     do {
       let isFirst = ranks.rank == 0
       let study = try ranks.together {
@@ -44,7 +47,7 @@ struct StudyCommand: ParsableCommand {
           console: StudyRunner.Console(
             say: { if isFirst { note($0) } },
             progress: { ProgressLine(label: $0, total: $1, unit: $2, output: isFirst ? .standardError : .nowhere) },
-            isStopRequested: { stop.isRequested }), ranks: ranks)
+            isStopRequested: { StopSignal.isRequested }), ranks: ranks)
       }
       guard let (comparison, tasks) = try study.run(overwrite: overwrite) else { return }
       if output.json {
@@ -61,7 +64,7 @@ struct StudyCommand: ParsableCommand {
         print("\n\(study.results.comparison)\n\(study.results.report)")
       }
     } catch let error as StudyError {
-      guard case .stopped = error, let code = stop.exitCode else { throw error }
+      guard case .stopped = error, let code = StopSignal.exitCode else { throw error }
       note("\(error)")
       throw ExitCode(code)
     }

@@ -1,5 +1,6 @@
 import Foundation
 import Models
+import Tensors
 import Testing
 
 @testable import Checkpoint
@@ -17,10 +18,11 @@ import Testing
   }
 
   private func message(_ folder: String) -> String {
-    let began = ContinuousClock.now
+    let began = ProcessorTime.thread
     var text = "no error"
     do { _ = try ModelFiles(opening: folder).model() } catch { text = "\(error)" }
-    #expect(ContinuousClock.now - began < .seconds(1), "\(text)")
+    // Of this thread's own: what else runs takes none of it.
+    #expect(ProcessorTime.thread - began < 1, "\(text)")
     return text.replacing(folder, with: "")
   }
 

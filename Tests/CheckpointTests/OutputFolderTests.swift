@@ -5,8 +5,10 @@ import Testing
 
 /// A folder of ours is marked, locked and emptied file by file; a folder of others is never touched.
 struct OutputFolderTests {
-  private let scratch = Scratch()
+  private let scratch: Scratch
   private let layout = FolderLayout(["recipe.yaml", "checkpoints/step-*.h5", "tasks/**/results_*.json"])
+
+  init() throws { scratch = try Scratch() }
 
   private func folder(_ name: String = "out", kind: OutputFolder.Kind = .run) -> OutputFolder {
     OutputFolder(scratch.path(name), kind: kind, layout: layout)

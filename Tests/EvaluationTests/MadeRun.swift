@@ -74,5 +74,14 @@ final class MadeRun {
       """)
   }
 
-  func run() throws -> EvaluationRun { try EvaluationRun(path) }
+  /// The run, with results that say nothing beside samples of a time that has none.
+  func run() throws -> EvaluationRun {
+    let names = try FileManager.default.contentsOfDirectory(atPath: path)
+    for name in names {
+      guard let match = name.wholeMatch(of: /samples_.+_(\d{4}-.+)\.jsonl/) else { continue }
+      let results = "results_\(match.1).json"
+      if !names.contains(results) { write(results, "{}") }
+    }
+    return try EvaluationRun(path)
+  }
 }

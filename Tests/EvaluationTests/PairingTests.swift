@@ -47,6 +47,35 @@ struct PairingTests {
     }
   }
 
+  /// Samples without results are of an evaluation that was cut off; an older one that is whole does not stand in for it.
+  @Test func anEvaluationThatWasCutOffIsNamed() throws {
+    let made = MadeRun().choices("t", right: [true, false])
+    _ = try made.run()
+    let later = "2027-01-02T03-04-05.678901"
+    made.choices("t", right: [true, true], time: later)
+    #expect(
+      throws: PairingError.folder(
+        path: made.path, expected: "results_\(later).json beside samples_t_\(later).jsonl",
+        found: "none: that evaluation did not come to its end",
+        hint: "to evaluate again, or to move the samples of that time away")
+    ) { try EvaluationRun(made.path) }
+    _ = try EvaluationRun(made.path + "/results_\(MadeRun.time).json")
+    made.write("results_\(later).json", "{}")
+    _ = try EvaluationRun(made.path)
+  }
+
+  @Test func evaluationsOfOneSecondHaveNamesOfTheirOwn() throws {
+    let folder = NSTemporaryDirectory() + "/occult-output-" + UUID().uuidString
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let date = Date(timeIntervalSince1970: 1_767_225_600)
+    for time in ["2026-01-01T00-00-00Z", "2026-01-01T00-00-01Z"] {
+      let result = EvaluationResult(model: "m", routing: nil, program: "test")
+      let path = try result.write(to: EvaluationOutput(folder, program: "test", date: date))
+      #expect(path == "\(folder)/results_\(time).json")
+    }
+    #expect(FileManager.default.fileExists(atPath: folder + "/occult.json"))
+  }
+
   /// Right choices and answers of the harness's samples: WinoGrande's, where `target` is a text, and `acc_norm`'s.
   @Test func wordingsAreThoseOfTheHarness() throws {
     let run = try EvaluationRun(Self.folder + "/base")

@@ -151,7 +151,8 @@ import Training
     let first = try times()
     #expect(try runner(overrides).run()?.tasks == answers)
     #expect(try times() == first)
-    let fewer = try #require(try runner(overrides.dropLast() + [overrides[1].replacing("16", with: "9")]).run()?.tasks)
+    let fewer = try #require(
+      try runner(overrides.dropLast() + [overrides[1].replacing("limit: 16", with: "limit: 9")]).run()?.tasks)
     #expect(fewer.tasks.map(\.questions) == [9])
     #expect(try zip(times(), first).allSatisfy { $0 > $1 })
   }
@@ -166,9 +167,43 @@ import Training
     #expect(resumed.results.map(\.loss) == unbroken.results.map(\.loss))
   }
 
+  /// Whatever a kill leaves of a study and of its arms, the same command comes to the same numbers.
+  @Test func goesOnFromWhateverAKillLeaves() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let manager = FileManager.default
+    let whole = try compare().results.map(\.loss)
+    let out = folder + "/out"
+    func leaving(_ kept: Set<String>, in path: String) throws {
+      for name in try manager.contentsOfDirectory(atPath: path) where !kept.contains(name) {
+        try manager.removeItem(atPath: path + "/" + name)
+      }
+    }
+    let cells = { try manager.contentsOfDirectory(atPath: out + "/cells").filter { $0.contains("L1") } }
+    let files = ["occult.json", "arm.json", "recipe.yaml", "metrics.jsonl", "checkpoints", "final.h5"]
+    for count in [0, 2, 5] {
+      try leaving(Set(files.prefix(count)), in: out + "/arms/L1")
+      try manager.createDirectory(atPath: out + "/arms/L1/checkpoints", withIntermediateDirectories: true)
+      try Data("torn".utf8).write(to: URL(fileURLWithPath: out + "/arms/L1/checkpoints/step-2.h5.tmp"))
+      for cell in try cells() { try manager.removeItem(atPath: out + "/cells/" + cell) }
+      #expect(try compare().results.map(\.loss) == whole, "\(files.prefix(count))")
+    }
+    // Killed while an old study is removed, or before the first file but the marker.
+    for kept in [["occult.json", "arms", "cells"], [".occult.lock"]] as [Set<String>] {
+      try leaving(kept, in: out)
+      #expect(try compare().results.map(\.loss) == whole, "\(kept)")
+    }
+    #expect(try #require(try runner().run(overwrite: true)).comparison.results.map(\.loss) == whole)
+  }
+
   @Test func refusesAFolderThatIsNoStudyAndAnArmPlacedElsewhere() throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
-    #expect(throws: StudyError.notAStudy(path: folder)) { try runner(["output=\(folder)"]).run() }
+    let found = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+    for overwrite in [false, true] {
+      #expect(throws: FolderError.unmarked(path: folder, found: found)) {
+        try runner(["output=\(folder)"]).run(overwrite: overwrite)
+      }
+    }
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == found)
     #expect(throws: StudyError.placement(arm: "L1")) {
       try runner(["study.arms.L1={routing.device_limit: 1, routing.placement: random}"])
     }

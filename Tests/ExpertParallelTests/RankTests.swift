@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Several ranks against one process, with real `mpirun`: every case of `Tests/Ranks`, each a line of its output.
@@ -7,30 +8,15 @@ import Testing
   static let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
     .appendingPathComponent("Ranks").path
 
-  /// Output and exit code of `mpirun -n ranks Ranks`; -1 where it took longer than `seconds`.
-  static func run(ranks: Int, _ arguments: [String] = [], seconds: Int = 120) throws -> (status: Int32, output: String)
-  {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    // More ranks than processors give way to each other while they wait.
-    process.arguments =
-      [
-        "timeout", "\(seconds)", "mpirun", "--oversubscribe", "--mca", "mpi_yield_when_idle", "1", "-n", "\(ranks)",
-        program,
-      ]
-      + arguments
-    var environment = ProcessInfo.processInfo.environment
-    environment["OMPI_ALLOW_RUN_AS_ROOT"] = "1"
-    environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
-    environment["OCCULT_THREADS"] = "1"
-    process.environment = environment
+  /// Output and exit code of `mpirun -n ranks Ranks`; ``Hang/status`` where it hangs.
+  static func run(ranks: Int, _ arguments: [String] = []) throws -> (status: Int32, output: String) {
+    let process = Hang.mpirun(ranks, program, arguments)
     let file = NSTemporaryDirectory() + "/occult-ranks-" + UUID().uuidString
     _ = FileManager.default.createFile(atPath: file, contents: nil)
     defer { try? FileManager.default.removeItem(atPath: file) }
     let output = try FileHandle(forWritingTo: URL(fileURLWithPath: file))
     process.standardOutput = output
     process.standardError = output
-    process.standardInput = FileHandle.nullDevice
     try process.run()
     process.waitUntilExit()
     return (process.terminationStatus, try String(contentsOfFile: file, encoding: .utf8))

@@ -1,5 +1,6 @@
 import Collaboration
 import Foundation
+import TestSupport
 import Testing
 
 /// `occult bench communication` under real `mpirun`: what was passed to MPI is what the formula says.
@@ -35,18 +36,13 @@ import Testing
   }
 
   private static func run(_ folder: String, ranks: Int) throws -> (status: Int32, out: Data) {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments =
-      ["timeout", "120", "mpirun", "--oversubscribe", "--mca", "mpi_yield_when_idle", "1", "-n", "\(ranks)"]
-      + [CommandLineTests.program.path, "bench", "communication", "--trace", folder + "/trace.jsonl", "--hidden", "16"]
-      + ["--intermediate", "4", "--heads", "2", "--vocabulary", "32", "--tokens", "8", "--rounds", "1", "--json"]
-    process.environment = ProcessInfo.processInfo.environment.merging(
-      ["OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OCCULT_THREADS": "1"]) { $1 }
+    let process = Hang.mpirun(
+      ranks, CommandLineTests.program.path,
+      ["bench", "communication", "--trace", folder + "/trace.jsonl", "--hidden", "16", "--intermediate", "4"]
+        + ["--heads", "2", "--vocabulary", "32", "--tokens", "8", "--rounds", "1", "--json"])
     _ = FileManager.default.createFile(atPath: folder + "/out", contents: nil)
     let file = try FileHandle(forWritingTo: URL(fileURLWithPath: folder + "/out"))
     (process.standardOutput, process.standardError) = (file, FileHandle.nullDevice)
-    process.standardInput = FileHandle.nullDevice
     try process.run()
     process.waitUntilExit()
     return (process.terminationStatus, try Data(contentsOf: URL(fileURLWithPath: folder + "/out")))

@@ -1,6 +1,7 @@
 import CKernels
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Tensors
@@ -40,7 +41,7 @@ import Testing
   }
 
   /// Several Swift tasks at once: one gets the team, the others work alone, none waits for ever.
-  @Test(.timeLimit(.minutes(1))) func concurrentCallers() async {
+  @Test(.timeLimit(.minutes(Hang.minutes))) func concurrentCallers() async {
     await withTaskGroup(of: Bool.self) { group in
       for _ in 0..<8 {
         group.addTask { (0..<50).allSatisfy { _ in Self.visits(17).allSatisfy { $0 == 1 } } }

@@ -27,7 +27,7 @@ import Text
 
     let part = try tiny.tuning("part")
     #expect(try part.run(.new, isStopRequested: stopping(after: 3)).ending == .stopped(step: 3))
-    #expect(part.folder.savedSteps() == [3])
+    #expect(try part.folder.savedSteps() == [3])
     let resumed = try tiny.tuning("part").run(.resume)
     #expect(resumed.ending == .finished)
 
@@ -61,7 +61,7 @@ import Text
     ) { try tiny.tuning().run(.resume) }
     tiny.recipe.optimizer.learningRate = 1e-2
     #expect(try tiny.tuning().run(.resume).ending == .finished)
-    #expect(RunFolder(tiny.folder.path + "/run").savedSteps() == [2, 5])
+    #expect(try RunFolder(tiny.folder.path + "/run").savedSteps() == [2, 5])
   }
 
   @Test func changedDataIsRefused() throws {
@@ -84,7 +84,7 @@ import Text
       atPath: run.folder.path + "/checkpoints", withIntermediateDirectories: true)
     try tiny.folder.write("run/checkpoints/step-9.h5.tmp", "what a killed writer left")
     _ = try run.run(.prepared)
-    #expect(run.folder.savedSteps() == [6, 7])
+    #expect(try run.folder.savedSteps() == [6, 7])
     let names = try FileManager.default.contentsOfDirectory(atPath: run.folder.path + "/checkpoints")
     #expect(names.sorted() == ["step-6.h5", "step-7.h5"])
   }
@@ -168,32 +168,17 @@ import Text
     _ = try run.run(.new)
     let lines = try String(contentsOfFile: run.folder.metrics, encoding: .utf8).split(separator: "\n")
     let last = try #require(
-      try JSONSerialization.jsonObject(with: Data(lines[8].utf8)) as? [String: Double])
-    #expect(Set(last.keys) == Set(Metric.allCases.map(\.rawValue)).union(["step"]))
-    #expect(last["devices_per_token", default: 0] > 1 && last["retained_mass"] == 1)
+      try JSONSerialization.jsonObject(with: Data(lines[8].utf8)) as? [String: Any]
+    )
+    #expect(Set(last.keys) == Set(Metric.allCases.map(\.rawValue)).union(["step", "run"]))
+    #expect(last["devices_per_token"] as? Double ?? 0 > 1 && last["retained_mass"] as? Double == 1)
     let summary = try RunSummary(path: run.folder.summary)
     #expect(summary.steps == 8 && summary.batchOrder == run.batchOrder && summary.model == tiny.base.path)
     #expect(summary.trainedParameters == ["experts": 2 * 8 * 3 * 16 * 32, "router": 2 * 8 * 32])
-    #expect(summary.validationLoss == last["validation_ce"])
-    #expect(Double(summary.tokens) == last["tokens"])
+    #expect(summary.validationLoss == last["validation_ce"] as? Double)
+    #expect(summary.tokens == last["tokens"] as? Int)
     #expect(
       try Recipe.parse(
         String(contentsOfFile: run.folder.recipe, encoding: .utf8), file: "r.yaml", checksFiles: false) == run.recipe)
-  }
-
-  @Test func outputsThatCannotBeUsedAreFoundBeforeAnyWork() throws {
-    let folder = try TemporaryFolder()
-    try folder.write("notes/thesis.tex", "mine")
-    try folder.write("file", "text")
-    let run = { RunFolder(folder.path + "/" + $0) }
-    #expect(throws: RunFolderError.exists(path: folder.path + "/notes")) { try run("notes").check(.new) }
-    #expect(throws: RunFolderError.notARun(path: folder.path + "/notes")) { try run("notes").prepare(.overwrite) }
-    #expect(FileManager.default.fileExists(atPath: folder.path + "/notes/thesis.tex"))
-    #expect(throws: RunFolderError.nothingToResume(path: folder.path + "/notes", found: "no checkpoint in it")) {
-      try run("notes").check(.resume)
-    }
-    #expect(
-      throws: RunFolderError.system(path: folder.path + "/file/run", action: "write here", reason: "Not a directory")
-    ) { try run("file/run").check(.new) }
   }
 }

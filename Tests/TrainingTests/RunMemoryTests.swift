@@ -1,5 +1,6 @@
 import Checkpoint
 import Foundation
+import Tensors
 import Testing
 
 @testable import Training
@@ -15,9 +16,12 @@ import Testing
       try Recipe.load(Self.root + "/recipes/quickstart.yaml", overrides: fixed + changes), mode: .new)
   }
 
-  private func message(_ run: RunPreparation, available: Int, ranks: Int = 1, here: [Int] = [0]) -> String? {
+  private func message(
+    _ run: RunPreparation, available: Int, process: MemoryLimit? = nil, ranks: Int = 1, here: [Int] = [0]
+  ) -> String? {
     do throws(PreparationError) {
-      try run.checkMemory(available: available, ranks: ranks, here: here)
+      let limits = MemoryLimits(host: MemoryLimit(bytes: available, source: .machine), process: process)
+      try run.checkMemory(limits, ranks: ranks, here: here)
       return nil
     } catch {
       return error.description
@@ -29,10 +33,27 @@ import Testing
     #expect(message(run, available: 600_000_000) == nil)
     #expect(
       message(run, available: 430_000_000)
-        == "memory: expected at most 430 MB, found a run that needs about 506 MB: a parameter that trains takes 16 "
-        + "bytes, one that does not 2 or 4; try run.activation_checkpointing=true (358 MB), or 'train.experts={lora: "
+        == "memory: expected at most 430 MB (of this machine), found a run that needs about 506 MB: a parameter "
+        + "that trains takes 16 bytes, one that does not 2 or 4; try run.activation_checkpointing=true (358 MB), or 'train.experts={lora: "
         + "{rank: 16}}' run.activation_checkpointing=true (306 MB), or train.experts=frozen (407 MB)")
     #expect(message(run, available: 1000)?.hasSuffix("or a smaller schedule.batch_tokens") == true)
+  }
+
+  /// The message says which limit it was; one of the process's own is for each rank alone.
+  @Test func theLimitIsNamed() throws {
+    let run = try preparation()
+    let each = RunEstimate.memory(run, ranks: 4).reduce(0) { $0 + $1.bytes }
+    let group = MemoryLimit(bytes: 1000, source: .controlGroup(path: "/sys/fs/cgroup/jobs/7"))
+    #expect(
+      message(run, available: Int.max, process: group)?.hasPrefix(
+        "memory: expected at most 1.0 KB (of the control group /sys/fs/cgroup/jobs/7), found a run") == true)
+    let own = MemoryLimit(bytes: each, source: .addresses)
+    #expect(message(run, available: Int.max, process: own, ranks: 4, here: [2, 3]) == nil)
+    let text = message(
+      run, available: Int.max, process: .init(bytes: each - 1, source: .addresses), ranks: 4, here: [2])
+    #expect(text?.contains("(what 'ulimit -v' leaves), found a run that needs") == true)
+    let none = message(run, available: Int.max, process: MemoryLimit(bytes: 1, source: .data))
+    #expect(none?.hasSuffix("try a higher limit, or a smaller schedule.batch_tokens") == true)
   }
 
   /// Of four ranks on two hosts, the first has the profile to make; experts are shared out, all else is on each.
@@ -50,8 +71,9 @@ import Testing
     let text = message(run, available: second - 1, ranks: 4, here: [2, 3]) ?? ""
     #expect(
       text.hasPrefix(
-        "memory: expected at most \(ByteSize.words(second - 1)), found 2 ranks on one host that together need about "
-          + "\(ByteSize.words(second)): a parameter that trains takes 16 bytes, one that does not 2 or 4; try "),
+        "memory: expected at most \(ByteSize.words(second - 1)) (of this machine), found 2 ranks on one host that "
+          + "together need about \(ByteSize.words(second)): a parameter that trains takes 16 bytes, one that does not 2 or 4; try "
+      ),
       "\(text)")
     // By way of nodes, relays have rows besides.
     let layered = RunEstimate.memory(try preparation("parallel.nodes=2"), ranks: 4).reduce(0) { $0 + $1.bytes }

@@ -76,8 +76,9 @@ final class TinyRun {
   /// Lines of `metrics.jsonl` without what a clock says.
   static func metrics(_ folder: RunFolder) throws -> [[String: Double]] {
     try String(contentsOfFile: folder.metrics, encoding: .utf8).split(separator: "\n").map { line in
-      let record = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Double])
+      let record = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
       return record.filter { !["seconds", "tokens_per_second", "peak_memory"].contains($0.key) }
+        .compactMapValues { $0 as? Double }
     }
   }
 }

@@ -41,7 +41,7 @@ public enum FileError: Error, Equatable, CustomStringConvertible, Sendable {
   public var description: String {
     switch self {
     case .system(let path, let action, let code):
-      "\(path): expected to \(action.rawValue) the file, found '\(String(cString: strerror(code)))'; "
+      "\(path): expected to \(action.rawValue) the file, found \(Self.reason(code)); "
         + "try \(Self.advice(code, action))"
     case .notAFile(let path, let expected):
       "\(path): expected \(expected), found something that is not a regular file; try the path of the file itself"
@@ -87,13 +87,25 @@ public enum FileError: Error, Equatable, CustomStringConvertible, Sendable {
     item.map { "\(path) \($0)" } ?? path
   }
 
+  private static func reason(_ code: Int32) -> String {
+    let words = "'\(String(cString: strerror(code)))'"
+    var limit = rlimit()
+    guard code == EFBIG, getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0 else { return words }
+    // Without a limit of the shell it is the file system's.
+    if limit.rlim_cur == rlim_t.max { return words + ", more than this file system allows" }
+    return words + ", more than the \(ByteSize.words(Int(clamping: limit.rlim_cur))) that 'ulimit -f' allows"
+  }
+
   private static func advice(_ code: Int32, _ action: FileAction) -> String {
     switch code {
     case ENOENT: action.writes ? "creating its folder first" : "a path that exists"
     case EACCES, EPERM, EROFS:
       action.writes ? "a folder that you may write to" : "making it readable"
     case EISDIR, ENOTDIR: "the path of a file, in a folder that exists"
-    case ENOSPC, EDQUOT, EFBIG: "freeing space or another disk; a file of that name that was there before is untouched"
+    case EFBIG:
+      "'ulimit -f unlimited' first, or another disk; a file of that name that was there before is untouched"
+    case ENOMEM: "more memory, a higher limit on it ('ulimit -v', a control group's), a smaller batch or fewer threads"
+    case ENOSPC, EDQUOT: "freeing space or another disk; a file of that name that was there before is untouched"
     case EAGAIN, ENOLCK:
       "again when no other program has it open, or setting HDF5_USE_FILE_LOCKING=FALSE if the file system has no locks"
     default: "another disk"

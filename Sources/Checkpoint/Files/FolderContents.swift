@@ -1,38 +1,49 @@
 import Foundation
 
 /// Everything below a folder, links not followed.
-struct FolderContents {
+package struct FolderContents {
   /// Names directly in it.
   private(set) var names: Set<String> = []
   /// Paths relative to it, folders behind what they hold.
-  private(set) var files: [String] = [], folders: [String] = []
+  package private(set) var files: [String] = [], folders: [String] = []
   /// Links, devices and other things that we never write.
   private(set) var others: [String] = []
 
-  /// Lists a folder; a missing one is empty.
+  /// Lists a folder; one that cannot be there yet is empty.
   ///
   /// - Throws: ``FolderError/system(path:action:code:)``, for instance where the path is a file.
-  init(_ path: String) throws(FolderError) {
+  package init(_ path: String) throws(FolderError) {
     var status = stat()
-    if lstat(path, &status) != 0, errno == ENOENT { return }
+    if lstat(path, &status) != 0, errno == ENOENT || errno == ENOTDIR { return }
     try list(path, below: "")
     names = Set((files + folders + others).filter { !$0.contains("/") })
   }
 
-  private mutating func list(_ path: String, below prefix: String) throws(FolderError) {
-    guard let folder = opendir(path) else { throw .last(path, "list the folder") }
+  /// Names in a folder in their order; none where it cannot be there yet.
+  ///
+  /// - Throws: ``FolderError/system(path:action:code:)`` where the folder is there and cannot be read.
+  package static func names(in path: String) throws(FolderError) -> [String] {
+    guard let folder = opendir(path) else {
+      var status = stat()
+      if errno == ENOENT, lstat(path, &status) != 0 { return [] }
+      throw .last(path, "list the folder")
+    }
     defer { closedir(folder) }
-    var entries: [String] = []
+    var names: [String] = []
     errno = 0
     while let entry = readdir(folder) {
       let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
         String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
       }
-      if name != ".", name != ".." { entries.append(name) }
+      if name != ".", name != ".." { names.append(name) }
       errno = 0
     }
     guard errno == 0 else { throw .last(path, "list the folder") }
-    for name in entries.sorted() {
+    return names.sorted()
+  }
+
+  private mutating func list(_ path: String, below prefix: String) throws(FolderError) {
+    for name in try Self.names(in: path) {
       var status = stat()
       // What goes away while we look was not ours to remove.
       if lstat(path + "/" + name, &status) != 0 { continue }

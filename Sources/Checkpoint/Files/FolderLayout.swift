@@ -19,7 +19,7 @@ package struct FolderLayout: Sendable, Equatable {
   private init(patterns: [[String]]) { self.patterns = patterns }
 
   /// Whether a file of this path, relative to the folder, is one that we write.
-  func hasFile(_ path: String) -> Bool {
+  package func hasFile(_ path: String) -> Bool {
     let parts = Self.parts(path)
     guard let name = parts.last else { return false }
     let whole = name.hasSuffix(".tmp") ? parts.dropLast() + [String(name.dropLast(4))] : parts[...]

@@ -17,13 +17,14 @@ package final class FolderLock: Sendable {
   /// - Parameters:
   ///   - folder: Its path.
   ///   - purpose: What the holder does, for those who are turned away.
+  ///   - waits: Whether to wait for a holder that only needs a moment.
   /// - Throws: ``FolderError/inUse(path:holder:)``, ``FolderError/system(path:action:code:)``.
-  package init(_ folder: String, purpose: String) throws(FolderError) {
+  package init(_ folder: String, purpose: String, waits: Bool = false) throws(FolderError) {
     let path = folder + "/" + Self.name
     let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o644)
     guard descriptor >= 0 else { throw .last(path, "lock the folder") }
     var status: Int32
-    repeat { status = flock(descriptor, LOCK_EX | LOCK_NB) } while status != 0 && errno == EINTR
+    repeat { status = flock(descriptor, LOCK_EX | (waits ? 0 : LOCK_NB)) } while status != 0 && errno == EINTR
     if status != 0, errno == EWOULDBLOCK {
       let holder = Self.contents(descriptor)
       close(descriptor)

@@ -82,6 +82,20 @@ package struct OutputFolder: Sendable, Equatable {
     return Claim(marker: marker, lock: lock)
   }
 
+  /// Takes the folder for a moment, to put files of new names beside what is there; a new folder is marked.
+  ///
+  /// - Parameters:
+  ///   - purpose: What is being done, for others who want the folder.
+  ///   - program: Name and version of the program.
+  /// - Returns: The lock, for which this waits.
+  /// - Throws: ``FolderError``, or `FileError` where the marker cannot be written.
+  package func join(purpose: String, program: String) throws -> FolderLock {
+    try Self.makeFolders(path)
+    let lock = try FolderLock(path, purpose: purpose, waits: true)
+    if isFresh { try FolderMarker(kind: kind, program: program).write(in: path) }
+    return lock
+  }
+
   /// Whether ``claim(_:purpose:program:)`` may take the folder, without touching it.
   ///
   /// - Throws: ``FolderError``, `FileError`.

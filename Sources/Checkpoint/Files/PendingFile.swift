@@ -1,18 +1,21 @@
 import Foundation
 import Synchronization
+internal import Tensors
 
 /// A file under its temporary name, `<name>.tmp`, until `commit` puts it in the place of the old one.
 ///
 /// Whatever happens before (an error, Ctrl-C, `kill -9`, a power cut), a file of the final name is the old one or the
 /// new one, never half of it. An uncommitted file is removed when the last reference goes; what `kill -9` leaves behind
 /// is overwritten by the next writer of the same name.
-final class PendingFile: Sendable {
+package final class PendingFile: Sendable {
   let path: String
   let temporaryPath: String
   /// Open for reading and writing, and locked against a second writer.
   let descriptor: Int32
   /// Where the bytes end that ``write(_:at:)`` was given; 0 where another library writes the file.
   private let end = Atomic(0)
+  /// What removes the file where a signal ends the program at once.
+  private let slot: TemporaryNames.Slot?
 
   /// - Throws: `FileError.system` naming the final path; `.notAFile` if a directory is there.
   init(_ path: String, expected: String) throws(FileError) {
@@ -34,9 +37,11 @@ final class PendingFile: Sendable {
       throw error
     }
     (self.path, temporaryPath, self.descriptor) = (path, temporary, descriptor)
+    slot = TemporaryNames.add(temporary)
   }
 
   deinit {
+    if let slot { TemporaryNames.remove(slot) }
     // After a commit the temporary name is gone, and another writer's file of that name must stay: the lock tells,
     // because it is still ours while the name still leads to our file.
     var (ours, named) = (stat(), stat())
@@ -110,7 +115,7 @@ final class PendingFile: Sendable {
   }
 
   /// Writes a small file as a whole.
-  static func write(_ text: String, to path: String) throws(FileError) {
+  package static func write(_ text: String, to path: String) throws(FileError) {
     var text = text
     let result = text.withUTF8 { bytes in
       Result { () throws(FileError) in try write(UnsafeRawBufferPointer(bytes), to: path) }
@@ -119,7 +124,7 @@ final class PendingFile: Sendable {
   }
 
   /// Writes a small file as a whole.
-  static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws(FileError) {
+  package static func write(_ bytes: UnsafeRawBufferPointer, to path: String) throws(FileError) {
     let file = try PendingFile(path, expected: "a file")
     try file.write(bytes, at: 0)
     try file.commit()

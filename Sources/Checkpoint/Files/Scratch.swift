@@ -1,4 +1,5 @@
 import Foundation
+internal import Tensors
 
 /// Memory for one piece of a file, aligned to pages, that goes back to the system with the object.
 ///
@@ -10,7 +11,7 @@ final class Scratch {
   init(_ byteCount: Int) {
     let count = max(1, byteCount)
     let start = mmap(nil, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-    guard let start, start != MAP_FAILED else { fatalError("memory: expected \(count) bytes more, found none") }
+    guard let start, start != MAP_FAILED else { OutOfMemory.end(bytes: count) }
     memory = UnsafeMutableRawBufferPointer(start: start, count: count)
   }
 

@@ -26,8 +26,16 @@ enum HDF5Library {
     _ place: Place, _ action: FileAction, _ body: () -> R
   ) throws(FileError) -> R {
     let result: Result<R, FileError> = locked {
+      errno = 0
       let status = body()
-      return status < 0 ? .failure(failure(place, action, stack())) : .success(status)
+      if status >= 0 { return .success(status) }
+      let isShort = errno == ENOMEM
+      let messages = stack()
+      // Before all others: what was not read for want of memory looks like damage.
+      if isShort || messages.contains(where: { $0.contains("memory allocation failed") }) {
+        return .failure(.system(path: place.file, action: action, code: ENOMEM))
+      }
+      return .failure(failure(place, action, messages))
     }
     return try result.get()
   }

@@ -1,4 +1,5 @@
 import CHDF5
+internal import Tensors
 
 /// A new HDF5 file, visible under its name only after `commit`.
 ///
@@ -26,6 +27,7 @@ public struct HDF5Writer: ~Copyable, Sendable {
   public init(creating path: String, alignment: Int = 1) throws(FileError) {
     precondition(alignment > 0 && alignment & (alignment - 1) == 0, "alignment \(alignment) is not a power of two")
     let pending = try PendingFile(path, expected: "an HDF5 file")
+    Activity.note("writing \(path)")
     let place = Place(file: path)
 
     let access = try place.handle(.properties, .create) { H5Pcreate(chdf5_p_file_access()) }

@@ -133,10 +133,9 @@ public struct Conversion: Sendable, Equatable {
   private func extras(_ files: ModelFiles) throws -> CheckpointExtras {
     var extras = CheckpointExtras(files)
     guard ModelFiles.isHDF5(source) else { return extras }
-    let file = try HDF5Reader(source)
-    if try file.contains("recipe_yaml") { extras.recipeYAML = try file.string("recipe_yaml") }
+    extras.recipeYAML = try ModelFiles.recipe(of: source)
     // What is merged cannot be trained on from the moments of its adapters.
-    if files.adapters == nil, try file.contains("training") {
+    if files.adapters == nil, try HDF5Reader(source).contains("training") {
       extras.training = try TrainingState(readingFrom: source)
     }
     return extras

@@ -14,7 +14,7 @@ extension ModelFiles {
   /// - Returns: The model.
   /// - Throws: ``FileError`` naming file, tensor, expected and found; `RoutingError` or `PlacementError`.
   public func model(shard: ExpertShard? = nil) throws -> LanguageModel {
-    var model = try weights(shard)
+    var model = try Activity.during("reading \(path)") { try weights(shard) }
     if let routing { try model.apply(routing) }
     return model
   }

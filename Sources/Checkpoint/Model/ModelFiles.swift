@@ -28,6 +28,15 @@ public struct ModelFiles {
   /// Whether a path names an HDF5 checkpoint rather than a folder.
   public static func isHDF5(_ path: String) -> Bool { path.hasSuffix(".h5") || path.hasSuffix(".hdf5") }
 
+  /// The resolved recipe of the run that wrote a checkpoint; nil where it holds none.
+  ///
+  /// - Parameter path: A `.h5` file.
+  /// - Throws: ``FileError``.
+  package static func recipe(of path: String) throws(FileError) -> String? {
+    let file = try HDF5Reader(path)
+    return try file.contains("recipe_yaml") ? try file.string("recipe_yaml") : nil
+  }
+
   /// Opens a model, with its base where it is a partial checkpoint; weights are read later.
   ///
   /// - Parameter path: A `.h5` file or a folder with `config.json` and safetensors files.

@@ -8,6 +8,8 @@ public struct TrainingState: Sendable {
   public var tokens: Int
   /// Identity of the order of batches; a resumed run must have the same.
   public var batchOrder: String
+  /// Identity of the run; nil in files of version 0.1.
+  public var run: String?
   /// First and second moments by parameter name, float32.
   public var moments: [String: (first: Tensor, second: Tensor)]
   /// The best validation so far; nil before the first.
@@ -62,6 +64,8 @@ public struct TrainingState: Sendable {
     try file.setAttribute("step", .integer(step), of: "training")
     try file.setAttribute("tokens", .integer(tokens), of: "training")
     try file.setAttribute("batch_order", .string(batchOrder), of: "training")
+    try file.setAttribute("moment_count", .integer(moments.count), of: "training")
+    if let run { try file.setAttribute("run", .string(run), of: "training") }
     if let best {
       try file.setAttribute("best_step", .integer(best.step), of: "training")
       try file.setAttribute("best_loss", .real(best.loss), of: "training")
@@ -74,7 +78,8 @@ public struct TrainingState: Sendable {
   /// - Parameters:
   ///   - path: A checkpoint of a run.
   ///   - shard: The experts of each stacked parameter that are wanted; nil for all of them.
-  /// - Throws: ``FileError``; `.missing` when the file carries no state, as a final checkpoint does not.
+  /// - Throws: ``FileError``; `.missing` when the file carries no state, as a final checkpoint does not, or a moment that it
+  ///   says it has.
   public init(readingFrom path: String, shard: ExpertShard? = nil) throws(FileError) {
     let file = try HDF5Reader(path)
     guard try file.contains("training") else {
@@ -88,10 +93,15 @@ public struct TrainingState: Sendable {
         try file.tensor(dataset, entries), try file.tensor("/" + Self.groups.second + name, entries)
       )
     }
+    if case .integer(let count)? = try file.attribute("moment_count", of: "training"), count != moments.count {
+      throw .invalid(
+        path: path, item: "/training", expected: "moments of \(count) parameters", found: "\(moments.count)")
+    }
     self.init(
       step: try file.integer(attribute: "step", of: "training"),
       tokens: try file.integer(attribute: "tokens", of: "training"),
       batchOrder: try file.string(attribute: "batch_order", of: "training"), moments: moments)
+    if case .string(let identity)? = try file.attribute("run", of: "training") { run = identity }
     if try file.attribute("best_step", of: "training") != nil {
       best = Best(
         step: try file.integer(attribute: "best_step", of: "training"),

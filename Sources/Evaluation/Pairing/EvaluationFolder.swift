@@ -1,3 +1,4 @@
+internal import Checkpoint
 internal import Foundation
 internal import Text
 
@@ -37,11 +38,11 @@ public struct EvaluationRun: Sendable {
     var facts: ResultFacts?
     for time in files.results {
       let file = "\(files.folder)/results_\(time).json"
-      let bytes = try Data(contentsOf: URL(fileURLWithPath: file))
-      let object = try SamplesFile.parse(Array(bytes), file: file, line: 1)
+      let text = try TextFile.read(file)
+      let object = try SamplesFile.parse(Array(text.utf8), file: file, line: 1)
       groups.merge(Self.groups(object)) { $1 }
       lower.formUnion(Self.lower(object))
-      let own = try? JSONDecoder().decode(ResultFacts.self, from: bytes)
+      let own = try? JSONDecoder().decode(ResultFacts.self, from: Data(text.utf8))
       if own?.communication != nil || facts == nil { facts = own }
     }
     self.groups = groups
@@ -103,54 +104,64 @@ private struct EvaluationFiles {
   /// Times of the results that belong to them, rising.
   var results: [String] = []
 
-  init(_ path: String) throws(PairingError) {
+  init(_ path: String) throws {
     let expected = "results_<time>.json and samples_<task>_<time>.jsonl of an evaluation"
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-      throw .folder(path: path, expected: expected, found: "no such folder", hint: "the --output of `occult evaluate`")
+      throw PairingError.folder(
+        path: path, expected: expected, found: "no such folder", hint: "the --output of `occult evaluate`")
     }
     let name = (path as NSString).lastPathComponent
     if !isFolder.boolValue {
       guard name.hasPrefix("results_"), name.hasSuffix(".json") else {
-        throw .folder(path: path, expected: expected, found: "another file", hint: "the folder that holds them")
+        throw PairingError.folder(
+          path: path, expected: expected, found: "another file", hint: "the folder that holds them")
       }
       let parent = (path as NSString).deletingLastPathComponent
       folder = parent.isEmpty ? "." : parent
-      read(only: String(name.dropFirst("results_".count).dropLast(".json".count)))
-    } else if let own = Self.places(path) {
+      try read(only: String(name.dropFirst("results_".count).dropLast(".json".count)))
+    } else if let own = try Self.place(path) {
       folder = own
-      read(only: nil)
+      try read(only: nil)
     } else {
-      let inner = Self.list(path).map { path + "/" + $0 }.compactMap(Self.places)
+      let inner = try FolderContents.names(in: path).map { path + "/" + $0 }.compactMap(Self.place)
       guard inner.count < 2 else {
         let names = inner.map { ($0 as NSString).lastPathComponent }.joined(separator: ", ")
-        throw .folder(path: path, expected: "one evaluation", found: "several: \(names)", hint: "one of these folders")
+        throw PairingError.folder(
+          path: path, expected: "one evaluation", found: "several: \(names)", hint: "one of these folders")
       }
       guard let only = inner.first else {
-        throw .folder(
+        throw PairingError.folder(
           path: path, expected: expected, found: "none", hint: "the --output of `occult evaluate`")
       }
       folder = only
-      read(only: nil)
+      try read(only: nil)
+    }
+    // Results are written last: without them an evaluation was cut off, and what it has of samples may not be all.
+    let times = Set(results)
+    if let cut = samples.first(where: { !times.contains($0.time) }) {
+      throw PairingError.folder(
+        path: path, expected: "results_\(cut.time).json beside samples_\(cut.task)_\(cut.time).jsonl",
+        found: "none: that evaluation did not come to its end",
+        hint: "to evaluate again, or to move the samples of that time away")
     }
     guard !samples.isEmpty else {
-      throw .folder(
+      throw PairingError.folder(
         path: path, expected: "samples_<task>_<time>.jsonl beside the results", found: "none",
         hint: "to evaluate again (`lm_eval` needs --log_samples)")
     }
   }
 
   /// The folder itself if an evaluation lies in it.
-  private static func places(_ folder: String) -> String? {
-    list(folder).contains { $0.hasPrefix("results_") || $0.hasPrefix("samples_") } ? folder : nil
+  private static func place(_ folder: String) throws -> String? {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder), isFolder.boolValue else { return nil }
+    return try FolderContents.names(in: folder).contains { $0.hasPrefix("results_") || $0.hasPrefix("samples_") }
+      ? folder : nil
   }
 
-  private static func list(_ folder: String) -> [String] {
-    ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted()
-  }
-
-  private mutating func read(only time: String?) {
-    let names = Self.list(folder)
+  private mutating func read(only time: String?) throws {
+    let names = try FolderContents.names(in: folder)
     var newest: [String: String] = [:]
     for name in names {
       guard let match = name.wholeMatch(of: /samples_(.+)_(\d{4}-\d\d-\d\dT[^_]*)\.jsonl/) else { continue }

@@ -113,14 +113,14 @@ public struct HarnessFiles: Sendable {
 
   /// Writes all files.
   ///
-  /// - Parameters:
-  ///   - folder: They go into a folder of the model's name in it.
-  ///   - time: Part of their names.
+  /// - Parameter output: They go into a folder of the model's name in it, the results last: without them an evaluation is not
+  ///   one.
   /// - Returns: The path of the results.
-  /// - Throws: `FileError`, or `FolderError` where the folder cannot be made; `EncodingError` for figures that are not finite.
-  public func write(to folder: String, time: String) throws -> String {
-    let place = folder + "/" + Self.sanitized(model.path)
+  /// - Throws: `FolderError`, `FileError`; `EncodingError` for figures that are not finite.
+  public func write(to output: EvaluationOutput) throws -> String {
+    let (place, time) = (output.folder + "/" + Self.sanitized(model.path), output.time)
     try OutputFolder.makeFolders(place)
+    try result.writeSamples(to: place, time: time)
     var hashes: [JSONValue.Member] = []
     for task in evaluation.tasks {
       let samples = HarnessSamples(task)

@@ -2,6 +2,7 @@ internal import Collaboration
 public import ExpertParallel
 internal import Foundation
 public import Models
+internal import Tensors
 public import Text
 internal import Training
 
@@ -43,6 +44,7 @@ public struct TaskEvaluation: Sendable {
     for task in set.tasks {
       let name = task.definition.name
       progress(done, name)
+      Activity.note("task \(name)")
       let before = done
       if task.definition.output == .generate {
         var answers = GreedyAnswers(model, tokenizer, batchTokens: batchTokens, meter: meter, ranks: ranks)

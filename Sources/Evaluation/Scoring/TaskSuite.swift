@@ -10,7 +10,7 @@ public import Training
 ///
 ///     let suite = try TaskSuite(recipe, files)
 ///     let scored = try suite.score(model, routing: routing)
-///     try suite.files(scored, of: model, at: path, result, began: date).write(to: folder, time: time)
+///     try suite.files(scored, of: model, at: path, result, began: date).write(to: output)
 public struct TaskSuite: Sendable {
   /// The tasks with their data.
   public let set: TaskSet

@@ -1,36 +1,7 @@
+internal import Checkpoint
 internal import Foundation
 internal import Text
 internal import Training
-
-/// A study that cannot begin or go on.
-public enum StudyError: Error, Equatable, CustomStringConvertible {
-  /// The output folder holds something else.
-  case notAStudy(path: String)
-  /// The system refused.
-  case file(path: String, action: String, reason: String)
-  /// An arm or rule has devices or a placement of its own.
-  case placement(arm: String)
-  /// Learning rates are to be chosen on validation data that is not there.
-  case noValidation
-  /// A signal asked to stop.
-  case stopped(after: String)
-
-  /// The message for a person.
-  public var description: String {
-    switch self {
-    case .notAStudy(let path):
-      "\(path): expected a new folder or one of an earlier study, found other files; try another output=… or --overwrite"
-    case .file(let path, let action, let reason):
-      "\(path): expected to \(action), found '\(reason)'; try another folder"
-    case .placement(let arm):
-      "study: \(arm): expected the devices, placement and load cap of the whole study, found others; try one study for each "
-        + "placement"
-    case .noValidation:
-      "study.learning_rates: expected validation data to choose by, found none; try data.validation: 0.05"
-    case .stopped(let stage): "stopped after \(stage); the same command goes on from there"
-    }
-  }
-}
 
 /// The files of a study: profile, placement, one run folder an arm, one measurement a cell, and the results.
 struct StudyFolder {
@@ -45,7 +16,16 @@ struct StudyFolder {
   var table: String { path + "/comparison.md" }
   var report: String { path + "/report.html" }
   var tasks: String { path + "/tasks" }
-  private var marker: String { path + "/study.json" }
+
+  /// Every name that a study writes: its own, and those of its runs.
+  private static let layout = FolderLayout([
+    "profile.h5", "placement.json", "recipe.yaml", "comparison.json", "comparison.md", "comparison.csv", "report.html",
+    "study.json", "cells/*.json", "tasks/comparison.*", ".dat.nosync*", "cells/.dat.nosync*", "tasks/**/.dat.nosync*",
+  ]).adding(RunFolder.layout, under: "arms/**").adding(
+    FolderLayout(["arm.json", "**/results_*.json", "**/samples_*.jsonl"]), under: "tasks/**")
+  private var output: OutputFolder { OutputFolder(path, kind: .study, layout: Self.layout) }
+  /// What version 0.1 marked a study by.
+  private var earlierMarker: String { path + "/study.json" }
 
   func arm(_ name: String) -> String { path + "/arms/" + name }
   func tasks(_ arm: String, seed: Int?) -> String { tasks + "/" + arm + (seed.map { "/seed-\($0)" } ?? "") }
@@ -53,45 +33,49 @@ struct StudyFolder {
     path + "/cells/\(arm)\(seed.map { "-seed-\($0)" } ?? "")-under-\(rule ?? "no-limit").json"
   }
 
-  /// Makes the folder ready; one of an earlier study is kept, so that what did not change is not done again.
-  func prepare(overwrite: Bool) throws(StudyError) {
-    guard isWriter else { return }
-    let manager = FileManager.default
-    let contents = (try? manager.contentsOfDirectory(atPath: path)) ?? []
-    if overwrite {
-      try remove(path)
-    } else if !contents.isEmpty, !manager.fileExists(atPath: marker) {
-      throw .notAStudy(path: path)
-    }
-    for folder in [path + "/arms", path + "/cells"] {
-      do {
-        try manager.createDirectory(atPath: folder, withIntermediateDirectories: true)
-      } catch {
-        throw .file(path: folder, action: "create the folder", reason: error.localizedDescription)
-      }
-    }
-    try write("{\"format\": \"occult-study\", \"version\": 1}\n", to: marker)
+  /// Makes the folder ready and keeps others away from it; one of an earlier study is kept, so that what did not change is
+  /// not done again.
+  ///
+  /// - Parameters:
+  ///   - overwrite: Whether an earlier study is removed first.
+  ///   - program: Name and version of the program.
+  /// - Returns: Marker and lock; nil on a process that does not write.
+  /// - Throws: `FolderError`, `FileError`.
+  func claim(overwrite: Bool, program: String) throws -> OutputFolder.Claim? {
+    guard isWriter else { return nil }
+    let isOurs = output.isMarked || FileManager.default.fileExists(atPath: earlierMarker)
+    let claim = try output.claim(
+      overwrite ? .overwrite : isOurs ? .resume : .new, purpose: "a study", program: program)
+    for folder in [path + "/arms", path + "/cells"] { try OutputFolder.makeFolders(folder) }
+    return claim
   }
 
-  /// Removes a file or folder that may exist.
-  func remove(_ path: String) throws(StudyError) {
-    guard isWriter, FileManager.default.fileExists(atPath: path) else { return }
-    do {
-      try FileManager.default.removeItem(atPath: path)
-    } catch {
-      throw .file(path: path, action: "remove what is not kept", reason: error.localizedDescription)
+  /// Makes the folder of an arm ready for a run from its beginning, whatever it holds of ours.
+  func beginArm(_ run: RunFolder, program: String) throws {
+    guard isWriter else { return }
+    // Version 0.1 did not mark the runs of a study.
+    if !run.output.isMarked, !run.output.isFresh {
+      _ = try run.output.claim(.resume, purpose: "a study", program: program)
+    }
+    _ = try run.claim(.overwrite, program: program)
+  }
+
+  /// Removes a result that may exist.
+  func remove(file path: String) throws(FolderError) {
+    guard isWriter, unlink(path) != 0, errno != ENOENT else { return }
+    throw .system(path: path, action: "remove what is not kept", code: errno)
+  }
+
+  /// Removes the scores of an arm, if any.
+  func removeTasks(in place: String) throws(FolderError) {
+    guard isWriter else { return }
+    for name in try FolderContents(place).files where Self.layout.hasFile("tasks/x/" + name) {
+      try remove(file: place + "/" + name)
     }
   }
 
-  func write(_ text: String, to file: String) throws(StudyError) { try write(Data(text.utf8), to: file) }
-
-  func write(_ data: Data, to file: String) throws(StudyError) {
-    guard isWriter else { return }
-    do {
-      try data.write(to: URL(fileURLWithPath: file), options: .atomic)
-    } catch {
-      throw .file(path: file, action: "write the file", reason: error.localizedDescription)
-    }
+  func write(_ text: String, to file: String) throws {
+    if isWriter { try TextFile.write(text, to: file) }
   }
 
   /// A result kept under the key of everything it depends on; nil when it is absent, damaged, or of another key.
@@ -106,7 +90,7 @@ struct StudyFolder {
   func keep<T: Encodable>(_ value: T, key: String, in file: String) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
-    try write(try encoder.encode(Kept(key: key, value: value)), to: file)
+    try write(String(decoding: try encoder.encode(Kept(key: key, value: value)), as: UTF8.self), to: file)
   }
 
   struct Kept<T> {

@@ -111,10 +111,11 @@ extension StudyRunner {
     let title = arm.title(of: seeds)
     if agreed(isFinished(tuning, key: arm.key)) { return console.say("\(title): kept from an earlier run") }
     let line = console.progress("train \(title)", tuning.steps, "steps")
-    let resumes = agreed(isBegun(tuning, key: arm.key) && !tuning.folder.savedSteps().isEmpty)
+    let hasCheckpoint = try !tuning.folder.savedSteps().isEmpty
+    let resumes = agreed(isBegun(tuning, key: arm.key) && hasCheckpoint)
     let sinks: [any MetricSink] = [ConsoleSink(progress: line, shown: [.ce, .validationCE, .tokensPerSecond])]
     if !resumes {
-      if ranks.rank == 0 { try tuning.folder.prepare(.overwrite) }
+      try folder.beginArm(tuning.folder, program: program)
       try folder.keep(arm.name, key: arm.key, in: marker(tuning))
     }
     let (ending, _) = try tuning.run(resumes ? .resume : .prepared, sinks: sinks) { console.isStopRequested() }
@@ -122,13 +123,16 @@ extension StudyRunner {
       let seed = seeds.count > 1 ? arm.seed.map { ", seed \($0)" } ?? "" : ""
       throw StudyError.stopped(after: "step \(step) of arm '\(arm.name)'\(seed)")
     }
+    // Asked for during the last step: the arm is whole.
+    if agreed(console.isStopRequested()) { throw StudyError.stopped(after: "arm '\(arm.name)'") }
   }
 
   /// The weights of a finished run; trained again where they were not kept.
   private func weights(_ arm: ArmRun, _ ground: StudyGround) throws -> LanguageModel {
     guard let tuning = arm.tuning else { preconditionFailure("StudyRunner: the base has weights of its own") }
     if !agreed(FileManager.default.fileExists(atPath: tuning.folder.final)) {
-      try folder.remove(tuning.folder.path)
+      try folder.remove(file: tuning.folder.summary)
+      ranks.barrier()
       try train(arm)
     }
     ranks.barrier()
@@ -136,6 +140,6 @@ extension StudyRunner {
   }
 
   private func discardWeights(_ arm: ArmRun) throws {
-    if let tuning = arm.tuning { try folder.remove(tuning.folder.final) }
+    if let tuning = arm.tuning { try folder.remove(file: tuning.folder.final) }
   }
 }

@@ -20,7 +20,7 @@ extension StudyRunner {
       .adding("\(recipe.schedule.batchTokens)").adding(tasks.identity).text
     let marker = place + "/arm.json"
     if agreed(folder.cached(marker, key: key, as: String.self) != nil) { return }
-    try folder.remove(place)
+    try folder.removeTasks(in: place)
     var model = try weights().untracked()
     try model.apply(routing)
     let title = arm.title(of: seeds)
@@ -33,7 +33,7 @@ extension StudyRunner {
     result.seconds = Clock.monotonic() - began
     if folder.isWriter {
       let files = tasks.files(scored, of: model, at: path, result, began: date)
-      _ = try files.write(to: place, time: HarnessFiles.time(date))
+      _ = try files.write(to: EvaluationOutput(place, program: program, date: date))
     }
     try folder.keep(title, key: key, in: marker)
     if agreed(console.isStopRequested()) { throw StudyError.stopped(after: "the tasks of \(title)") }
@@ -56,7 +56,7 @@ extension StudyRunner {
       [base] + arms, reference: reference, base: base.name,
       bootstrap: Bootstrap(draws: 2_000, seed: UInt64(recipe.run.seed)))
     let table = QualityTable(comparison)
-    try folder.write(try comparison.json(), to: folder.tasks + "/comparison.json")
+    try folder.write(String(decoding: try comparison.json(), as: UTF8.self), to: folder.tasks + "/comparison.json")
     try folder.write(table.markdown, to: folder.tasks + "/comparison.md")
     try folder.write(table.csv, to: folder.tasks + "/comparison.csv")
     return comparison

@@ -78,7 +78,7 @@ public struct StudyRunner {
     if recipe.study.learningRates.count > 1, data.validation.isEmpty { throw StudyError.noValidation }
     for arm in recipe.study.arms {
       let run = try RunPreparation(try recipe.arm(arm.name), base: base, data: data)
-      try run.checkMemory(available: Memory.limitBytes, ranks: ranks.size, here: here)
+      try run.checkMemory(Memory.limits, ranks: ranks.size, here: here)
     }
     rules = try StudyRule.all(of: recipe, base.configuration)
     tasks = try TaskSuite(recipe, base)
@@ -93,7 +93,8 @@ public struct StudyRunner {
   /// - Throws: What went wrong; ``StudyError/stopped(after:)`` after a signal.
   public func run(overwrite: Bool = false) throws -> (comparison: Comparison, tasks: QualityComparison?)? {
     let began = Clock.monotonic()
-    try folder.prepare(overwrite: overwrite)
+    let claim = try folder.claim(overwrite: overwrite, program: program)
+    defer { withExtendedLifetime(claim) {} }
     ranks.barrier()
     guard let whole else {
       let ground = try StudyGround(nil, nil, rules: rules, ranks, base.configuration) { _ in
@@ -130,7 +131,7 @@ public struct StudyRunner {
       layers: layers(profile, placement, contiguous))
     let comparison = try Comparison(study, bootstrap: Bootstrap(draws: 2_000, seed: UInt64(recipe.run.seed)))
     let answers = try comparedTasks(reference: comparison.reference?.arm ?? recipe.study.arms[0].name)
-    try folder.write(try comparison.json(), to: folder.comparison)
+    try folder.write(String(decoding: try comparison.json(), as: UTF8.self), to: folder.comparison)
     try folder.write(ComparisonTable(comparison).markdown + "\n", to: folder.table)
     try folder.write(Report(study: study, comparison: comparison, tasks: answers).html, to: folder.report)
     return (comparison, answers)

@@ -68,6 +68,8 @@ public struct ModelProfiler {
   public func run(
     _ documents: [(id: Int, tokens: [Int32])], data: String, progress: (Int) -> Void = { _ in }
   ) throws(ProfilingError) -> Result {
+    let before = Activity.current
+    defer { Activity.note(before) }
     let began = ContinuousClock.now
     let configuration = model.configuration
     var accumulator = ProfileAccumulator(
@@ -75,6 +77,7 @@ public struct ModelProfiler {
     var outputs = OutputSample(outputSimilarityTokens, of: documents.reduce(0) { $0 + $1.tokens.count })
     var (next, done) = (0, 0)
     while next < documents.count {
+      Activity.note("the profile after \(done) tokens")
       var batch: [(id: Int, tokens: [Int32])] = []
       var tokens = 0
       while next < documents.count, batch.isEmpty || tokens + documents[next].tokens.count <= batchTokens {

@@ -39,9 +39,11 @@ extension Kernels {
       if beta == 0 { for row in 0..<m { (c + row * stride).update(repeating: 0, count: n) } }
       return
     }
-    BLAS.shared.sgemm(
-      CblasRowMajor, a.transposed ? CblasTrans : CblasNoTrans, b.transposed ? CblasTrans : CblasNoTrans,
-      Int32(m), Int32(n), Int32(k), 1, a.pointer, Int32(a.stride), b.pointer, Int32(b.stride), beta, c, Int32(stride))
+    BLAS.shared.sgemm { sgemm in
+      sgemm(
+        CblasRowMajor, a.transposed ? CblasTrans : CblasNoTrans, b.transposed ? CblasTrans : CblasNoTrans,
+        Int32(m), Int32(n), Int32(k), 1, a.pointer, Int32(a.stride), b.pointer, Int32(b.stride), beta, c, Int32(stride))
+    }
   }
 
   /// `C = A · B + β C` on all threads, cut into blocks of rows (or of columns, where there are few rows) by shape alone.

@@ -1,6 +1,7 @@
 internal import CKernels
 internal import COpenBLAS
 internal import Foundation
+internal import Synchronization
 
 /// OpenBLAS, opened at run time with the kernels that fit this processor.
 ///
@@ -8,8 +9,15 @@ internal import Foundation
 /// newer ones and silently falls back to SSE3 (38 instead of about 220 GFLOP/s on two AVX-512 cores). `setenv` in `main`
 /// is too late for a linked library, so nothing is linked: the variable `OPENBLAS_CORETYPE` is set from the processor's
 /// features first (a value set by the user wins), then the library is opened. This holds for commands, tests and ranks.
+///
+/// A product packs its operands into a buffer of the library's own, and where the system gives no memory for one, OpenBLAS
+/// asks again for ever. So all buffers, one a thread, are taken when the library is opened, each after a look whether there is
+/// room for it; never more products run at once than there are buffers.
 public struct BLAS: Sendable {
-  let sgemm: copenblas_sgemm_t
+  private let function: copenblas_sgemm_t
+  /// Products that may run at once.
+  private let buffers: Int
+  private static let running = Atomic<Int>(0)
   /// Name of the kernels in use, as OpenBLAS reports it: `SkylakeX`, `Haswell`, …
   public let coreName: String
   /// Version and build options, as OpenBLAS reports them.
@@ -30,7 +38,10 @@ public struct BLAS: Sendable {
     // Threads are ours (`Parallel`); OpenBLAS must not start its own.
     setenv("OPENBLAS_NUM_THREADS", "1", 1)
     for name in names {
-      guard let handle = dlopen(name, RTLD_NOW | RTLD_LOCAL) else { continue }
+      guard let handle = dlopen(name, RTLD_NOW | RTLD_LOCAL) else {
+        if isShort(dlerror().map { String(cString: $0) } ?? "") { OutOfMemory.end(bytes: libraryBytes) }
+        continue
+      }
       func symbol<T>(_ symbolName: String, _: T.Type) -> T {
         guard let pointer = dlsym(handle, symbolName) else {
           fatalError("\(name): expected the function \(symbolName), found none; try: apt install libopenblas-dev")
@@ -40,13 +51,49 @@ public struct BLAS: Sendable {
       symbol("openblas_set_num_threads", copenblas_set_num_threads_t.self)(1)
       let core = symbol("openblas_get_corename", copenblas_get_corename_t.self)()
       let configuration = symbol("openblas_get_config", copenblas_get_config_t.self)()
+      takeBuffers(handle)
       return BLAS(
-        sgemm: symbol("cblas_sgemm", copenblas_sgemm_t.self),
+        function: symbol("cblas_sgemm", copenblas_sgemm_t.self), buffers: Parallel.wantedThreads,
         coreName: core.map { String(cString: $0) } ?? "unknown",
         configuration: configuration.map { String(cString: $0) } ?? "unknown", library: name, chosenCoreType: chosen)
     }
     fatalError("OpenBLAS: expected one of \(names) on the library path, found none; try: apt install libopenblas-dev")
   }()
+
+  /// Calls `cblas_sgemm` as soon as a buffer is free for it, which it is unless threads that are not of the team multiply too.
+  @inline(__always)
+  func sgemm(_ body: (copenblas_sgemm_t) -> Void) {
+    while Self.running.add(1, ordering: .acquiring).oldValue >= buffers {
+      Self.running.subtract(1, ordering: .relaxed)
+      sched_yield()
+    }
+    body(function)
+    Self.running.subtract(1, ordering: .releasing)
+  }
+
+  /// What opening the library takes, and one of its buffers on the processors that it has kernels for.
+  private static let (libraryBytes, bufferBytes) = (48 << 20, 128 << 20)
+
+  /// Whether a library was not opened for want of memory.
+  private static func isShort(_ reason: String) -> Bool {
+    (reason.contains("annot allocate memory") && !reason.contains("TLS")) || !OutOfMemory.hasRoom(libraryBytes)
+  }
+
+  /// Has the library take a buffer for every thread; they stay with it when they are given back.
+  ///
+  /// A library that does not export these functions takes its buffers when it needs them.
+  private static func takeBuffers(_ library: UnsafeMutableRawPointer) {
+    typealias Take = @convention(c) (Int32) -> UnsafeMutableRawPointer?
+    typealias Give = @convention(c) (UnsafeMutableRawPointer?) -> Void
+    guard let take = dlsym(library, "blas_memory_alloc"), let give = dlsym(library, "blas_memory_free") else { return }
+    // Besides the buffer itself, what may be taken between the look and the call.
+    let spare = 8 << 20
+    let buffers = (0..<Parallel.wantedThreads).map { _ in
+      guard OutOfMemory.hasRoom(bufferBytes + spare) else { OutOfMemory.end(bytes: bufferBytes) }
+      return unsafeBitCast(take, to: Take.self)(0)
+    }
+    for buffer in buffers { unsafeBitCast(give, to: Give.self)(buffer) }
+  }
 
   /// OpenBLAS's name for the best kernels at a vector level of ``CKernels``; `nil` leaves the choice to OpenBLAS.
   static func coreType(vectorLevel: Int32) -> String? {

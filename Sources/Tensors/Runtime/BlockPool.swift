@@ -76,17 +76,29 @@ final class BlockPool: Sendable {
 
   private static func isHuge(_ size: Int) -> Bool { size >= 2 * hugePage }
 
+  /// A new block; where the system has none, every idle one goes back first. The process ends where that does not help.
   private func allocate(_ size: Int) -> UnsafeMutableRawPointer {
-    var block: UnsafeMutableRawPointer?
-    if Self.isHuge(size) {
-      block = Self.mapped(size)
-    } else if posix_memalign(&block, 64, size) != 0 {
-      block = nil
-    }
-    guard let block else {
-      fatalError("memory: expected \(size) bytes more, found none; \(held >> 20) MiB are in use by tensors")
-    }
+    if let block = Self.fromSystem(size) { return block }
+    shelf.withLock { releaseAllIdle(&$0.state) }
+    guard let block = Self.fromSystem(size) else { OutOfMemory.end(bytes: size) }
+    // What was refused is mended: a later trap is not for want of memory.
+    errno = 0
     return block
+  }
+
+  private static func fromSystem(_ size: Int) -> UnsafeMutableRawPointer? {
+    if isHuge(size) { return mapped(size) }
+    var block: UnsafeMutableRawPointer?
+    return posix_memalign(&block, 64, size) == 0 ? block : nil
+  }
+
+  /// Gives every idle block back to the system.
+  private func releaseAllIdle(_ state: inout State) {
+    for (size, blocks) in state.free {
+      for block in blocks { if Self.isHuge(size) { munmap(block, size) } else { free(block) } }
+    }
+    state.held -= state.idle
+    (state.free, state.idle) = ([:], 0)
   }
 
   /// Memory of its own that begins at a huge page; what is mapped too much at both ends is given back.

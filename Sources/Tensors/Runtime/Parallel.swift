@@ -11,6 +11,15 @@ public enum Parallel {
   /// use, shared with other ranks on its host.
   public static var threads: Int { Team.shared.size }
 
+  /// The same number, without starting them.
+  static let wantedThreads: Int = {
+    let environment = ProcessInfo.processInfo.environment
+    let wanted = environment["OCCULT_THREADS"].flatMap(Int.init)
+    // Ranks that mpirun started on this host share its processors.
+    let neighbours = max(environment["OMPI_COMM_WORLD_LOCAL_SIZE"].flatMap(Int.init) ?? 1, 1)
+    return min(max(wanted ?? ProcessInfo.processInfo.activeProcessorCount / neighbours, 1), 256)
+  }()
+
   /// Runs `body(0), …, body(count - 1)`, each exactly once, and returns when all have ended.
   ///
   /// - Parameters:
@@ -57,19 +66,37 @@ private final class Team: @unchecked Sendable {
   private static let patience = 4_000
 
   private init() {
-    let environment = ProcessInfo.processInfo.environment
-    let wanted = environment["OCCULT_THREADS"].flatMap(Int.init)
-    // Ranks that mpirun started on this host share its processors.
-    let neighbours = max(environment["OMPI_COMM_WORLD_LOCAL_SIZE"].flatMap(Int.init) ?? 1, 1)
-    size = min(max(wanted ?? ProcessInfo.processInfo.activeProcessorCount / neighbours, 1), 256)
+    size = Parallel.wantedThreads
     pthread_mutex_init(mutex, nil)
     pthread_cond_init(wake, nil)
-    for _ in 1..<max(size, 1) {
-      let thread = Thread { [self] in work() }
-      thread.stackSize = 4 << 20
-      thread.name = "occult-worker"
-      thread.start()
+    var attributes = pthread_attr_t()
+    pthread_attr_init(&attributes)
+    pthread_attr_setstacksize(&attributes, Self.stackBytes)
+    for index in 1..<max(size, 1) {
+      var thread = pthread_t()
+      // The team lives as long as the process.
+      let status = pthread_create(
+        &thread, &attributes,
+        { team in
+          if let team { Unmanaged<Team>.fromOpaque(team).takeUnretainedValue().work() }
+          return nil
+        }, Unmanaged.passUnretained(self).toOpaque())
+      if status != 0 { Self.end(started: index, of: size, status) }
     }
+    pthread_attr_destroy(&attributes)
+  }
+
+  private static let stackBytes = 4 << 20
+
+  /// Ends the process: a team that lacks a thread would wait for it.
+  private static func end(started: Int, of size: Int, _ status: Int32) -> Never {
+    // The system says EAGAIN for want of memory as well as of threads.
+    if status == ENOMEM || !OutOfMemory.hasRoom(2 * stackBytes) { OutOfMemory.end(bytes: stackBytes) }
+    let text =
+      "threads: expected to start \(size), found '\(String(cString: strerror(status)))' after \(started); try fewer "
+      + "(OCCULT_THREADS=\(started)), or a higher 'ulimit -u'\n"
+    _ = Array(text.utf8).withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    exit(1)
   }
 
   /// Returns false, having done nothing, when the team is in use.
@@ -113,6 +140,7 @@ private final class Team: @unchecked Sendable {
   }
 
   private func work() {
+    Thread.current.name = "occult-worker"
     var seen = 0
     while true {
       var rounds = 0

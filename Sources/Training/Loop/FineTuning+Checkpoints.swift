@@ -1,6 +1,5 @@
 internal import Checkpoint
 internal import ExpertParallel
-internal import Foundation
 internal import Models
 internal import Tensors
 
@@ -36,17 +35,24 @@ extension FineTuning {
   ///
   /// - Throws: ``RunFolderError``, `RecipeError`.
   static func checkUnchanged(_ recipe: Recipe, _ folder: RunFolder) throws {
-    guard let text = try? String(contentsOfFile: folder.recipe, encoding: .utf8) else {
+    guard let text = try? TextFile.read(folder.recipe) else {
       throw RunFolderError.nothingToResume(path: folder.path, found: "no recipe.yaml in it")
     }
-    let earlier = try Recipe.parse(text, file: folder.recipe, checksFiles: false)
-    let changes = recipe.differences(from: earlier).filter { !$0.isHarmless }
-    if !changes.isEmpty { throw RunFolderError.changed(path: folder.path, keys: changes.map(\.description)) }
+    try checkUnchanged(recipe, text, of: folder.recipe, in: folder.path)
   }
 
-  /// The newest checkpoint.
-  func resumed() throws -> State {
-    guard let step = folder.savedSteps().last else {
+  /// Whether a recipe that a file of the run holds is this one, harmless keys aside.
+  private static func checkUnchanged(_ recipe: Recipe, _ text: String, of file: String, in place: String) throws {
+    let earlier = try Recipe.parse(text, file: file, checksFiles: false)
+    let changes = recipe.differences(from: earlier).filter { !$0.isHarmless }
+    if !changes.isEmpty { throw RunFolderError.changed(path: place, keys: changes.map(\.description)) }
+  }
+
+  /// The newest checkpoint, if it is one of this run: its recipe, its data, its identity, and a state that steps lead to.
+  ///
+  /// - Parameter marker: That of the folder, on the rank that writes.
+  func resumed(_ marker: FolderMarker?) throws -> State {
+    guard let step = try folder.savedSteps().last else {
       throw RunFolderError.nothingToResume(path: folder.path, found: "no checkpoint in it")
     }
     let path = folder.checkpoint(step: step)
@@ -54,7 +60,13 @@ extension FineTuning {
     guard saved.batchOrder == batchOrder else {
       throw RunFolderError.otherData(path: path, expected: saved.batchOrder, found: batchOrder)
     }
+    try check(saved, step: step, path)
     let files = try ModelFiles(opening: path)
+    for file in [path] + (saved.best != nil && recipe.run.keepsBest ? [folder.best] : []) {
+      guard let text = try ModelFiles.recipe(of: file) else { continue }
+      try Self.checkUnchanged(recipe, text, of: file, in: file)
+    }
+    if let marker { try RunIdentity.check(marker, saved.run, of: path, recipe: folder.recipe, summary: folder.summary) }
     guard files.adapters == adapters else {
       throw RunFolderError.changed(path: folder.path, keys: ["train: adapters on other experts, or of another size"])
     }
@@ -62,6 +74,7 @@ extension FineTuning {
     try model.apply(routing)
     try spread(&model)
     model.train(recipe.train.fullRoles)
+    try check(saved.moments, of: model, path)
     let optimizer = AdamW(
       learningRate: recipe.optimizer.learningRate, betas: (recipe.optimizer.betas[0], recipe.optimizer.betas[1]),
       epsilon: recipe.optimizer.epsilon, weightDecay: recipe.optimizer.weightDecay, step: saved.step,
@@ -81,10 +94,11 @@ extension FineTuning {
     extras.training = TrainingState(
       step: state.step, tokens: state.tokens, batchOrder: batchOrder, moments: state.optimizer.moments)
     extras.training?.assemble = assemble
+    extras.training?.run = state.run
     extras.training?.best = state.best.step.map { .init(step: $0, loss: state.best.loss, stale: state.best.stale) }
     extras.base = state.base
     try write(state.model, extras, to: folder.checkpoint(step: state.step))
-    if ranks.rank == 0 { folder.rotate(keep: recipe.save.keep) }
+    if ranks.rank == 0 { try folder.rotate(keep: recipe.save.keep) }
   }
 
   /// Writes the result: complete, or adapters and what trained fully over the base model.
@@ -138,7 +152,8 @@ extension FineTuning {
     let memory = ranks.figures(Memory.peakResidentBytes)
     let bytes = sentBytes(sent)
     let summary = RunSummary(
-      program: program, recipeHash: recipe.contentHash(), model: base.path, seed: recipe.run.seed, steps: state.step,
+      run: state.run, program: program, recipeHash: recipe.contentHash(), model: base.path, seed: recipe.run.seed,
+      steps: state.step,
       tokens: state.tokens, batchOrder: batchOrder, seconds: seconds, peakMemory: memory.max() ?? 0,
       rankMemory: ranks.size > 1 ? memory : nil, sentBytes: bytes,
       trainedParameters: trained.reduce(into: [:]) { $0[$1.key.rawValue] = $1.value },
@@ -146,10 +161,6 @@ extension FineTuning {
       stoppedEarly: recipe.run.earlyStopping == nil ? nil : state.step < steps, deviceLimits: routing.layerLimits,
       devicesPerToken: validation?.devicesPerToken,
       validationLossUnlimited: unlimited?.loss, devicesPerTokenUnlimited: unlimited?.devicesPerToken)
-    guard ranks.rank == 0 else { return }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-    encoder.keyEncodingStrategy = .convertToSnakeCase
-    try folder.write(String(decoding: try encoder.encode(summary), as: UTF8.self) + "\n", to: folder.summary)
+    if ranks.rank == 0 { try TextFile.write(try summary.json(), to: folder.summary) }
   }
 }

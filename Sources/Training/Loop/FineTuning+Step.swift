@@ -11,6 +11,8 @@ extension FineTuning {
     var optimizer: AdamW
     var step = 0
     var tokens = 0
+    /// Identity of the run, on the rank that writes.
+    var run: String?
     /// What `step-N.h5` leaves to the base model; nil where it is complete.
     var base: BaseReference?
     /// The base model without a limit, for distillation; nil where there is none. Never changes.

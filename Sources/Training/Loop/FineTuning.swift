@@ -1,6 +1,7 @@
 public import Checkpoint
 public import ExpertParallel
 public import Models
+internal import Tensors
 internal import Text
 
 /// One fine-tuning run: from a base model, data and a routing rule to a trained model and its record.
@@ -25,6 +26,8 @@ public struct FineTuning {
   /// The processes that train together, one a device; one alone plays all devices.
   public let ranks: any Communicator
 
+  /// The folder as the caller took it, on the rank that writes; nil where ``run(_:sinks:isStopRequested:)`` is to take it.
+  package var claim: OutputFolder.Claim?
   /// Scores tasks after some of the steps; nil for none.
   public var tasks: TaskScoring?
 
@@ -103,35 +106,50 @@ public struct FineTuning {
   ///   - extra: Further sinks beside the run folder's own, such as the console.
   ///   - isStopRequested: Asked after every step.
   /// - Returns: How it ended, and the trained model.
-  /// - Throws: ``RunFolderError``, ``TrainingError``, `FileError`, `MetricError`, `RoutingError`.
+  /// - Throws: ``RunFolderError``, ``TrainingError``, `FolderError`, `FileError`, `MetricError`, `RoutingError`.
   public func run(
     _ mode: RunFolder.Mode, sinks extra: [any MetricSink] = [], isStopRequested: () -> Bool = { false }
   ) throws -> (ending: Ending, model: LanguageModel) {
+    defer { StopSignal.endsAtOnce = true }
     if mode == .resume { try Self.checkUnchanged(recipe, folder) }
-    if ranks.rank == 0 { try folder.prepare(mode) }
+    let claim = ranks.rank == 0 ? try self.claim ?? folder.claim(mode, program: program) : nil
+    defer { withExtendedLifetime(claim) {} }
+    // What a kill kept from going.
+    if mode == .resume, ranks.rank == 0 { try folder.rotate(keep: recipe.save.keep) }
     ranks.barrier()
-    var state = try mode == .resume ? resumed() : begun()
+    var state = try mode == .resume ? resumed(claim?.marker) : begun()
+    state.run = claim?.marker.identity
     state.model.recomputesActivations = recipe.run.activationCheckpointing
     let resumedStep = mode == .resume ? state.step : nil
+    let record = try claim.flatMap { claim in
+      try resumedStep.map {
+        try MetricsRecord(
+          path: folder.metrics, upTo: $0, run: claim.marker.identity, isAdopted: claim.marker.isAdopted)
+      }
+    }
     // Figures are the same on all ranks; one writes them down.
     let sinks = MetricSinks(
       ranks.rank > 0
         ? []
         : [
-          try JSONLinesSink(path: folder.metrics, resumedStep: resumedStep),
+          try JSONLinesSink(path: folder.metrics, run: state.run, keeping: record?.keptBytes),
           try TensorBoardSink(folder: folder.path, resumedStep: resumedStep),
         ] + extra)
     let (began, sent) = (Clock.monotonic(), ranks.traffic)
     var result: (ending: Ending, validation: Validation?)
     do {
       if mode != .resume {
-        if ranks.rank == 0 { try folder.write(recipe.yaml(), to: folder.recipe) }
+        if let marker = claim?.marker {
+          try TextFile.write(RunIdentity.line(marker.identity) + recipe.yaml(), to: folder.recipe)
+        }
         try sinks.logConfig(recipe.yaml())
         if recipe.run.evaluateEvery != nil, let result = try validated(state.model, under: routing) {
           try sinks.log(
             step: 0, values: result.values, tasks: recipe.tasks.every == nil ? [:] : try scores(state.model))
         }
       }
+      // From here on a step is finished and saved; before, there is nothing to save.
+      StopSignal.endsAtOnce = false
       result = try loop(&state, sinks, began: began, isStopRequested: isStopRequested)
     } catch {
       try? sinks.close()  // the failure that is on its way says more
@@ -159,7 +177,7 @@ public struct FineTuning {
       name: recipe.schedule.name, warmupSteps: recipe.schedule.warmupSteps, steps: steps)
     var validation: Validation?
     while state.step < steps {
-      var values = try advance(&state, schedule)
+      var values = try Activity.during("training step \(state.step + 1)") { try advance(&state, schedule) }
       values[.seconds] = Clock.monotonic() - began
       let isLast = state.step == steps
       if isLast || isDue(state.step, every: recipe.run.evaluateEvery),
@@ -176,7 +194,10 @@ public struct FineTuning {
       if isLast || isOver(state.best) { break }
       // A signal may reach one rank before the others: they stop together.
       let stop = ranks.sum([isStopRequested() ? 1 : 0])[0] > 0
-      if stop || isDue(state.step, every: recipe.save.every) { try save(&state) }
+      if stop || isDue(state.step, every: recipe.save.every) {
+        try sinks.sync()
+        try save(&state)
+      }
       if stop { return (.stopped(step: state.step), validation) }
     }
     return (.finished, validation)

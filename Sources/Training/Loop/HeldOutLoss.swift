@@ -1,5 +1,6 @@
 public import ExpertParallel
 public import Models
+internal import Tensors
 public import Text
 
 /// Cross-entropy of one held-out document.
@@ -28,6 +29,8 @@ public enum HeldOutLoss {
     _ model: LanguageModel, _ documents: [TokenizedDocument], batchTokens: Int, meter: inout CommunicationMeter?,
     ranks: any Communicator = SingleProcess(), progress: (Int) -> Void = { _ in }
   ) -> [HeldOutDocument] {
+    let before = Activity.current
+    defer { Activity.note(before) }
     let model = model.untracked()
     var results: [HeldOutDocument] = []
     var start = 0
@@ -37,6 +40,7 @@ public enum HeldOutLoss {
         tokens += documents[end].tokens.count
         end += 1
       }
+      Activity.note("the loss of documents \(start + 1) to \(end)")
       let whole = Batch(sequences: documents[start..<end].map { [$0] })
       let part = MicroBatch(whole, ranks, firstSequence: start)
       let (batch, pass) = (part.batch, model(part.tokens))

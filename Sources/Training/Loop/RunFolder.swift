@@ -1,43 +1,10 @@
+package import Checkpoint
 internal import Foundation
 
-/// A run folder that cannot be used: what stands in the way and what to try.
-public enum RunFolderError: Error, Equatable, CustomStringConvertible {
-  /// The folder exists and nobody said what to do with it.
-  case exists(path: String)
-  /// `--resume` on a folder without a checkpoint.
-  case nothingToResume(path: String, found: String)
-  /// `--resume` with a recipe that differs where it matters.
-  case changed(path: String, keys: [String])
-  /// The system refused.
-  case system(path: String, action: String, reason: String)
-  /// `--overwrite` on something that no run has written.
-  case notARun(path: String)
-  /// The data, and with it the order of batches, is not what the run was trained on.
-  case otherData(path: String, expected: String, found: String)
-
-  /// The message for a person.
-  public var description: String {
-    switch self {
-    case .exists(let path):
-      "\(path): expected a new folder, found one that exists; try --resume to go on, --overwrite to begin anew, or another "
-        + "output=…"
-    case .nothingToResume(let path, let found):
-      "\(path): expected a run to resume, found \(found); try without --resume, with --overwrite if the folder exists"
-    case .notARun(let path):
-      "\(path): expected an earlier run to overwrite, found something else; try another output=…, or remove it yourself"
-    case .changed(let path, let keys):
-      "\(path): expected the recipe that the run began with, found changes:\n  " + keys.joined(separator: "\n  ")
-        + "\ntry the old values, or another output=… for a new run"
-    case .system(let path, let action, let reason):
-      "\(path): expected to \(action), found '\(reason)'; try another folder"
-    case .otherData(let path, let expected, let found):
-      "\(path): expected the order of batches \(expected) that the run began with, found \(found); "
-        + "try the data files as they were"
-    }
-  }
-}
-
 /// The files of one fine-tuning run.
+///
+/// The folder carries the marker of ``OutputFolder`` with the run's identity, which `recipe.yaml`, every line of
+/// `metrics.jsonl`, every `step-N.h5` and `summary.json` repeat: what goes on is one run, not parts of two.
 public struct RunFolder: Sendable, Equatable {
   /// The folder.
   public let path: String
@@ -45,7 +12,7 @@ public struct RunFolder: Sendable, Equatable {
   /// A folder by its path; nothing is touched.
   public init(_ path: String) { self.path = path }
 
-  /// The resolved recipe.
+  /// The resolved recipe, below a comment with the run's identity.
   public var recipe: String { path + "/recipe.yaml" }
   /// Metrics by step.
   public var metrics: String { path + "/metrics.jsonl" }
@@ -59,6 +26,15 @@ public struct RunFolder: Sendable, Equatable {
   public var summary: String { path + "/summary.json" }
   private var checkpoints: String { path + "/checkpoints" }
 
+  /// Every name that a run writes; `.dat.nosync…` is what version 0.1 left of a file when it was killed.
+  package static let layout = FolderLayout([
+    "recipe.yaml", "metrics.jsonl", "events.out.tfevents.*", "final.h5", "best.h5", "summary.json", "arm.json",
+    "checkpoints/step-*.h5", ".dat.nosync*",
+  ]).adding(FolderLayout(["**/results_*.json", "**/samples_*.jsonl"]), under: "tasks")
+
+  /// The folder as one that is marked, locked and emptied.
+  package var output: OutputFolder { OutputFolder(path, kind: .run, layout: Self.layout) }
+
   /// The checkpoint after `step` steps.
   public func checkpoint(step: Int) -> String { checkpoints + "/step-\(step).h5" }
 
@@ -66,18 +42,27 @@ public struct RunFolder: Sendable, Equatable {
   public enum Mode: String, Sendable {
     /// An error.
     case new
-    /// It is removed first.
+    /// The run in it is removed first.
     case overwrite
     /// The run in it goes on.
     case resume
     /// It is ready: somebody has prepared it.
     case prepared
+
+    fileprivate var folderMode: OutputFolder.Mode {
+      switch self {
+      case .new: .new
+      case .overwrite: .overwrite
+      case .resume, .prepared: .resume
+      }
+    }
   }
 
   /// Steps that have a complete checkpoint, ascending.
-  public func savedSteps() -> [Int] {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: checkpoints)) ?? []
-    return names.compactMap { name in
+  ///
+  /// - Throws: `FolderError` where they cannot be listed.
+  public func savedSteps() throws -> [Int] {
+    try FolderContents.names(in: checkpoints).compactMap { name in
       guard name.hasPrefix("step-"), name.hasSuffix(".h5") else { return nil }
       return Int(name.dropFirst(5).dropLast(3))
     }.sorted()
@@ -86,85 +71,63 @@ public struct RunFolder: Sendable, Equatable {
   /// Whether a run may use the folder, without touching it.
   ///
   /// - Parameter mode: What to do where it exists.
-  /// - Throws: ``RunFolderError``.
-  public func check(_ mode: Mode) throws(RunFolderError) {
-    let manager = FileManager.default
-    var isFolder: ObjCBool = false
-    let exists = manager.fileExists(atPath: path, isDirectory: &isFolder)
-    switch mode {
-    case .new where exists: throw .exists(path: path)
-    case .resume where savedSteps().isEmpty:
-      throw .nothingToResume(path: path, found: exists ? "no checkpoint in it" : "nothing there")
-    case .overwrite where exists:
-      // A mistyped output must not cost somebody's files.
-      let contents = (try? manager.contentsOfDirectory(atPath: path)) ?? []
-      guard isFolder.boolValue, contents.isEmpty || contents.contains("checkpoints") else { throw .notARun(path: path) }
-    default: break
-    }
-    var ancestor = URL(fileURLWithPath: path)
-    while !manager.fileExists(atPath: ancestor.path), ancestor.path != "/" { ancestor.deleteLastPathComponent() }
-    guard access(ancestor.path + "/.", W_OK | X_OK) == 0 else {
-      throw .system(path: path, action: "write here", reason: String(cString: strerror(errno)))
-    }
-  }
-
-  /// Makes the folder ready.
-  ///
-  /// - Parameter mode: What to do where it exists.
-  /// - Throws: ``RunFolderError``.
-  public func prepare(_ mode: Mode) throws(RunFolderError) {
-    try check(mode)
-    let manager = FileManager.default
-    if mode == .overwrite, manager.fileExists(atPath: path) {
-      do { try manager.removeItem(atPath: path) } catch {
-        throw .system(path: path, action: "remove the old run", reason: error.localizedDescription)
+  /// - Returns: The mode, but `.overwrite` for a run that is to go on and ended before it had a checkpoint or a summary: it
+  ///   begins anew.
+  /// - Throws: ``RunFolderError``, `FolderError`, `FileError`.
+  @discardableResult
+  public func check(_ mode: Mode) throws -> Mode {
+    var mode = mode
+    if mode == .resume, try savedSteps().isEmpty {
+      let exists = FileManager.default.fileExists(atPath: path)
+      if !exists { throw RunFolderError.nothingToResume(path: path, found: "nothing there") }
+      if FileManager.default.fileExists(atPath: summary) {
+        throw RunFolderError.nothingToResume(path: path, found: "a finished run without a checkpoint")
       }
+      guard output.isMarked else { throw RunFolderError.nothingToResume(path: path, found: "no checkpoint in it") }
+      mode = .overwrite
     }
-    do {
-      try manager.createDirectory(atPath: checkpoints, withIntermediateDirectories: true)
-    } catch {
-      throw .system(path: path, action: "create the folder", reason: error.localizedDescription)
+    if mode == .new, output.isMarked, !output.isFresh { throw RunFolderError.exists(path: path) }
+    try output.check(mode.folderMode)
+    var ancestor = URL(fileURLWithPath: path)
+    while !FileManager.default.fileExists(atPath: ancestor.path), ancestor.path != "/" {
+      ancestor.deleteLastPathComponent()
     }
+    guard access(ancestor.path + "/.", W_OK | X_OK) == 0 else {
+      throw FolderError.system(path: path, action: "write here", code: errno)
+    }
+    return mode
   }
 
-  /// Writes a text file in one piece.
+  /// Makes the folder ready and keeps others away from it as long as the result lives.
   ///
   /// - Parameters:
-  ///   - text: What to write.
-  ///   - file: Its path.
-  /// - Throws: ``RunFolderError/system(path:action:reason:)``.
-  public func write(_ text: String, to file: String) throws(RunFolderError) {
-    do {
-      try Data(text.utf8).write(to: URL(fileURLWithPath: file), options: .atomic)
-    } catch {
-      throw .system(path: file, action: "write the file", reason: error.localizedDescription)
+  ///   - mode: What to do where it exists.
+  ///   - program: Name and version of the program.
+  /// - Returns: Marker and lock.
+  /// - Throws: ``RunFolderError``, `FolderError`, `FileError`.
+  package func claim(_ mode: Mode, program: String) throws -> OutputFolder.Claim {
+    guard try check(mode) == mode else {
+      throw RunFolderError.nothingToResume(path: path, found: "no checkpoint in it")
     }
+    let claim = try output.claim(mode.folderMode, purpose: "fine-tuning", program: program)
+    try OutputFolder.makeFolders(checkpoints)
+    return claim
   }
 
   /// Makes the best model the result; it stays where it is, for a run that is resumed.
   ///
-  /// - Throws: ``RunFolderError/system(path:action:reason:)``.
-  func finishWithBest() throws(RunFolderError) {
-    let partial = final + ".tmp"
-    do {
-      try? FileManager.default.removeItem(atPath: partial)
-      try FileManager.default.copyItem(atPath: best, toPath: partial)
-    } catch {
-      throw .system(path: best, action: "copy it to \(partial)", reason: error.localizedDescription)
-    }
-    guard rename(partial, final) == 0 else {
-      throw .system(path: final, action: "replace it", reason: String(cString: strerror(errno)))
-    }
-  }
+  /// - Throws: `FileError`.
+  func finishWithBest() throws { try PendingFile.copy(best, to: final) }
 
   /// Removes checkpoints but the newest `keep`, and what a killed writer left of one.
-  public func rotate(keep: Int) {
-    for step in savedSteps().dropLast(max(keep, 1)) {
-      try? FileManager.default.removeItem(atPath: checkpoint(step: step))
-    }
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: checkpoints)) ?? []
-    for name in names where name.hasSuffix(".h5.tmp") {
-      try? FileManager.default.removeItem(atPath: checkpoints + "/" + name)
+  ///
+  /// - Throws: `FolderError`.
+  public func rotate(keep: Int) throws {
+    var names = try savedSteps().dropLast(max(keep, 1)).map { checkpoint(step: $0) }
+    names += try FolderContents.names(in: checkpoints).filter { $0.hasSuffix(".h5.tmp") }
+      .map { checkpoints + "/" + $0 }
+    for name in names where unlink(name) != 0 && errno != ENOENT {
+      throw FolderError.system(path: name, action: "remove an old checkpoint", code: errno)
     }
   }
 }

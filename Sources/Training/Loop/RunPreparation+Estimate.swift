@@ -28,8 +28,8 @@ extension RunPreparation {
     return RunEstimate(self, devicesPerToken: chance, basis: "by chance")
   }
 
-  /// Rate of products of the experts' size on this machine, in floating-point operations a second.
-  public func measuredRate() -> Double {
+  /// Rate of products of the experts' size on this machine.
+  public func measuredRate() -> ProductRate.Measurement {
     let c = base.configuration
     return ProductRate.measured(
       rows: recipe.schedule.batchTokens * c.topK / c.experts, inner: c.hidden, outer: 2 * c.intermediate)

@@ -1,24 +1,34 @@
 internal import Checkpoint
+public import Tensors
 
 extension RunPreparation {
   /// Refuses a run that cannot fit, before a weight is loaded.
   ///
+  /// The host's limit is for all ranks there together, a process's own for the one that needs most.
+  ///
   /// - Parameters:
-  ///   - available: Bytes that the run may use on this host.
+  ///   - limits: What the system sets on this host and for this process.
   ///   - ranks: Processes of the run.
   ///   - here: Those on this host.
   /// - Throws: ``PreparationError/memory(needed:available:ranks:fits:)`` with the changes of the recipe that would fit.
-  public func checkMemory(available: Int, ranks: Int = 1, here: [Int] = [0]) throws(PreparationError) {
-    func bytes(_ run: RunPreparation) -> Int { RunEstimate.hostBytes(run, ranks: ranks, here: here) }
+  public func checkMemory(_ limits: MemoryLimits, ranks: Int = 1, here: [Int] = [0]) throws(PreparationError) {
+    try check(limits.host, ranks: here.count) { RunEstimate.hostBytes($0, ranks: ranks, here: here) }
+    guard let own = limits.process else { return }
+    try check(own, ranks: 1) { run in here.map { RunEstimate.hostBytes(run, ranks: ranks, here: [$0]) }.max() ?? 0 }
+  }
+
+  private func check(
+    _ limit: MemoryLimit, ranks: Int, _ bytes: (RunPreparation) -> Int
+  ) throws(PreparationError) {
     let needed = bytes(self)
-    if needed <= available { return }
+    if needed <= limit.bytes { return }
     var (fits, seen): ([String], Set<Int>) = ([], [])
     for change in alternatives {
       // A change that saves no more than an earlier one freezes what the model does not have.
-      guard let (words, bytes) = fit(change, available, bytes), seen.insert(bytes).inserted else { continue }
+      guard let (words, bytes) = fit(change, limit.bytes, bytes), seen.insert(bytes).inserted else { continue }
       fits.append("\(words) (\(ByteSize.words(bytes)))")
     }
-    throw .memory(needed: needed, available: available, ranks: here.count, fits: fits)
+    throw .memory(needed: needed, available: limit, ranks: ranks, fits: fits)
   }
 
   /// One change of the recipe.

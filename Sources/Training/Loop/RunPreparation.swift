@@ -1,7 +1,9 @@
 public import Checkpoint
 public import Collaboration
 public import ExpertParallel
+internal import Foundation
 public import Models
+public import Tensors
 internal import Text
 
 /// A fine-tuning run with everything it needs, checked before any work.
@@ -12,7 +14,7 @@ internal import Text
 public struct RunPreparation {
   /// The resolved recipe.
   public internal(set) var recipe: Recipe
-  /// What happens to the output folder.
+  /// What happens to the output folder: as asked, but a run that is to go on and has no checkpoint yet begins anew.
   public let mode: RunFolder.Mode
   /// Where the run is recorded.
   public let folder: RunFolder
@@ -30,12 +32,15 @@ public struct RunPreparation {
   /// - Parameters:
   ///   - recipe: The resolved recipe.
   ///   - mode: What to do with an output folder that exists.
-  /// - Throws: What is wrong, as the types that know it: ``RunFolderError``, `FileError`, `ConfigurationError`,
+  /// - Throws: What is wrong, as the types that know it: ``RunFolderError``, `FolderError`, `FileError`, `ConfigurationError`,
   ///   `RoutingError`, ``AdapterPlanError``, ``PreparationError``, ``ModelTextError``, `TokenizerError`, `DataError`.
   public init(_ recipe: Recipe, mode: RunFolder.Mode) throws {
     let folder = RunFolder(recipe.output)
-    try folder.check(mode)
-    if mode == .resume { try FineTuning.checkUnchanged(recipe, folder) }
+    let asked = mode
+    let mode = try folder.check(asked)
+    if asked == .resume, mode == .resume || FileManager.default.fileExists(atPath: folder.recipe) {
+      try FineTuning.checkUnchanged(recipe, folder)
+    }
     let base = try ModelFiles(opening: recipe.model)
     try self.init(recipe, mode: mode, folder: folder, base: base) {
       let (tokenizer, end) = try TrainingData.tokenizer(of: base)
@@ -108,7 +113,7 @@ public struct RunPreparation {
   /// - Returns: Settings that fit the model.
   /// - Throws: `PlacementError`, `FileError`, `RoutingError`.
   public func plan(progress: (Int) -> Void = { _ in }) throws -> Plan {
-    if mode == .resume, let step = folder.savedSteps().last {
+    if mode == .resume, let step = try folder.savedSteps().last {
       let files = try ModelFiles(opening: folder.checkpoint(step: step))
       if let routing = files.routing { return Plan(routing: routing, adapters: files.adapters, limits: nil) }
     }
@@ -229,7 +234,7 @@ public enum PreparationError: Error, Equatable, CustomStringConvertible {
   case firstRank
   /// The run would need more memory than there is on a host, of which so many ranks are; `fits` are changes of the recipe
   /// that would not.
-  case memory(needed: Int, available: Int, ranks: Int, fits: [String])
+  case memory(needed: Int, available: MemoryLimit, ranks: Int, fits: [String])
 
   /// The message for a person.
   public var description: String {
@@ -244,11 +249,12 @@ public enum PreparationError: Error, Equatable, CustomStringConvertible {
       "train: expected a role that trains and that the model has, found all frozen; try train.experts=full"
     case .firstRank: "mpirun: expected a plan from rank 0, found that it failed; its message says why"
     case .memory(let needed, let available, let ranks, let fits):
-      "memory: expected at most \(ByteSize.words(available)), found "
+      "memory: expected at most \(ByteSize.words(available.bytes)) (\(available.source.words)), found "
         + (ranks == 1 ? "a run that needs" : "\(ranks) ranks on one host that together need")
         + " about \(ByteSize.words(needed)): a parameter that trains takes 16 bytes, one that does not 2 or 4; try "
         + (fits.isEmpty
-          ? "a machine with more memory, or a smaller schedule.batch_tokens" : fits.joined(separator: ", or "))
+          ? "\(available.source == .machine ? "a machine with more memory" : "a higher limit"), or a smaller "
+            + "schedule.batch_tokens" : fits.joined(separator: ", or "))
     }
   }
 }

@@ -1,7 +1,10 @@
+internal import Checkpoint
 internal import Foundation
 
 /// `summary.json`: what a run did, in numbers.
 public struct RunSummary: Codable, Sendable, Equatable {
+  /// Identity of the run, which its folder's marker, recipe, records and checkpoints have too; nil of version 0.1.
+  public var run: String?
   /// Name and version of the program.
   public var program: String
   /// Identity of what the recipe computes.
@@ -49,13 +52,26 @@ extension RunSummary {
   /// Bytes that crossed between nodes.
   public static let betweenNodes = "between_nodes"
 
+  /// What `summary.json` holds.
+  func json() throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
+  }
+
   /// Reads what a finished run has written.
   ///
   /// - Parameter path: `summary.json`.
-  /// - Throws: `DecodingError`, or what reading a file throws.
+  /// - Throws: `FileError`, also where the file is no summary.
   public init(path: String) throws {
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
-    self = try decoder.decode(RunSummary.self, from: Data(contentsOf: URL(fileURLWithPath: path)))
+    let text = try TextFile.read(path)
+    do {
+      self = try decoder.decode(RunSummary.self, from: Data(text.utf8))
+    } catch {
+      throw FileError.invalid(path: path, item: nil, expected: "the summary of a run", found: "something else")
+    }
   }
 }

@@ -48,6 +48,12 @@ final class AppendFile {
     }
   }
 
+  /// Forces what was appended to disk.
+  func sync() throws(MetricError) {
+    precondition(descriptor >= 0, "AppendFile: sync of \(path) after close")
+    guard fsync(descriptor) == 0 else { throw Self.failure(path, "sync") }
+  }
+
   /// Closing twice does nothing.
   func close() throws(MetricError) {
     guard descriptor >= 0 else { return }

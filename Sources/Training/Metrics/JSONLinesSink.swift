@@ -1,28 +1,25 @@
-internal import Foundation
 internal import Text
 
 /// `metrics.jsonl`, the source of truth: one object a line and step.
 ///
-///     {"step":12,"tokens":49152,"loss":2.3125,"ce":2.3025,…}
+///     {"step":12,"run":"5f0c2a…","tokens":49152,"loss":2.3125,"ce":2.3025,…}
 ///
-/// Keys come in the order of `Metric`, then figures of tasks as `tasks/piqa/acc`, numbers in the shortest form that reads back as the same `Double`. Each record is
-/// written at once. A resumed run repeats the steps after its checkpoint, so their records, and a last line torn by a
-/// crash, are cut off before the first new one: every step is in the file once.
+/// Keys come in the order of `Metric`, then figures of tasks as `tasks/piqa/acc`, numbers in the shortest form that reads back
+/// as the same `Double`. Each record is written at once. A resumed run repeats the steps after its checkpoint, so their
+/// records, and a last line torn by a crash, are cut off before the first new one (``MetricsRecord``): every step is in the
+/// file once.
 public final class JSONLinesSink: MetricSink {
   private let file: AppendFile
+  private let run: String?
 
   /// - Parameters:
-  ///   - path: The file; it must not exist unless `resumedStep` is given.
-  ///   - resumedStep: The step of the checkpoint that a run goes on from; `nil` for a new run.
-  /// - Throws: `MetricError` if the file cannot be written, or holds something else before its last line.
-  public init(path: String, resumedStep: Int? = nil) throws(MetricError) {
-    guard let resumedStep else {
-      file = try AppendFile(path: path, mode: .new)
-      return
-    }
-    let bytes = FileManager.default.contents(atPath: path) ?? Data()
-    let length = try Self.length(of: [UInt8](bytes), upTo: resumedStep, path: path)
-    file = try AppendFile(path: path, mode: .keep(length: length))
+  ///   - path: The file; it must not exist unless `kept` is given.
+  ///   - run: Identity of the run, part of every record; nil for none.
+  ///   - kept: Leading bytes that stay when a run goes on; `nil` for a new run.
+  /// - Throws: `MetricError` if the file cannot be written.
+  public init(path: String, run: String? = nil, keeping kept: Int? = nil) throws(MetricError) {
+    self.run = run
+    file = try AppendFile(path: path, mode: kept.map { .keep(length: $0) } ?? .new)
   }
 
   /// Nothing: the run folder has `recipe.yaml`.
@@ -30,8 +27,11 @@ public final class JSONLinesSink: MetricSink {
 
   /// Appends one record.
   public func log(step: Int, values: [Metric: Double], tasks: [String: Double]) throws(MetricError) {
-    try file.append(Array((Self.record(step: step, values: values, tasks: tasks) + "\n").utf8))
+    try file.append(Array((Self.record(step: step, run: run, values: values, tasks: tasks) + "\n").utf8))
   }
+
+  /// Forces all records to disk.
+  public func sync() throws(MetricError) { try file.sync() }
 
   /// Closes the file.
   public func close() throws(MetricError) {
@@ -39,8 +39,11 @@ public final class JSONLinesSink: MetricSink {
   }
 
   /// The text of one record.
-  static func record(step: Int, values: [Metric: Double], tasks: [String: Double] = [:]) -> String {
+  static func record(
+    step: Int, run: String? = nil, values: [Metric: Double], tasks: [String: Double] = [:]
+  ) -> String {
     var text = "{\"step\":\(step)"
+    if let run { text += ",\"run\":\"\(run)\"" }
     for metric in Metric.allCases {
       guard let value = values[metric], value.isFinite else { continue }
       let number = metric.isCount ? Int(exactly: value.rounded()).map { "\($0)" } ?? "\(value)" : "\(value)"
@@ -50,22 +53,5 @@ public final class JSONLinesSink: MetricSink {
       text += ",\(JSONValue.string("tasks/" + name).text()):\(value)"
     }
     return text + "}"
-  }
-
-  /// How many leading bytes are whole records of steps up to `last`.
-  private static func length(of bytes: [UInt8], upTo last: Int, path: String) throws(MetricError) -> Int {
-    var kept = 0
-    var start = 0
-    var line = 1
-    while let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) {
-      // JSONSerialization rounds doubles in the last place on Linux; only the integer is used.
-      let object = try? JSONSerialization.jsonObject(with: Data(bytes[start..<end])) as? [String: Any]
-      guard let step = object?["step"] as? Int else { throw .record(path: path, line: line) }
-      if step > last { break }
-      kept = end + 1
-      start = kept
-      line += 1
-    }
-    return kept
   }
 }

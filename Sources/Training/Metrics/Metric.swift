@@ -88,11 +88,16 @@ public protocol MetricSink: AnyObject {
   func logConfig(_ yaml: String) throws(MetricError)
   /// Records the values of one step, and figures of tasks by name, as `piqa/acc`, where they were scored.
   func log(step: Int, values: [Metric: Double], tasks: [String: Double]) throws(MetricError)
+  /// Forces all records to disk: a checkpoint that is on disk finds the records that led to it.
+  func sync() throws(MetricError)
   /// Ends the record. Nothing is lost without it.
   func close() throws(MetricError)
 }
 
 extension MetricSink {
+  /// Nothing, where a record is for looking at.
+  public func sync() throws(MetricError) {}
+
   /// Records the values of a step without tasks.
   public func log(step: Int, values: [Metric: Double]) throws(MetricError) {
     try log(step: step, values: values, tasks: [:])
@@ -103,17 +108,12 @@ extension MetricSink {
 public enum MetricError: Error, Equatable, CustomStringConvertible {
   /// The system refused; `reason` is its message.
   case file(path: String, action: String, reason: String)
-  /// A line that is not a record, before the last one.
-  case record(path: String, line: Int)
 
   /// `where: expected …, found …; try …`.
   public var description: String {
     switch self {
     case .file(let path, let action, let reason):
       "\(path): expected to \(action) it, found: \(reason); try another output folder or free some space"
-    case .record(let path, let line):
-      "\(path):\(line): expected an object with an integer \"step\", found something else; "
-        + "try removing the line, or move the file away"
     }
   }
 }
@@ -136,6 +136,9 @@ public final class MetricSinks: MetricSink {
   public func log(step: Int, values: [Metric: Double], tasks: [String: Double]) throws(MetricError) {
     try each { sink throws(MetricError) in try sink.log(step: step, values: values, tasks: tasks) }
   }
+
+  /// Syncs all.
+  public func sync() throws(MetricError) { try each { sink throws(MetricError) in try sink.sync() } }
 
   /// Closes all.
   public func close() throws(MetricError) {

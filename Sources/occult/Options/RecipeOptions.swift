@@ -21,6 +21,19 @@ struct RecipeOptions: ParsableArguments {
     try Recipe.load(recipe, overrides: changes, purpose: purpose, checksFiles: checksFiles)
   }
 
+  /// The command line that runs this recipe, for a shell.
+  ///
+  /// - Parameters:
+  ///   - name: Of the command.
+  ///   - flags: What comes after recipe and changes.
+  /// - Returns: Words that need it are quoted.
+  func commandLine(_ name: String, _ flags: String...) -> String {
+    (["occult", name, recipe] + changes + flags).map { word in
+      let isPlain = word.allSatisfy { $0.isLetter || $0.isNumber || "-_=./:,+~".contains($0) } && !word.hasPrefix("~")
+      return isPlain ? word : "'" + word.replacing("'", with: "'\\''") + "'"
+    }.joined(separator: " ")
+  }
+
   /// Sets the number of threads that a recipe asks for; it is read when the team starts, at the first tensor operation.
   func useThreads(_ recipe: Recipe) {
     if let threads = recipe.run.threads { setenv("OCCULT_THREADS", "\(threads)", 1) }

@@ -83,7 +83,8 @@ import Testing
       settings: .init(limit: 3, batchTokens: 4096, began: Date(timeIntervalSince1970: 5), seconds: 1.5))
     let folder = NSTemporaryDirectory() + "/occult-harness-" + UUID().uuidString
     defer { try? FileManager.default.removeItem(atPath: folder) }
-    let path = try files.write(to: folder, time: "2026-01-01T00-00-00Z")
+    let path = try files.write(
+      to: EvaluationOutput(folder, program: "test", date: Date(timeIntervalSince1970: 1_767_225_600)))
     #expect(path == folder + "/checkpoints__base.h5/results_2026-01-01T00-00-00Z.json")
     var parser = JSONParser(Array(try Data(contentsOf: URL(fileURLWithPath: path))))
     let results = try parser.document()
