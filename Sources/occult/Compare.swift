@@ -31,7 +31,7 @@ struct Compare: ParsableCommand {
   )
   var margin: MarginArgument?
 
-  @Option(help: "Bootstrap draws.")
+  @Option(help: "Bootstrap draws.", transform: count)
   var draws = 2000
 
   @Option(help: "Seed of the draws.")
@@ -48,6 +48,7 @@ struct Compare: ParsableCommand {
   @OptionGroup var outputOptions: OutputOptions
 
   func validate() throws {
+    try expectPositive([("--draws", draws)])
     if case .share? = margin?.value, base == nil {
       throw ValidationError("--margin: expected --base with a share of the gain, found none; try --base NAME")
     }
@@ -67,7 +68,7 @@ struct Compare: ParsableCommand {
       files, [json, table.markdown, table.csv, QualityReport(comparison, version: Program.version).html])
     { try TextFile.write(text, to: file) }
     if outputOptions.json {
-      print(json)
+      OutputOptions.print(json: json)
     } else {
       print(table.plain)
       print("\(comparison.headline)\n")

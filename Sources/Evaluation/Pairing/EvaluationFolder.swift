@@ -1,4 +1,6 @@
+internal import Checkpoint
 internal import Foundation
+internal import InputFiles
 internal import Text
 
 /// One evaluation of one model, as `occult evaluate` and lm-evaluation-harness write it.
@@ -37,7 +39,7 @@ public struct EvaluationRun: Sendable {
     var facts: ResultFacts?
     for time in files.results {
       let file = "\(files.folder)/results_\(time).json"
-      let bytes = try Data(contentsOf: URL(fileURLWithPath: file))
+      let bytes = try InputFile.data(file, most: TextFile.maximumBytes)
       let object = try SamplesFile.parse(Array(bytes), file: file, line: 1)
       groups.merge(Self.groups(object)) { $1 }
       lower.formUnion(Self.lower(object))

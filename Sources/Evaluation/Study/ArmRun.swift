@@ -1,3 +1,4 @@
+internal import Checkpoint
 internal import Foundation
 internal import Training
 
@@ -36,12 +37,12 @@ struct ArmRun {
       let ce: Double?
       let validation_ce: Double?
     }
-    let lines = try String(contentsOfFile: tuning.folder.metrics, encoding: .utf8).split(separator: "\n")
+    let lines = try TextFile.read(tuning.folder.metrics).split(separator: "\n")
     let records = try lines.map { try JSONDecoder().decode(Record.self, from: Data($0.utf8)) }
     return LossCurve(
       arm: name,
       points: records.map {
-        .init(step: $0.step, tokens: Int($0.tokens ?? 0), train: $0.ce, validation: $0.validation_ce)
+        .init(step: $0.step, tokens: Int(exactly: ($0.tokens ?? 0).rounded()) ?? 0, train: $0.ce, validation: $0.validation_ce)
       })
   }
 }

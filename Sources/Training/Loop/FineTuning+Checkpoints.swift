@@ -36,7 +36,7 @@ extension FineTuning {
   ///
   /// - Throws: ``RunFolderError``, `RecipeError`.
   static func checkUnchanged(_ recipe: Recipe, _ folder: RunFolder) throws {
-    guard let text = try? String(contentsOfFile: folder.recipe, encoding: .utf8) else {
+    guard let text = try? YAMLFile.text(folder.recipe) else {
       throw RunFolderError.nothingToResume(path: folder.path, found: "no recipe.yaml in it")
     }
     let earlier = try Recipe.parse(text, file: folder.recipe, checksFiles: false)

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import InputFiles
 
 /// `summary.json`: what a run did, in numbers.
 public struct RunSummary: Codable, Sendable, Equatable {
@@ -56,6 +57,6 @@ extension RunSummary {
   public init(path: String) throws {
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
-    self = try decoder.decode(RunSummary.self, from: Data(contentsOf: URL(fileURLWithPath: path)))
+    self = try decoder.decode(RunSummary.self, from: InputFile.data(path, most: 1 << 24))
   }
 }

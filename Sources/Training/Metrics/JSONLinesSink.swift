@@ -1,4 +1,5 @@
 internal import Foundation
+internal import InputFiles
 internal import Text
 
 /// `metrics.jsonl`, the source of truth: one object a line and step.
@@ -20,8 +21,8 @@ public final class JSONLinesSink: MetricSink {
       file = try AppendFile(path: path, mode: .new)
       return
     }
-    let bytes = FileManager.default.contents(atPath: path) ?? Data()
-    let length = try Self.length(of: [UInt8](bytes), upTo: resumedStep, path: path)
+    let bytes = (try? InputFile.bytes(path)) ?? []
+    let length = try Self.length(of: bytes, upTo: resumedStep, path: path)
     file = try AppendFile(path: path, mode: .keep(length: length))
   }
 

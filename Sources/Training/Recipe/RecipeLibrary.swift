@@ -53,9 +53,9 @@ public enum RecipeLibrary {
   /// - Throws: ``RecipeLibraryError/unreadable(path:reason:)``.
   public static func text(of path: String) throws(RecipeLibraryError) -> String {
     do {
-      return try String(contentsOfFile: path, encoding: .utf8)
+      return try YAMLFile.text(path)
     } catch {
-      throw .unreadable(path: path, reason: error.localizedDescription)
+      throw .unreadable(path: path, reason: error.found)
     }
   }
 
@@ -70,10 +70,8 @@ public enum RecipeLibrary {
     let name = (path as NSString).lastPathComponent
     let file = RecipeFiles.isFile(destination) == false ? destination + "/" + name : destination
     if RecipeFiles.isFile(file) != nil { throw .exists(path: file) }
-    do {
-      try FileManager.default.copyItem(atPath: path, toPath: file)
-    } catch {
-      throw .unreadable(path: file, reason: error.localizedDescription)
+    guard FileManager.default.createFile(atPath: file, contents: Data(try text(of: path).utf8)) else {
+      throw .unreadable(path: file, reason: "no permission")
     }
     return file
   }

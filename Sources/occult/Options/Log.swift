@@ -1,4 +1,3 @@
-import Foundation
 import Logging
 
 /// Warnings of the program: results go to standard output, progress and warnings to standard error.
@@ -18,6 +17,6 @@ private struct StandardErrorHandler: LogHandler {
   }
 
   func log(event: LogEvent) {
-    FileHandle.standardError.write(Data("\(event.level): \(event.message)\n".utf8))
+    note("\(event.level): \(event.message)")
   }
 }
