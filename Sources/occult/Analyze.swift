@@ -42,17 +42,18 @@ struct Analyze: ParsableCommand {
   var loadCap = LoadCap(value: 1.10)
 
   @Option(
-    help: "refined: most swaps looked at in each of the placements that are fitted, about 30 a layer.", transform: count
+    help: "refined: most swaps looked at in each of the placements that are fitted, about 30 a layer. (default: 50000)",
+    transform: count
   )
   var proposals = 50_000
 
-  @Option(help: "Draws of the null model; 0 leaves it out.", transform: count)
+  @Option(help: "Draws of the null model; 0 leaves it out. (default: 20)", transform: count)
   var nullDraws = 20
 
-  @Option(help: "Most recorded tokens of a layer that the null model is drawn from.", transform: count)
+  @Option(help: "Most recorded tokens of a layer that the null model is drawn from. (default: 20000)", transform: count)
   var nullTokens = 20_000
 
-  @Option(help: "Recorded tokens that count as one step in figures of imbalance.", transform: count)
+  @Option(help: "Recorded tokens that count as one step in figures of imbalance. (default: 1024)", transform: count)
   var stepTokens = 1024
 
   @Option(help: "Seed of placements, draws and splits.")

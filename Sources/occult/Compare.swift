@@ -31,7 +31,7 @@ struct Compare: ParsableCommand {
   )
   var margin: MarginArgument?
 
-  @Option(help: "Bootstrap draws.", transform: count)
+  @Option(help: "Bootstrap draws. (default: 2000)", transform: count)
   var draws = 2000
 
   @Option(help: "Seed of the draws.")

@@ -39,7 +39,7 @@ struct Evaluate: ParsableCommand {
   @Option(help: "Most documents of a task, and most test and retention documents; all if left out.", transform: count)
   var limit: Int?
 
-  @Option(help: "Largest batch, in tokens.", transform: count)
+  @Option(help: "Largest batch, in tokens. (default: 4096)", transform: count)
   var batchTokens = 4096
 
   @Option(

@@ -45,7 +45,8 @@ struct Place: ParsableCommand {
     transform: number)
   var seconds: Double?
 
-  @Option(help: "refined: experts that a device may hold more or fewer than its equal share.", transform: count)
+  @Option(
+    help: "refined: experts that a device may hold more or fewer than its equal share. (default: 0)", transform: count)
   var slack = 0
 
   @Flag(help: "Also print what refined reaches under load caps from 1.02 to none.")

@@ -44,7 +44,8 @@ struct PlanCommand: ParsableCommand {
   var expertParallel: [Int] = []
 
   @Option(
-    parsing: .upToNextOption, help: "Most devices per token; those a size cannot have are left out.", transform: count)
+    parsing: .upToNextOption, help: "Most devices per token; those a size cannot have are left out. (default: 1, 2, 4)",
+    transform: count)
   var deviceLimit: [Int] = [1, 2, 4]
 
   @Option(help: "A placement to plan with, instead of making one for each size.", completion: .file())
@@ -59,7 +60,7 @@ struct PlanCommand: ParsableCommand {
   @Option(help: "Seed of placements.")
   var seed: UInt64 = 0
 
-  @Option(help: "refined: most swaps looked at in a layer.", transform: count)
+  @Option(help: "refined: most swaps looked at in a layer. (default: 50000)", transform: count)
   var proposals = 50_000
 
   @OptionGroup var output: OutputOptions

@@ -41,7 +41,7 @@ struct Profile: ParsableCommand {
   var experts: Int?
 
   @Option(
-    help: "Number of the first layer of .npy arrays, where dense layers below it are left out of them.",
+    help: "Number of the first layer of .npy arrays, where dense layers below it are left out of them. (default: 0)",
     transform: count)
   var firstLayer = 0
 
@@ -57,13 +57,17 @@ struct Profile: ParsableCommand {
   @Option(help: "Stop after about so many tokens (default: all).", transform: count)
   var maxTokens: Int?
 
-  @Option(help: "Longest piece of text, in tokens.", transform: count)
+  @Option(help: "Longest piece of text, in tokens. (default: 256)", transform: count)
   var sequence = 256
 
-  @Option(help: "Most tokens of a layer whose choices are recorded one by one; all are counted.", transform: count)
+  @Option(
+    help: "Most tokens of a layer whose choices are recorded one by one; all are counted. (default: 100000)",
+    transform: count)
   var recorded = 100_000
 
-  @Option(help: "Tokens of a layer that all experts run on, to compare their outputs; 0 for none.", transform: count)
+  @Option(
+    help: "Tokens of a layer that all experts run on, to compare their outputs; 0 for none. (default: 512)",
+    transform: count)
   var outputSimilarityTokens = 512
 
   func validate() throws {

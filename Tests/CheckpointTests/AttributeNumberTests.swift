@@ -38,12 +38,15 @@ import Testing
   }
 
   private static func write<T>(_ value: T, _ numbers: Numbers, _ path: String) throws {
-    let file = H5Fopen(path, 1, chdf5_p_default())
-    defer { H5Fclose(file) }
-    let attribute = H5Aopen_by_name(file, numbers.object, numbers.name, chdf5_p_default(), chdf5_p_default())
-    defer { H5Aclose(attribute) }
-    let values = [T](repeating: value, count: numbers.count)
-    try #require(H5Awrite(attribute, numbers.isReal ? chdf5_t_f64() : chdf5_t_i64(), values) >= 0)
+    let status = HDF5Library.locked {
+      let file = H5Fopen(path, 1, chdf5_p_default())
+      defer { H5Fclose(file) }
+      let attribute = H5Aopen_by_name(file, numbers.object, numbers.name, chdf5_p_default(), chdf5_p_default())
+      defer { H5Aclose(attribute) }
+      let values = [T](repeating: value, count: numbers.count)
+      return H5Awrite(attribute, numbers.isReal ? chdf5_t_f64() : chdf5_t_i64(), values)
+    }
+    try #require(status >= 0, "\(numbers): \(value)")
   }
 
   /// Reads the file with each of its numbers made extreme.

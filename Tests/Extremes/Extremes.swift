@@ -12,7 +12,7 @@ public enum Extremes {
   ///   - text: The text.
   ///   - most: Places that are given at most, evenly spread; neighbours are mostly of a kind.
   /// - Returns: Ranges of bytes.
-  public static func places(in text: [UInt8], most: Int = 60) -> [Range<Int>] {
+  public static func places(in text: [UInt8], most: Int = 30) -> [Range<Int>] {
     var places: [Range<Int>] = []
     var index = 0
     func isWord(_ byte: UInt8) -> Bool {
@@ -47,7 +47,7 @@ public enum Extremes {
   }
 
   /// Texts in which one number became another.
-  public static func variants(of text: [UInt8], most: Int = 60, _ body: ([UInt8], String) throws -> Void) rethrows {
+  public static func variants(of text: [UInt8], most: Int = 30, _ body: ([UInt8], String) throws -> Void) rethrows {
     for place in places(in: text, most: most) {
       for number in numbers {
         let was = String(decoding: text[place], as: UTF8.self)
@@ -59,7 +59,7 @@ public enum Extremes {
   }
 
   /// The same of a text.
-  public static func texts(of text: String, most: Int = 60, _ body: (String, String) throws -> Void) rethrows {
+  public static func texts(of text: String, most: Int = 30, _ body: (String, String) throws -> Void) rethrows {
     try variants(of: Array(text.utf8), most: most) { try body(String(decoding: $0, as: UTF8.self), $1) }
   }
 }

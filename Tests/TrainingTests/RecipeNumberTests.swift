@@ -42,7 +42,7 @@ import Testing
   /// What the recipe lets pass the estimate and the run take as well.
   @Test func acceptedNumbersAreRunOrRefused() throws {
     let run = try TinyRun()
-    run.recipe.schedule.maxSteps = 1
+    (run.recipe.schedule.maxSteps, run.recipe.schedule.warmupSteps) = (1, 1)
     run.recipe.save.every = 1
     let data = TrainingData(train: TinyRun.documents(6), validation: TinyRun.documents(2, seed: 4))
     var tried = 0

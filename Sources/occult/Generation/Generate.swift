@@ -36,7 +36,7 @@ struct Generate: ParsableCommand {
   @Option(help: "System message of a chat.")
   var system: String?
 
-  @Option(help: "Most tokens to add, or of a response.", transform: count)
+  @Option(help: "Most tokens to add, or of a response. (default: 64)", transform: count)
   var maxNew = 64
 
   @OptionGroup var sampling: SamplingOptions
@@ -116,17 +116,17 @@ extension PromptTemplate: ExpressibleByArgument {}
 
 /// How tokens are chosen.
 struct SamplingOptions: ParsableArguments {
-  @Option(help: "0 for the likeliest token; higher is more random.", transform: number)
+  @Option(help: "0 for the likeliest token; higher is more random. (default: 0.0)", transform: number)
   var temperature = 0.0
 
   @Option(help: "Draw from so many likeliest tokens; all if left out.", transform: count)
   var topK: Int?
 
-  @Option(help: "Draw from the likeliest tokens that make up this share.", transform: number)
+  @Option(help: "Draw from the likeliest tokens that make up this share. (default: 1.0)", transform: number)
   var topP = 1.0
 
   @Option(
-    help: "Logits of tokens that occurred are divided by it, or multiplied where negative; 1 for none.",
+    help: "Logits of tokens that occurred are divided by it, or multiplied where negative; 1 for none. (default: 1.0)",
     transform: number)
   var repetitionPenalty = 1.0
 

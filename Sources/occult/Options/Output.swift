@@ -19,7 +19,8 @@ func write(_ bytes: [UInt8]) {
   do {
     try FileHandle.standardOutput.write(contentsOf: bytes)
   } catch {
-    note("standard output: expected to write to it, found '\(String(cString: strerror(errno)))'; try another file or disk")
+    note(
+      "standard output: expected to write to it, found '\(String(cString: strerror(errno)))'; try another file or disk")
     exit(1)
   }
 }

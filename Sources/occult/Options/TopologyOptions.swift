@@ -6,15 +6,20 @@ import Foundation
 /// Nodes, replicas and export, for `place`.
 struct PlacementTopologyOptions: ParsableArguments {
   @Option(
-    help: "Number of nodes that the devices are on, a divisor of their number: copies per node count first.",
+    help:
+      "Number of nodes that the devices are on, a divisor of their number: copies per node count first. (default: 1)",
     transform: count)
   var nodes = 1
 
   @Option(
-    help: "refined, several nodes: what a copy to a node costs beside 1 for a copy to a device.", transform: number)
+    help:
+      "refined, several nodes: what a copy to a node costs beside 1 for a copy to a device. (default: \(PlacementMethod.defaultNodeCost))",
+    transform: number)
   var nodeCost = PlacementMethod.defaultNodeCost
 
-  @Option(help: "Further experts on each device: copies of experts that save most device visits.", transform: count)
+  @Option(
+    help: "Further experts on each device: copies of experts that save most device visits. (default: 0)",
+    transform: count)
   var replicas = 0
 
   @Option(

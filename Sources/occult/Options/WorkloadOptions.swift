@@ -14,10 +14,12 @@ struct WorkloadOptions: ParsableArguments {
   @Option(help: "I of one expert, where no model is given.", transform: count)
   var intermediate: Int?
 
-  @Option(help: "Tokens of a device in a step.", transform: count)
+  @Option(help: "Tokens of a device in a step. (default: 4096)", transform: count)
   var tokens = 4096
 
-  @Option(help: "Bytes of an element on the wire and of a weight: 2 for bfloat16, 4 for float32.", transform: count)
+  @Option(
+    help: "Bytes of an element on the wire and of a weight: 2 for bfloat16, 4 for float32. (default: 2)",
+    transform: count)
   var bytesPerElement = 2
 
   @Option(
