@@ -43,6 +43,7 @@ import Testing
       defer { H5Fclose(file) }
       let attribute = H5Aopen_by_name(file, numbers.object, numbers.name, chdf5_p_default(), chdf5_p_default())
       defer { H5Aclose(attribute) }
+      if file < 0 || attribute < 0 { return herr_t(file < 0 ? -2 : -3) }
       let values = [T](repeating: value, count: numbers.count)
       return H5Awrite(attribute, numbers.isReal ? chdf5_t_f64() : chdf5_t_i64(), values)
     }
@@ -51,12 +52,12 @@ import Testing
 
   /// Reads the file with each of its numbers made extreme.
   private static func tryAll(_ path: String, _ read: (String) throws -> Void) throws {
-    let copy = path + ".copy"
     var count = 0
     try read(path)
     for number in try numbers(path) {
       for index in 0..<9 {
-        try? FileManager.default.removeItem(atPath: copy)
+        // A file each: the library knows files by their inodes, which come again once a file is removed.
+        let copy = path + ".\(count)"
         try FileManager.default.copyItem(atPath: path, toPath: copy)
         if number.isReal { try write(reals[index], number, copy) } else { try write(integers[index], number, copy) }
         count += 1

@@ -26,7 +26,7 @@ import Testing
       [
         ComparedArm(name: "standard", runs: [try EvaluationRun(standard.path)]),
         ComparedArm(name: Self.name, runs: [try EvaluationRun(other.path)]),
-      ], reference: "standard", base: nil, margin: .standard, bootstrap: Bootstrap(draws: 50, seed: 1))
+      ], reference: "standard", base: nil, margin: .standard, bootstrap: Bootstrap(draws: 100, seed: 1))
     let html = QualityReport(comparison, version: "0").html
     for text in [QualityTable(comparison).markdown, html] {
       #expect(!text.contains("<script>x"))

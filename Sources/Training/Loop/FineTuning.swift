@@ -219,6 +219,7 @@ public struct FineTuning {
     let documents = HeldOutLoss.score(
       model, data.validation, batchTokens: recipe.schedule.batchTokens, meter: &meter, ranks: ranks)
     guard let loss = HeldOutLoss.mean(documents), let meter else { return nil }
+    guard loss.isFinite else { throw TrainingError.validation(value: "\(loss)") }
     return Validation(loss: loss, devicesPerToken: meter.counter.statistics().devicesPerToken)
   }
 }

@@ -141,7 +141,9 @@ package final class RecipeSection {
   /// Most experts of a layer, and so most devices.
   static let mostExperts = 65_536
 
-  private static func words(_ range: ClosedRange<Int>) -> String { "an integer in \(range)" }
+  private static func words(_ range: ClosedRange<Int>) -> String {
+    range.upperBound == .max ? "an integer of at least \(range.lowerBound)" : "an integer in \(range)"
+  }
 }
 
 /// Which numbers a key takes.
