@@ -41,9 +41,10 @@ import Testing
     let status = HDF5Library.locked {
       let file = H5Fopen(path, 1, chdf5_p_default())
       defer { H5Fclose(file) }
-      let attribute = H5Aopen_by_name(file, numbers.object, numbers.name, chdf5_p_default(), chdf5_p_default())
+      let object = H5Oopen(file, numbers.object, chdf5_p_default())
+      defer { H5Oclose(object) }
+      let attribute = H5Aopen(object, numbers.name, chdf5_p_default())
       defer { H5Aclose(attribute) }
-      if file < 0 || attribute < 0 { return herr_t(file < 0 ? -2 : -3) }
       let values = [T](repeating: value, count: numbers.count)
       return H5Awrite(attribute, numbers.isReal ? chdf5_t_f64() : chdf5_t_i64(), values)
     }

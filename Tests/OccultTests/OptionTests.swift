@@ -85,9 +85,10 @@ import Testing
       ["generate"]: [base, "--prompt", "One", "--max-new", "2"], ["recipes", "list"]: [], ["recipes", "show"]: [],
       ["recipes", "copy"]: [], ["recipes", "validate"]: [recipe], ["doctor"]: [],
       ["bench", "train"]: shape + ["--batch", "1", "--sequence", "4"],
-      ["bench", "forward"]: shape + ["--batch", "1", "--sequence", "4"],
+      ["bench", "profile"]: shape + ["--batch", "1", "--sequence", "4"],
+      ["bench", "prefill"]: shape + ["--batch", "1", "--sequence", "4"],
       ["bench", "decode"]: shape + ["--batch", "1", "--prompt", "2", "--new", "2"],
-      ["bench", "ops"]: [],
+      ["bench", "kernels"]: shape + ["--batch", "1", "--sequence", "4"],
       ["bench", "routing"]: [
         "--hidden", "8", "--experts", "4", "--intermediate", "4", "--top-k", "2", "--tokens", "4", "--devices", "2",
         "--device-limit", "1", "--steps", "1",
@@ -171,7 +172,12 @@ import Testing
       for option in command.options where option.takesFile && option.name != "--output" {
         let without = own.firstIndex(of: option.name).map { Array(own[..<$0] + own[($0 + 2)...]) } ?? own
         tried += 1
-        #expect(try !Self.ends(command.words + without + [option.name, pipe]), "\(command.words) \(option.name)")
+        // A profile is read where the policy is made from it.
+        let policy = ["--policy", "similarity", "--devices", "4", "--device-limit", "2"]
+        let isTable = option.name == "--profile" && command.options.contains { $0.name == "--policy" }
+        #expect(
+          try !Self.ends(command.words + without + (isTable ? policy : []) + [option.name, pipe]),
+          "\(command.words) \(option.name)")
       }
     }
     #expect(tried > 20)
