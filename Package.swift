@@ -39,18 +39,19 @@ let package = Package(
       linkerSettings: [.linkedLibrary("m")]),
 
     .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"], swiftSettings: optimised),
-    .target(name: "Collaboration", swiftSettings: optimised),
+    .target(name: "InputFiles", swiftSettings: strict),
+    .target(name: "Collaboration", dependencies: ["InputFiles"], swiftSettings: optimised),
     .target(name: "Models", dependencies: ["Tensors", "Collaboration"], swiftSettings: strict),
     .target(
       name: "ExpertParallel", dependencies: ["Models", "Tensors", "Collaboration", "CMPI"], swiftSettings: strict),
-    .target(name: "Text", swiftSettings: optimised),
+    .target(name: "Text", dependencies: ["InputFiles"], swiftSettings: optimised),
     .target(
-      name: "Checkpoint", dependencies: ["Models", "Tensors", "Collaboration", "CHDF5"],
+      name: "Checkpoint", dependencies: ["Models", "Tensors", "Collaboration", "InputFiles", "CHDF5"],
       resources: [.embedInCode("HuggingFace/Templates/modeling_occult.py")], swiftSettings: strict),
     .target(
       name: "Training",
       dependencies: [
-        "ExpertParallel", "Models", "Tensors", "Collaboration", "Checkpoint", "Text", "Yams",
+        "ExpertParallel", "Models", "Tensors", "Collaboration", "Checkpoint", "Text", "InputFiles", "Yams",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ], exclude: ["Metrics/tensorboard.proto"], swiftSettings: strict),
     .target(
@@ -60,6 +61,7 @@ let package = Package(
       name: "Evaluation",
       dependencies: [
         "TaskFiles", "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Tensors", "Collaboration",
+        "InputFiles",
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -77,23 +79,22 @@ let package = Package(
 
     // Damaged files for the readers: `make fuzz`.
     .executableTarget(
-      name: "Fuzz", dependencies: ["Checkpoint", "Models", "Text", "Training", "Collaboration", "Evaluation"],
-      path: "Tests/Fuzz",
-      swiftSettings: strict),
-
-    // Faults at every system call of the command: `make faults`, and a sample of it in OccultTests.
-    .executableTarget(
-      name: "Faults", dependencies: ["Checkpoint", "Models", "Collaboration"], path: "Tests/Faults",
-      exclude: ["preload.c"], swiftSettings: strict),
+      name: "Fuzz",
+      dependencies: ["Checkpoint", "Models", "Text", "Training", "Collaboration", "Evaluation", "Extremes"],
+      path: "Tests/Fuzz", swiftSettings: strict),
     // What several test targets share.
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
+    // Numbers at the ends of what types hold, for files, recipes and options.
+    .target(name: "Extremes", path: "Tests/Extremes", swiftSettings: strict),
 
+    .testTarget(name: "FuzzTests", dependencies: ["Fuzz", "Extremes"], swiftSettings: strict),
+    .testTarget(name: "InputFilesTests", dependencies: ["InputFiles"], swiftSettings: strict),
     .testTarget(
       name: "TensorsTests", dependencies: ["Tensors", "CKernels", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "CollaborationTests", dependencies: ["Collaboration"], exclude: ["Oracles"], swiftSettings: strict),
     .testTarget(
-      name: "ModelsTests", dependencies: ["Models", "Checkpoint"], exclude: ["Oracles", "Configurations"],
+      name: "ModelsTests", dependencies: ["Models", "Checkpoint", "Extremes"], exclude: ["Oracles", "Configurations"],
       swiftSettings: strict),
     .testTarget(name: "TextTests", dependencies: ["Text"], exclude: ["Oracles"], swiftSettings: strict),
     .testTarget(
@@ -103,7 +104,7 @@ let package = Package(
     .testTarget(
       name: "TrainingTests",
       dependencies: [
-        "Training", "ExpertParallel", "Checkpoint", "Models", "Text", "Tensors", "Collaboration",
+        "Training", "ExpertParallel", "Checkpoint", "Models", "Text", "Tensors", "Collaboration", "Extremes",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       exclude: ["check_tensorboard.py"], swiftSettings: strict),
@@ -115,7 +116,8 @@ let package = Package(
       name: "ExpertParallelTests", dependencies: ["ExpertParallel", "Ranks", "Tensors", "TestSupport"],
       swiftSettings: strict),
     .testTarget(
-      name: "OccultTests", dependencies: ["occult", "Faults", "Checkpoint", "Models", "Collaboration", "TestSupport"],
+      name: "OccultTests",
+      dependencies: ["occult", "Faults", "Checkpoint", "Models", "Collaboration", "Extremes", "TestSupport", "Text"],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

@@ -36,4 +36,9 @@ static inline herr_t chdf5_l_get_info(hid_t location, const char *name, H5L_info
   return H5Lget_info(location, name, info, H5P_DEFAULT);
 }
 
+// So is `H5Literate`: one walk over the links of a group, in the order of their names.
+static inline herr_t chdf5_l_iterate(hid_t group, H5L_iterate_t body, void *data) {
+  return H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, body, data);
+}
+
 #endif

@@ -16,6 +16,9 @@ public struct AdapterSettings: Sendable, Equatable {
     /// Adapters of rank r, scaled by α / r.
     public init(rank: Int, alpha: Double) { (self.rank, self.alpha) = (rank, alpha) }
 
+    /// Largest α that is read: float32 has room for what it scales.
+    public static let mostAlpha = 1e6
+
     /// s = α / r
     public var scale: Float { Float(alpha / Double(rank)) }
   }

@@ -28,6 +28,9 @@ struct ConfigurationReader {
   let file: String
   var prefix = ""
 
+  /// Largest number that float32 has room to compute with.
+  private static let largest = 1e30
+
   init(json: String, file: String) throws(ConfigurationError) {
     let object: Any
     do {
@@ -56,10 +59,8 @@ struct ConfigurationReader {
 
   func optionalInt(_ key: String, in range: ClosedRange<Int>) throws(ConfigurationError) -> Int? {
     guard let value = value(key) else { return nil }
-    guard let number = value as? NSNumber, !isBoolean(value), number.doubleValue == Double(number.intValue),
-      range.contains(number.intValue)
-    else { throw invalid(key, "an integer in \(range)", value) }
-    return number.intValue
+    guard let integer = integer(value, in: range) else { throw invalid(key, "an integer in \(range)", value) }
+    return integer
   }
 
   func double(_ key: String, above bound: Double) throws(ConfigurationError) -> Double {
@@ -71,9 +72,9 @@ struct ConfigurationReader {
 
   func optionalDouble(_ key: String, above bound: Double) throws(ConfigurationError) -> Double? {
     guard let value = value(key) else { return nil }
-    guard let number = value as? NSNumber, !isBoolean(value), number.doubleValue > bound else {
-      throw invalid(key, "a number above \(bound)", value)
-    }
+    guard let number = value as? NSNumber, !isBoolean(value), number.doubleValue > bound,
+      number.doubleValue <= Self.largest
+    else { throw invalid(key, "a number above \(bound) and at most \(Self.largest)", value) }
     return number.doubleValue
   }
 
@@ -90,13 +91,23 @@ struct ConfigurationReader {
   }
 
   /// One integer or a list of them, as `eos_token_id` may be.
-  func integers(_ key: String) throws(ConfigurationError) -> [Int] {
+  func integers(_ key: String, in range: ClosedRange<Int>) throws(ConfigurationError) -> [Int] {
     guard let value = value(key) else { return [] }
-    if let list = value as? [NSNumber] { return list.map(\.intValue) }
-    guard let number = value as? NSNumber, !isBoolean(value) else {
-      throw invalid(key, "an integer or a list of them", value)
+    let list = value as? [Any] ?? [value]
+    let numbers = list.compactMap { integer($0, in: range) }
+    guard numbers.count == list.count else {
+      throw invalid(key, "an integer in \(range) or a list of them", value)
     }
-    return [number.intValue]
+    return numbers
+  }
+
+  /// A whole number of a range; nil for everything else.
+  private func integer(_ value: Any, in range: ClosedRange<Int>) -> Int? {
+    // Not `intValue`, which wraps around: 2⁶⁴ would be 0.
+    guard let number = value as? NSNumber, !isBoolean(value), let integer = Int(exactly: number.doubleValue),
+      number.compare(NSNumber(value: integer)) == .orderedSame, range.contains(integer)
+    else { return nil }
+    return integer
   }
 
   /// The object under a key; nil where it is absent or null.

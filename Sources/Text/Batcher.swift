@@ -56,23 +56,60 @@ public struct Batcher: Sendable {
 
   /// Number of batches in an epoch; with packing it differs from epoch to epoch.
   public func batchCount(epoch: Int) -> Int {
-    if let known = plans.counts.withLock({ $0[epoch] }) { return known }
-    let count = plan(epoch).count
-    plans.counts.withLock { $0[epoch] = count }
-    return count
+    extendEnds { $0.count > epoch }
+    return plans.ends.withLock { $0[epoch] - (epoch > 0 ? $0[epoch - 1] : 0) }
   }
 
-  /// Number of batches in the first epochs.
-  public func stepCount(epochs: Int) -> Int { (0..<epochs).reduce(0) { $0 + batchCount(epoch: $1) } }
+  /// Number of batches in the first epochs. Each epoch has to be packed to be counted, so the count stops at `most`.
+  ///
+  /// - Parameters:
+  ///   - epochs: Epochs, at least one.
+  ///   - most: Batches that are enough.
+  /// - Returns: The number, or `most` if there are more.
+  public func stepCount(epochs: Int, atMost most: Int = .max) -> Int {
+    extendEnds { $0.count >= epochs || $0.last ?? 0 >= most }
+    return plans.ends.withLock { min(most, $0[min(epochs, $0.count) - 1]) }
+  }
 
   /// Epoch and batch of a step, counted from 0 over all epochs.
   public func position(ofStep step: Int) -> Position {
-    var (epoch, batch) = (0, step)
-    while batch >= batchCount(epoch: epoch) {
-      batch -= batchCount(epoch: epoch)
-      epoch += 1
+    extendEnds { $0.last ?? 0 > step }
+    return plans.ends.withLock { ends in
+      // The first epoch that ends behind the step.
+      var (low, high) = (0, ends.count - 1)
+      while low < high {
+        let middle = (low + high) / 2
+        if ends[middle] > step { high = middle } else { low = middle + 1 }
+      }
+      return Position(epoch: low, batch: step - (low > 0 ? ends[low - 1] : 0))
     }
-    return Position(epoch: epoch, batch: batch)
+  }
+
+  /// Counts the batches of further epochs until there are enough. Each is packed once.
+  private func extendEnds(until isEnough: ([Int]) -> Bool) {
+    while true {
+      let next: (epoch: Int, start: Int)? = plans.ends.withLock { isEnough($0) ? nil : ($0.count, $0.last ?? 0) }
+      guard let next else { return }
+      let count = plan(next.epoch).count
+      plans.ends.withLock { if $0.count == next.epoch { $0.append(next.start + count) } }
+    }
+  }
+
+  /// Tokens of the first batches; of whole epochs without packing them again.
+  ///
+  /// - Parameter steps: Batches, counted over all epochs.
+  /// - Returns: Tokens.
+  public func tokenCount(steps: Int) -> Int {
+    guard steps > 0 else { return 0 }
+    let last = position(ofStep: steps - 1)
+    let sizes = documents.map(\.tokens.count)
+    let isWhole = documents.allSatisfy { $0.weight == $0.weight.rounded() }
+    let first = present(in: 0).reduce(0) { $0 + sizes[$1] }
+    let before =
+      isWhole
+      ? last.epoch * first
+      : (0..<last.epoch).reduce(0) { $0 + present(in: $1).reduce(0) { $0 + sizes[$1] } }
+    return plan(last.epoch)[...last.batch].joined().joined().reduce(before) { $0 + sizes[$1] }
   }
 
   /// A batch by its place.
@@ -83,23 +120,17 @@ public struct Batcher: Sendable {
   /// A batch by its step, counted from 0 over all epochs.
   public func batch(at step: Int) -> Batch { batch(at: position(ofStep: step)) }
 
-  /// Tokens in the first batches.
-  public func tokenCount(steps: Int) -> Int {
-    var (tokens, epoch, left) = (0, 0, steps)
-    while left > 0 {
-      for batch in plan(epoch).prefix(left) {
-        tokens += batch.joined().reduce(0) { $0 + documents[$1].tokens.count }
-      }
-      left -= min(left, batchCount(epoch: epoch))
-      epoch += 1
-    }
-    return tokens
-  }
-
   /// A hash of the first batches: of their documents (ids and tokens), order and borders.
   ///
   /// Two runs with the same hash have seen the same data in the same order.
   public func orderHash(steps: Int) -> String {
+    if let known = plans.hash.withLock({ $0?.steps == steps ? $0?.hash : nil }) { return known }
+    let hash = makeOrderHash(steps: steps)
+    plans.hash.withLock { $0 = (steps, hash) }
+    return hash
+  }
+
+  private func makeOrderHash(steps: Int) -> String {
     let contents = documents.map { document in
       var hash = StableHash()
       for (token, target) in zip(document.tokens, document.targets) {
@@ -120,7 +151,7 @@ public struct Batcher: Sendable {
           }
         }
       }
-      left -= min(left, batchCount(epoch: epoch))
+      left -= min(left, plan(epoch).count)
       epoch += 1
     }
     return hash.hexadecimal
@@ -131,10 +162,13 @@ extension Batcher {
   /// Batches of sequences of indices into `documents`.
   fileprivate typealias Plan = [[[Int]]]
 
-  /// The last plans, since an epoch is asked for batch by batch, and the sizes of all, which place a step in its epoch.
+  /// The last plans, since an epoch is asked for batch by batch, and where all end, which places a step in its epoch.
   private final class PlanCache: Sendable {
     let recent = Mutex<[(epoch: Int, plan: Plan)]>([])
-    let counts = Mutex<[Int: Int]>([:])
+    /// Batches up to the end of each epoch that was counted.
+    let ends = Mutex<[Int]>([])
+    /// The hash that was asked for last: every checkpoint names it.
+    let hash = Mutex<(steps: Int, hash: String)?>(nil)
     static let most = 3
   }
 

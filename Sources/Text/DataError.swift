@@ -63,7 +63,7 @@ public enum DataError: Error, Equatable, CustomStringConvertible {
       "column_map: expected a column of format \(format.rawValue) (\(format.columns.joined(separator: ", ")))"
         + ", found '\(column)'" + (nearest.map { "; try '\($0)'" } ?? "; try 'ours: the file's'")
     case .weight(let path, let found):
-      "\(path): weight: expected a positive number, found \(found); try 1"
+      "\(path): weight: expected a number above 0 and at most \(DataSource.mostWeight), found \(found); try 1"
     case .templateToken(let template, let token):
       "data.template: expected a tokenizer with the token '\(token)' for '\(template.rawValue)', found none"
         + "; try a template that the model was trained with, or alpaca"

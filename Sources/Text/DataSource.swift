@@ -34,6 +34,9 @@ public struct DataSource: Sendable, Equatable {
   /// Copies of the source in an epoch: 2 shows every document twice, 0.5 another half of them each epoch.
   public var weight: Double
 
+  /// Largest ``weight``.
+  public static let mostWeight = 1000
+
   /// Describes a source; nothing is read yet.
   public init(paths: [String], format: DataFormat, columnMap: [String: String] = [:], weight: Double = 1) {
     self.paths = paths
@@ -45,13 +48,13 @@ public struct DataSource: Sendable, Equatable {
   /// The files, each pattern's in the order of their bytes, without reading them.
   ///
   /// - Throws: ``DataError`` for a missing file, a pattern without a match, a column name that the format lacks and a
-  ///   weight that is not positive.
+  ///   weight that is not positive or more than ``mostWeight``.
   public func files() throws(DataError) -> [String] {
     for column in columnMap.keys.sorted() where !format.columns.contains(column) {
       throw .unknownColumn(
         column: column, format: format, nearest: Spelling.nearest(to: column, in: format.columns))
     }
-    guard weight > 0, weight.isFinite else { throw .weight(path: paths.first ?? "", found: weight) }
+    guard weight > 0, weight <= Double(Self.mostWeight) else { throw .weight(path: paths.first ?? "", found: weight) }
     var files: [String] = []
     for path in paths { files += try FilePattern.expand(path) }
     return files

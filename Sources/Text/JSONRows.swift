@@ -1,4 +1,4 @@
-internal import Foundation
+internal import InputFiles
 
 /// Values of a data file: a list of them, or one a line.
 package enum JSONRows {
@@ -8,9 +8,9 @@ package enum JSONRows {
   package static func bytes(of file: String) throws(DataError) -> [UInt8] {
     var bytes: [UInt8]
     do {
-      bytes = try [UInt8](Data(contentsOf: URL(fileURLWithPath: file)))
+      bytes = try InputFile.bytes(file)
     } catch {
-      throw .unreadable(path: file, reason: SystemReason.words(error) ?? "\(error)")
+      throw .unreadable(path: file, reason: error.found)
     }
     if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
     guard bytes.contains(where: { !isSpace($0) }) else { throw .emptyFile(path: file) }

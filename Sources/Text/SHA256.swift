@@ -40,7 +40,7 @@ package struct SHA256 {
     tail.append(0x80)
     tail += [UInt8](repeating: 0, count: (120 - tail.count % 64) % 64)
     for shift in stride(from: 56, through: 0, by: -8) {
-      tail.append(UInt8(truncatingIfNeeded: count * 8 >> UInt64(shift)))
+      tail.append(UInt8(truncatingIfNeeded: (count &* 8) >> UInt64(shift)))
     }
     tail.withUnsafeBytes { Self.compress($0, &state) }
     return state.map { word in

@@ -22,7 +22,7 @@ package enum SystemReason {
 
   /// The file that an error of Foundation's is about, if it says.
   package static func path(_ error: any Error) -> String? {
-    let info = (error as? CocoaError)?.userInfo ?? (error as? NSError)?.userInfo ?? [:]
+    let info = (error as? CocoaError)?.userInfo ?? (error as NSError).userInfo
     return info[NSFilePathErrorKey] as? String ?? (info[NSURLErrorKey] as? URL)?.path
   }
 

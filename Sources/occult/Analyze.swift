@@ -24,7 +24,9 @@ struct Analyze: ParsableCommand {
   @Argument(help: "A profile written by 'occult profile' (.h5).", completion: .file())
   var profile: String
 
-  @Option(help: "Number of devices, a divisor of the number of experts; with --placement, that of the placement.")
+  @Option(
+    help: "Number of devices, a divisor of the number of experts; with --placement, that of the placement.",
+    transform: count)
   var devices: Int?
 
   @Option(help: "Another profile of the same model: other text, or after fine-tuning.", completion: .file())
@@ -39,16 +41,19 @@ struct Analyze: ParsableCommand {
   @Option(help: "refined: heaviest device at most so many times the mean, or 'none'.")
   var loadCap = LoadCap(value: 1.10)
 
-  @Option(help: "refined: most swaps looked at in each of the placements that are fitted, about 30 a layer.")
+  @Option(
+    help: "refined: most swaps looked at in each of the placements that are fitted, about 30 a layer. (default: 50000)",
+    transform: count
+  )
   var proposals = 50_000
 
-  @Option(help: "Draws of the null model; 0 leaves it out.")
+  @Option(help: "Draws of the null model; 0 leaves it out. (default: 20)", transform: count)
   var nullDraws = 20
 
-  @Option(help: "Most recorded tokens of a layer that the null model is drawn from.")
+  @Option(help: "Most recorded tokens of a layer that the null model is drawn from. (default: 20000)", transform: count)
   var nullTokens = 20_000
 
-  @Option(help: "Recorded tokens that count as one step in figures of imbalance.")
+  @Option(help: "Recorded tokens that count as one step in figures of imbalance. (default: 1024)", transform: count)
   var stepTokens = 1024
 
   @Option(help: "Seed of placements, draws and splits.")

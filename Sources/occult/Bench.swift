@@ -62,13 +62,13 @@ struct Bench: ParsableCommand {
 
     @OptionGroup var model: ShapeOptions
 
-    @Option(help: "Sequences at a time.")
+    @Option(help: "Sequences at a time. (default: 1)", transform: count)
     var batch = 1
 
-    @Option(help: "Tokens of the prompt.")
+    @Option(help: "Tokens of the prompt. (default: 64)", transform: count)
     var prompt = 64
 
-    @Option(help: "Tokens that are added.")
+    @Option(help: "Tokens that are added. (default: 64)", transform: count)
     var new = 64
 
     @OptionGroup var repetitions: RepetitionOptions
@@ -130,13 +130,13 @@ struct Bench: ParsableCommand {
 
 /// Sizes of the random model.
 struct ShapeOptions: ParsableArguments {
-  @Option(help: "Number of blocks.") var layers = 6
-  @Option(help: "Width of the hidden states.") var hidden = 256
-  @Option(help: "Number of attention heads.") var heads = 8
-  @Option(help: "Experts in a layer.") var experts = 16
-  @Option(help: "Width of one expert.") var intermediate = 128
-  @Option(help: "Experts a token.") var topK = 4
-  @Option(help: "Size of the vocabulary.") var vocabulary = 4096
+  @Option(help: "Number of blocks. (default: 6)", transform: count) var layers = 6
+  @Option(help: "Width of the hidden states. (default: 256)", transform: count) var hidden = 256
+  @Option(help: "Number of attention heads. (default: 8)", transform: count) var heads = 8
+  @Option(help: "Experts in a layer. (default: 16)", transform: count) var experts = 16
+  @Option(help: "Width of one expert. (default: 128)", transform: count) var intermediate = 128
+  @Option(help: "Experts a token. (default: 4)", transform: count) var topK = 4
+  @Option(help: "Size of the vocabulary. (default: 4096)", transform: count) var vocabulary = 4096
 
   func validate() throws {
     try expectPositive([
@@ -159,8 +159,8 @@ struct ShapeOptions: ParsableArguments {
 
 /// Whole sequences.
 struct SequenceOptions: ParsableArguments {
-  @Option(help: "Sequences at a time.") var batch = 4
-  @Option(help: "Tokens of a sequence.") var sequence = 256
+  @Option(help: "Sequences at a time. (default: 4)", transform: count) var batch = 4
+  @Option(help: "Tokens of a sequence. (default: 256)", transform: count) var sequence = 256
 
   func validate() throws {
     try expectPositive([("--batch", batch)])
@@ -176,8 +176,8 @@ struct SequenceOptions: ParsableArguments {
 
 /// How often.
 struct RepetitionOptions: ParsableArguments {
-  @Option(help: "Timed repetitions.") var steps = 10
-  @Option(help: "Repetitions before them.") var warmup = 2
+  @Option(help: "Timed repetitions. (default: 10)", transform: count) var steps = 10
+  @Option(help: "Repetitions before them. (default: 2)", transform: count) var warmup = 2
   @Option(help: "Seed of weights and tokens.") var seed: UInt64 = 0
 
   func validate() throws {

@@ -26,19 +26,20 @@ extension Bench {
     @Option(help: "Recorded routing (JSONL).", completion: .file())
     var trace: String?
 
-    @Option(help: "Absolute number of the layer; the first recorded one if left out.")
+    @Option(help: "Absolute number of the layer; the first recorded one if left out.", transform: count)
     var layer: Int?
 
-    @Option(help: "Width of the hidden states.") var hidden = 1024
-    @Option(help: "Width of one expert.") var intermediate = 16
-    @Option(help: "Blocks of the model whose whole step is run.") var layers = 2
-    @Option(help: "Number of attention heads.") var heads = 8
-    @Option(help: "Size of the vocabulary.") var vocabulary = 512
-    @Option(help: "Tokens of each rank.") var tokens = 256
-    @Option(help: "Timed rounds; each runs every variant.") var rounds = 5
+    @Option(help: "Width of the hidden states. (default: 1024)", transform: count) var hidden = 1024
+    @Option(help: "Width of one expert. (default: 16)", transform: count) var intermediate = 16
+    @Option(help: "Blocks of the model whose whole step is run. (default: 2)", transform: count) var layers = 2
+    @Option(help: "Number of attention heads. (default: 8)", transform: count) var heads = 8
+    @Option(help: "Size of the vocabulary. (default: 512)", transform: count) var vocabulary = 512
+    @Option(help: "Tokens of each rank. (default: 256)", transform: count) var tokens = 256
+    @Option(help: "Timed rounds; each runs every variant. (default: 5)", transform: count) var rounds = 5
     @Option(help: "Seed of placements and weights.") var seed: UInt64 = 0
-    @Option(help: "Most max/mean load of the refined placement.") var loadCap = 1.10
-    @Option(help: "Nodes that the ranks are on, a divisor of their number; 2 of 4, 6, … ranks if left out.")
+    @Option(help: "Most max/mean load of the refined placement. (default: 1.10)", transform: number) var loadCap = 1.10
+    @Option(
+      help: "Nodes that the ranks are on, a divisor of their number; 2 of 4, 6, … ranks if left out.", transform: count)
     var nodes: Int?
     @Option(help: "Elements on the wire: float32 or bfloat16.") var wire = DispatchOptions.Wire.float32
 

@@ -26,7 +26,9 @@ extension Bench {
     @Option(help: "A profile with recorded sets (.h5).", completion: .file())
     var profile: String?
 
-    @Option(parsing: .upToNextOption, help: "Numbers of devices; those that do not divide E are left out.")
+    @Option(
+      parsing: .upToNextOption, help: "Numbers of devices; those that do not divide E are left out. (default: 2, 4, 8)",
+      transform: count)
     var devices = [2, 4, 8]
 
     @Option(help: "Seed of placements and intervals.")
@@ -35,7 +37,9 @@ extension Bench {
     @Flag(help: "Also a draw of the null model of each layer: the same loads, no structure.")
     var null = false
 
-    @Option(help: "Draws of small layers that are compared with exact search; 0 leaves it out.")
+    @Option(
+      help: "Draws of small layers that are compared with exact search; 0 leaves it out. (default: 3)", transform: count
+    )
     var exact = 3
 
     @OptionGroup var output: OutputOptions

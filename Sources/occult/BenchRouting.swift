@@ -13,14 +13,14 @@ extension Bench {
           occult bench routing --steps 20
         """)
 
-    @Option(help: "Width of the hidden states.") var hidden = 2048
-    @Option(help: "Experts in a layer.") var experts = 64
-    @Option(help: "Width of one expert.") var intermediate = 1024
-    @Option(help: "Experts a token.") var topK = 8
-    @Option(help: "Tokens at a time.") var tokens = 1024
-    @Option(help: "Devices that experts lie on.") var devices = 4
-    @Option(help: "Most devices a token may use.") var deviceLimit = 2
-    @Option(help: "Timed repetitions.") var steps = 20
+    @Option(help: "Width of the hidden states. (default: 2048)", transform: count) var hidden = 2048
+    @Option(help: "Experts in a layer. (default: 64)", transform: count) var experts = 64
+    @Option(help: "Width of one expert. (default: 1024)", transform: count) var intermediate = 1024
+    @Option(help: "Experts a token. (default: 8)", transform: count) var topK = 8
+    @Option(help: "Tokens at a time. (default: 1024)", transform: count) var tokens = 1024
+    @Option(help: "Devices that experts lie on. (default: 4)", transform: count) var devices = 4
+    @Option(help: "Most devices a token may use. (default: 2)", transform: count) var deviceLimit = 2
+    @Option(help: "Timed repetitions. (default: 20)", transform: count) var steps = 20
     @OptionGroup var output: OutputOptions
 
     func validate() throws {

@@ -31,7 +31,7 @@ struct Compare: ParsableCommand {
   )
   var margin: MarginArgument?
 
-  @Option(help: "Bootstrap draws.")
+  @Option(help: "Bootstrap draws. (default: 2000)", transform: count)
   var draws = 2000
 
   @Option(help: "Seed of the draws.")
@@ -48,6 +48,7 @@ struct Compare: ParsableCommand {
   @OptionGroup var outputOptions: OutputOptions
 
   func validate() throws {
+    try expectPositive([("--draws", draws)])
     if case .share? = margin?.value, base == nil {
       throw ValidationError("--margin: expected --base with a share of the gain, found none; try --base NAME")
     }
@@ -75,7 +76,7 @@ struct Compare: ParsableCommand {
     // comparison.json last: with it, all are there.
     for (file, text) in zip(files, texts).reversed() { try TextFile.write(text, to: file) }
     if outputOptions.json {
-      print(json)
+      OutputOptions.print(json: json)
     } else {
       print(table.plain)
       print("\(comparison.headline)\n")

@@ -31,7 +31,7 @@ struct Convert: ParsableCommand {
     name: .customLong("hdf5-layout"), help: "chunked (checksummed, can be compressed) or mapped (default: chunked).")
   var hdf5Layout: HDF5LayoutName?
 
-  @Option(help: "Compress a chunked checkpoint by gzip at this level, 1 to 9.")
+  @Option(help: "Compress a chunked checkpoint by gzip at this level, 1 to 9.", transform: count)
   var compress: Int?
 
   @Option(help: "Experts in a folder: per_expert, as on the hub, or fused, as in transformers 5 (default: per_expert).")

@@ -24,7 +24,7 @@ extension DataCommand {
         """)
 
     @OptionGroup var options: RecipeOptions
-    @Option(help: "Samples to print.") var n = 3
+    @Option(help: "Samples to print. (default: 3)", transform: count) var n = 3
     @Option(help: "\(TrainingData.Part.allCases.map(\.rawValue).joined(separator: ", ")).")
     var part = TrainingData.Part.train
     @Option(help: "Choose samples by chance under this seed (default: the first).") var seed: UInt64?

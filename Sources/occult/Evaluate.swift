@@ -33,13 +33,13 @@ struct Evaluate: ParsableCommand {
 
   @OptionGroup var taskOptions: TaskOptions
 
-  @Option(help: "Length of text blocks; the model's longest sequence, at most 2048, if left out.")
+  @Option(help: "Length of text blocks; the model's longest sequence, at most 2048, if left out.", transform: count)
   var block: Int?
 
-  @Option(help: "Most documents of a task, and most test and retention documents; all if left out.")
+  @Option(help: "Most documents of a task, and most test and retention documents; all if left out.", transform: count)
   var limit: Int?
 
-  @Option(help: "Largest batch, in tokens.")
+  @Option(help: "Largest batch, in tokens. (default: 4096)", transform: count)
   var batchTokens = 4096
 
   @Option(
@@ -100,7 +100,7 @@ struct Evaluate: ParsableCommand {
       result.seconds = Clock.monotonic() - began
       let harness = scored.suite.files(scored.evaluation, of: model, at: files.path, result, began: date)
       let path = try harness.write(to: EvaluationOutput(output, program: Program.name))
-      if outputOptions.json { return print(try harness.json()) }
+      if outputOptions.json { return OutputOptions.print(json: try harness.json()) }
       print(
         [EvaluationTable(harness.result).text, HarnessTable(harness).text].filter { !$0.isEmpty }.joined(
           separator: "\n\n"))
@@ -109,7 +109,7 @@ struct Evaluate: ParsableCommand {
     result.seconds = Clock.monotonic() - began
     let path = try result.write(to: EvaluationOutput(output, program: Program.name))
     if outputOptions.json {
-      print(String(decoding: try result.json(), as: UTF8.self))
+      OutputOptions.print(json: String(decoding: try result.json(), as: UTF8.self))
     } else {
       print(EvaluationTable(result).text)
       print("\n\(path)")

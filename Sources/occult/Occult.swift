@@ -28,9 +28,10 @@ struct Occult: AsyncParsableCommand {
         try command.run()
       }
     } catch {
-      guard exitCode(for: error) == .failure, !(error is ExitCode) else { exit(withError: error) }
-      StandardError.write(words(error) + "\n")
-      exit(withError: ExitCode.failure)
+      guard exitCode(for: error) != .success, !(error is ExitCode) else { exit(withError: error) }
+      // Of mistakes in the arguments the parser has more to say than their own words.
+      note(exitCode(for: error) == .failure ? words(error) : fullMessage(for: error))
+      exit(withError: exitCode(for: error))
     }
   }
 

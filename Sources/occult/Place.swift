@@ -23,7 +23,7 @@ struct Place: ParsableCommand {
   @Argument(help: "A profile written by 'occult profile' (.h5), or a placement (.json) to export.", completion: .file())
   var profile: String
 
-  @Option(help: "Number of devices, a divisor of the number of experts.")
+  @Option(help: "Number of devices, a divisor of the number of experts.", transform: count)
   var devices: Int?
 
   @Option(help: "refined, occult (the paper's greedy), spectral, load, contiguous or random.")
@@ -35,14 +35,18 @@ struct Place: ParsableCommand {
   @Option(help: "Seed of random and spectral, and of the swaps that refined tries.")
   var seed: UInt64 = 0
 
-  @Option(help: "refined: swaps proposed in a layer (default: eight rounds of fifty looks at each pair of experts).")
+  @Option(
+    help: "refined: swaps proposed in a layer (default: eight rounds of fifty looks at each pair of experts).",
+    transform: count)
   var proposals: Int?
 
   @Option(
-    help: "refined: take about so many seconds in all; prints, and keeps in the file, the --proposals that repeat it.")
+    help: "refined: take about so many seconds in all; prints, and keeps in the file, the --proposals that repeat it.",
+    transform: number)
   var seconds: Double?
 
-  @Option(help: "refined: experts that a device may hold more or fewer than its equal share.")
+  @Option(
+    help: "refined: experts that a device may hold more or fewer than its equal share. (default: 0)", transform: count)
   var slack = 0
 
   @Flag(help: "Also print what refined reaches under load caps from 1.02 to none.")
@@ -159,7 +163,7 @@ struct LoadCap: ExpressibleByArgument, CustomStringConvertible {
   init?(argument: String) {
     if argument == "none" {
       value = nil
-    } else if let number = Double(argument) {
+    } else if let number = Double(argument), number <= 65_536 {
       value = number
     } else {
       return nil

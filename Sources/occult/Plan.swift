@@ -34,15 +34,18 @@ struct PlanCommand: ParsableCommand {
 
   @OptionGroup var work: WorkloadOptions
 
-  @Option(parsing: .upToNextOption, help: "Numbers of devices (default: powers of two up to 1024).")
+  @Option(parsing: .upToNextOption, help: "Numbers of devices (default: powers of two up to 1024).", transform: count)
   var devices: [Int] = []
 
   @Option(
     parsing: .upToNextOption,
-    help: "Expert-parallel sizes, divisors of the number of experts (default: the largest that fits).")
+    help: "Expert-parallel sizes, divisors of the number of experts (default: the largest that fits).", transform: count
+  )
   var expertParallel: [Int] = []
 
-  @Option(parsing: .upToNextOption, help: "Most devices per token; those a size cannot have are left out.")
+  @Option(
+    parsing: .upToNextOption, help: "Most devices per token; those a size cannot have are left out. (default: 1, 2, 4)",
+    transform: count)
   var deviceLimit: [Int] = [1, 2, 4]
 
   @Option(help: "A placement to plan with, instead of making one for each size.", completion: .file())
@@ -57,7 +60,7 @@ struct PlanCommand: ParsableCommand {
   @Option(help: "Seed of placements.")
   var seed: UInt64 = 0
 
-  @Option(help: "refined: most swaps looked at in a layer.")
+  @Option(help: "refined: most swaps looked at in a layer. (default: 50000)", transform: count)
   var proposals = 50_000
 
   @OptionGroup var output: OutputOptions

@@ -37,31 +37,37 @@ struct Profile: ParsableCommand {
   @Option(help: "Counts or shares of experts (.json or .npy), instead of a model: a profile without sets.")
   var loads: String?
 
-  @Option(help: "Number of experts, where recorded routing does not say.")
+  @Option(help: "Number of experts, where recorded routing does not say.", transform: count)
   var experts: Int?
 
-  @Option(help: "Number of the first layer of .npy arrays, where dense layers below it are left out of them.")
+  @Option(
+    help: "Number of the first layer of .npy arrays, where dense layers below it are left out of them. (default: 0)",
+    transform: count)
   var firstLayer = 0
 
   @Option(help: "Numbers of the layers of --loads, with commas (default: 0,1,2,…).")
   var layers: LayerNumbers?
 
-  @Option(help: "Experts a token, with --loads.")
+  @Option(help: "Experts a token, with --loads.", transform: count)
   var topK: Int?
 
   @Option(help: "The profile to write (.h5); it is replaced if it exists.", completion: .file())
   var output: String
 
-  @Option(help: "Stop after about so many tokens (default: all).")
+  @Option(help: "Stop after about so many tokens (default: all).", transform: count)
   var maxTokens: Int?
 
-  @Option(help: "Longest piece of text, in tokens.")
+  @Option(help: "Longest piece of text, in tokens. (default: 256)", transform: count)
   var sequence = 256
 
-  @Option(help: "Most tokens of a layer whose choices are recorded one by one; all are counted.")
+  @Option(
+    help: "Most tokens of a layer whose choices are recorded one by one; all are counted. (default: 100000)",
+    transform: count)
   var recorded = 100_000
 
-  @Option(help: "Tokens of a layer that all experts run on, to compare their outputs; 0 for none.")
+  @Option(
+    help: "Tokens of a layer that all experts run on, to compare their outputs; 0 for none. (default: 512)",
+    transform: count)
   var outputSimilarityTokens = 512
 
   func validate() throws {

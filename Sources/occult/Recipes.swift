@@ -42,7 +42,9 @@ extension Recipes {
     @OptionGroup var place: RecipeFolder
 
     func run() throws {
-      print(try RecipeLibrary.text(of: try RecipeLibrary.path(of: recipe, in: place.folder)), terminator: "")
+      var output = Verbatim()
+      let text = try RecipeLibrary.text(of: try RecipeLibrary.path(of: recipe, in: place.folder))
+      write(output.add(Array(text.utf8)) + output.finish())
     }
   }
 

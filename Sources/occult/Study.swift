@@ -51,7 +51,7 @@ struct StudyCommand: ParsableCommand {
       }
       guard let (comparison, tasks) = try study.run(overwrite: overwrite) else { return }
       if output.json {
-        print(String(decoding: try comparison.json(), as: UTF8.self))
+        OutputOptions.print(json: String(decoding: try comparison.json(), as: UTF8.self))
       } else {
         print(ComparisonTable(comparison).plain.trimmingCharacters(in: .newlines))
         print("\n\(comparison.headline)\n")

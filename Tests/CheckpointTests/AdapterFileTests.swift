@@ -108,7 +108,7 @@ import Testing
         + "[2, 3, 64]; try the file that belongs to this model")
     #expect(
       message(scratch, try checkpoint(in: scratch, alpha: -1))
-        == "adapter.h5 /adapter router: expected a role with a rank and an alpha above 0, found rank 2, alpha -1.0; try "
+        == "adapter.h5 /adapter router: expected a role with a rank in 1...65536 and an alpha above 0 and at most 1000000.0, found rank 2, alpha -1.0; try "
         + "writing or fetching the file again")
     #expect(
       message(scratch, try checkpoint(in: scratch, besides: true))
@@ -177,7 +177,7 @@ import Testing
       ),
       (
         ("\"lora_alpha\": 6", "\"lora_alpha\": null"),
-        "lora_alpha: expected a number above 0, found none; try writing or "
+        "lora_alpha: expected a number above 0 and at most 1000000.0, found none; try writing or "
           + "fetching the file again"
       ),
       (

@@ -43,7 +43,7 @@ import Testing
       format: String = "occult-profile"
     ) throws {
       let file = try HDF5Writer(creating: path)
-      try file.write("layers/0/coactivation", [3, 3], .int64, [Int64](repeating: 0, count: 9))
+      try file.write("layers/0/coactivation", [3, 3], .int64, [0, 1, 0, 1, 0, 0, 0, 0, 0] as [Int64])
       try file.write("layers/0/load", [load.count], .int64, load)
       try file.write("layers/0/sets", [1, 2], .int32, sets)
       try file.write("layers/0/weights", [1, 2], .float32, [Float](repeating: weight, count: 2))

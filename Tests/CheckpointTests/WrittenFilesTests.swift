@@ -111,7 +111,7 @@ import Testing
       (/FileHandle\.standard(?:Error|Output)\.write\(Data/, "traps where the stream is gone: use StandardError.write"),
       (/_ = H5[A-Z][a-z_0-9]+\(|_ = (?:Foundation\.)?(?:fsync|rename|ftruncate)\(/, "check the status"),
     ]
-    let allowed: Set = ["RunFolder.swift", "StudyFolder.swift", "HDF5Library.swift"]
+    let allowed: Set = ["HDF5Library.swift"]
     let files = try #require(FileManager.default.enumerator(at: root, includingPropertiesForKeys: nil))
     var count = 0
     for case let file as URL in files where file.pathExtension == "swift" {

@@ -209,11 +209,21 @@ import Testing
       try Data(text.utf8).write(to: URL(fileURLWithPath: path))
       return try RecordedLoads.profile(path: path, topK: 2, experts: experts, layers: layers)
     }
-    #expect(try read(#"[{"3":6,"0":2}]"#, experts: 5).layers[0].load == [2, 0, 0, 6, 0])
-    #expect(try read("[[2, 0, 6]]").layers[0].tokens == 4)
+    #expect(try read(#"[{"3":4,"0":2,"1":2}]"#, experts: 5).layers[0].load == [2, 2, 0, 4, 0])
+    #expect(try read("[[2, 2, 4]]").layers[0].tokens == 4)
     for (text, experts, layers, found) in [
       (#"[{"3":6}]"#, 2, nil, "entry 0: expected experts in 0..<2, found 3; try a file of this model"),
-      ("[[1, -2]]", nil, nil, "entry 0: expected counts or shares of 0 or more, found -2.0; try a file of this model"),
+      ("[[1, -2]]", nil, nil, "entry 0: expected counts or shares of 0 to 1099511627776, found -2.0; try a file of this model"),
+      (
+        "[[1e18, 1e18]]", nil, nil,
+        "entry 0: expected counts or shares of 0 to 1099511627776, found 1e+18; try a file of this model"
+      ),
+      (
+        "[[6, 2]]", nil, nil,
+        "entry 0: expected no expert with more than 1/2 of all, as a token uses 2 different ones, found 6.0 of 8.0; "
+          + "try a file of this model"
+      ),
+      ("[[1, 1]]", nil, [5000], "layers: expected numbers in 0..<4096, found 5000; try a file of this model"),
       ("[[0, 0]]", nil, nil, "entry 0: expected an expert that was used, found none; try a file of this model"),
       (
         "[[1, 2]]", nil, [0, 1],

@@ -1,5 +1,6 @@
 import Checkpoint
 import Collaboration
+import Extremes
 import Foundation
 import Models
 import Text
@@ -13,6 +14,31 @@ protocol Reader {
   var corpus: [[UInt8]] { get }
   func mutate(_ input: inout [UInt8], _ random: inout SplitMix64)
   func read(_ path: String) throws
+  /// Hands over the input with one number after the other made extreme, and what was done.
+  func variants(of input: [UInt8], _ body: ([UInt8], String) throws -> Void) throws
+  /// Whether its inputs have no number that can be seen as one.
+  var isWithoutNumbers: Bool { get }
+  /// Whether an input is no sound file by itself, but good to begin from.
+  func isPartOfAnother(_ input: [UInt8]) -> Bool
+}
+
+extension Reader {
+  func variants(of input: [UInt8], _ body: ([UInt8], String) throws -> Void) throws { try textVariants(of: input, body) }
+  var isWithoutNumbers: Bool { false }
+  func isPartOfAnother(_ input: [UInt8]) -> Bool { false }
+
+  func textVariants(of input: [UInt8], _ body: ([UInt8], String) throws -> Void) rethrows {
+    try Extremes.variants(of: input, body)
+  }
+
+  /// Variants of the header of a safetensors file, whose length follows.
+  func headerVariants(of input: [UInt8], _ body: ([UInt8], String) throws -> Void) rethrows {
+    let length = (0..<8).reduce(0) { $0 | Int(input[$1]) << (8 * $1) }
+    try Extremes.variants(of: Array(input[8..<8 + length])) { header, what in
+      let count = (0..<8).map { UInt8(truncatingIfNeeded: header.count >> (8 * $0)) }
+      try body(count + header + input[(8 + length)...], what)
+    }
+  }
 }
 
 /// Where a fixture of the other tests is.
@@ -22,8 +48,8 @@ func fixturePath(_ name: String) -> String {
 }
 
 /// Bytes of a fixture of the other tests.
-func fixture(_ name: String) throws -> [UInt8] {
-  Array(try Data(contentsOf: URL(fileURLWithPath: fixturePath(name))))
+func fixture(_ name: String, isAbsolute: Bool = false) throws -> [UInt8] {
+  Array(try Data(contentsOf: URL(fileURLWithPath: isAbsolute ? name : fixturePath(name))))
 }
 
 /// The smallest model in every layout, written by the product into a folder that is made once.
@@ -89,17 +115,14 @@ struct SafetensorsReading: Reader {
     ]
   }
 
-  func mutate(_ input: inout [UInt8], _ random: inout SplitMix64) {
-    guard input.count > 16, random.below(4) > 0 else { return Mutations.bytes(&input, &random) }
-    let length = (0..<8).reduce(0) { $0 | Int(input[$1]) << (8 * $1) }
-    guard (0...input.count - 8).contains(length) else { return Mutations.bytes(&input, &random) }
-    var header = Array(input[8..<8 + length])
-    Mutations.tokens(&header, &random)
-    // Mostly the length follows, so that what comes behind it is read; now and then it lies.
-    let said = random.below(8) == 0 ? Mutations.number(&random) : header.count
-    let data = input[(8 + length)...]
-    input = (0..<8).map { UInt8(truncatingIfNeeded: said >> (8 * $0)) } + header + data
+  func mutate(_ input: inout [UInt8], _ random: inout SplitMix64) { mutateSafetensors(&input, &random) }
+
+  func variants(of input: [UInt8], _ body: ([UInt8], String) throws -> Void) throws {
+    try headerVariants(of: input, body)
   }
+
+  /// An array of NumPy's alone, and a model with fused experts where those of the other have a tensor each.
+  func isPartOfAnother(_ input: [UInt8]) -> Bool { input != corpus[0] }
 
   func read(_ path: String) throws {
     _ = try? SafetensorsReader(path)
@@ -110,6 +133,8 @@ struct SafetensorsReading: Reader {
 
 /// The index of a sharded folder.
 struct IndexReading: Reader {
+  /// But for the total size, which nobody reads.
+  let isWithoutNumbers = true
   let fileName = "model.safetensors.index.json"
   let corpus: [[UInt8]]
   private let samples: Samples
@@ -182,6 +207,9 @@ struct RecipeReading: Reader {
 struct CheckpointReading: Reader {
   let fileName = "model.h5"
   let corpus: [[UInt8]]
+  let isWithoutNumbers = true
+
+  func variants(of input: [UInt8], _ body: ([UInt8], String) throws -> Void) throws {}
 
   init() throws {
     let samples = try Samples.shared.get()
@@ -213,10 +241,33 @@ struct RecordingReading: Reader {
     if isText { mutateText(&input, &random) } else { Mutations.bytes(&input, &random) }
   }
 
+  /// Of an array the numbers of its header, padded to its length; of lines all.
+  func variants(of input: [UInt8], _ body: ([UInt8], String) throws -> Void) throws {
+    if isText { return try textVariants(of: input, body) }
+    let length = Int(input[8]) | Int(input[9]) << 8
+    try Extremes.variants(of: Array(input[10..<10 + length])) { header, what in
+      let count = [UInt8(truncatingIfNeeded: header.count), UInt8(truncatingIfNeeded: header.count >> 8)]
+      try body(Array(input[..<8]) + count + header + input[(10 + length)...], what)
+    }
+  }
+
   func read(_ path: String) throws {
     _ = try? RecordedLoads.profile(path: path, topK: 2, experts: nil, layers: nil)
     _ = try RecordedRouting(path: path)
   }
+}
+
+/// Mostly the header, as text.
+func mutateSafetensors(_ input: inout [UInt8], _ random: inout SplitMix64) {
+  guard input.count > 16, random.below(4) > 0 else { return Mutations.bytes(&input, &random) }
+  let length = (0..<8).reduce(0) { $0 | Int(input[$1]) << (8 * $1) }
+  guard (0...input.count - 8).contains(length) else { return Mutations.bytes(&input, &random) }
+  var header = Array(input[8..<8 + length])
+  Mutations.tokens(&header, &random)
+  // Mostly the length follows, so that what comes behind it is read; now and then it lies.
+  let said = random.below(8) == 0 ? Mutations.number(&random) : header.count
+  let data = input[(8 + length)...]
+  input = (0..<8).map { UInt8(truncatingIfNeeded: said >> (8 * $0)) } + header + data
 }
 
 func mutateText(_ input: inout [UInt8], _ random: inout SplitMix64) {

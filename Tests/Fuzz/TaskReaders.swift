@@ -4,6 +4,8 @@ import Foundation
 
 /// A task's data in one of the forms that are told from content, read and put into the task's words.
 struct TaskDataReading: Reader {
+  /// Of some forms: texts and tables have none, or have them in quotes.
+  let isWithoutNumbers = true
   let fileName: String
   let corpus: [[UInt8]]
   private let task: String

@@ -11,12 +11,22 @@ struct Worker {
 
   init(_ options: Options) throws {
     self.options = options
-    readers = try [
+    readers = try Self.allReaders()
+  }
+
+  /// Everything that is read from outside.
+  static func allReaders() throws -> [any Reader] {
+    var readers: [any Reader] = try [
       SafetensorsReading(), SafetensorsReading(), IndexReading(), ConfigurationReading(), TokenizerReading(),
       RecipeReading(), CheckpointReading(), RecordingReading(lines: false), RecordingReading(lines: true),
       TaskFileReading(), EvaluationReading(samples: true), EvaluationReading(samples: false),
+      ProfileReading(), ProfileReading(), PlacementReading(), PlanReading(topology: true),
+      PlanReading(topology: false), SentencePieceReading(), AdapterReading("adapter_config.json"),
+      AdapterReading("adapter_model.safetensors"),
     ]
     readers += try TaskDataReading.all()
+    readers += try RunFolderReading.all()
+    return readers
   }
 
   /// The file that tells the supervisor which input is being read.
@@ -29,6 +39,7 @@ struct Worker {
     var random = SplitMix64(seed: options.seed)
     let began = Date()
     var (count, refused, slowest) = (0, 0, 0.0)
+    var costs: [String: (inputs: Int, seconds: Double)] = [:]
     while Date().timeIntervalSince(began) < options.seconds {
       let reader = readers[random.below(readers.count)]
       var input = reader.corpus[random.below(reader.corpus.count)]
@@ -40,12 +51,17 @@ struct Worker {
       count += 1
       refused += threw ? 1 : 0
       slowest = max(slowest, seconds)
+      costs[reader.fileName, default: (0, 0)].inputs += 1
+      costs[reader.fileName, default: (0, 0)].seconds += seconds
       if seconds > Self.mostSeconds { fail("took \(seconds) s") }
       if growth > Self.mostGrowth { fail("took \(growth >> 20) MiB") }
     }
     print(
       "fuzz: \(count) inputs in \(Int(options.seconds)) s from seed \(options.seed), \(refused) refused, "
         + "none slower than \((slowest * 1000).rounded() / 1000) s")
+    for (name, cost) in costs.sorted(by: { $0.key < $1.key }) {
+      print("fuzz: \(name): \(cost.inputs) inputs, \(Int(Double(cost.inputs) / max(cost.seconds, 1e-9))) a second")
+    }
   }
 
   /// Writes a file without waiting for the disk: it has to outlive this process, not the machine.
@@ -86,7 +102,7 @@ struct Worker {
   }
 
   /// Processor time and the most memory that this process has used.
-  private static var usage: (seconds: Double, peak: Int) {
+  static var usage: (seconds: Double, peak: Int) {
     var usage = rusage()
     getrusage(RUSAGE_SELF.rawValue, &usage)
     let times = [usage.ru_utime, usage.ru_stime].map { Double($0.tv_sec) + Double($0.tv_usec) / 1e6 }

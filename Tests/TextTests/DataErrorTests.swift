@@ -53,7 +53,12 @@ import Testing
       message: "DIR/*.csv: expected files that match, found none; try the pattern in a shell"),
     Case(
       text: "{}", path: ".", message: "DIR/.: expected a file or a pattern, found a folder; try DIR/./*.jsonl"),
-    Case(text: "{}", weight: 0, message: "DIR/d.jsonl: weight: expected a positive number, found 0.0; try 1"),
+    Case(
+      text: "{}", weight: 0,
+      message: "DIR/d.jsonl: weight: expected a number above 0 and at most 1000, found 0.0; try 1"),
+    Case(
+      text: "{}", weight: 1e18,
+      message: "DIR/d.jsonl: weight: expected a number above 0 and at most 1000, found 1e+18; try 1"),
     Case(
       text: #"{"prompt": "a long long long prompt", "completion": "b"}"#,
       message:

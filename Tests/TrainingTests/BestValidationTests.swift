@@ -108,7 +108,7 @@ import Testing
     for (run, data, expected) in [
       ("early_stopping: 3", "", "run.early_stopping: expected {patience: validations, min_delta: nats} or none"),
       ("early_stopping: {min_delta: 0}", "", "run.early_stopping.patience: expected a number of validations"),
-      ("early_stopping: {patience: 0}", "", "run.early_stopping.patience: expected an integer of at least 1"),
+      ("early_stopping: {patience: 0}", "", "run.early_stopping.patience: expected an integer in 1...1000000000"),
       ("early_stopping: {patience: 1, min_delta: -1}", "", "run.early_stopping.min_delta: expected"),
       ("early_stopping: {patience: 1, delta: 1}", "", "run.early_stopping.delta: unknown key"),
       ("evaluate_every: none, keep_best: true", "", "run.keep_best: expected run.evaluate_every"),

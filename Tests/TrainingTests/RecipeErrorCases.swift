@@ -10,13 +10,16 @@ enum RecipeErrorCases {
     ("run: {seed: eight}", "r.yaml:5:13: run.seed: expected an integer of at least 0, found 'eight'"),
     ("run: {seed: \"8\"}", "r.yaml:5:13: run.seed: expected an integer of at least 0, found '\"8\"'"),
     ("run: {seed: 1.5}", "r.yaml:5:13: run.seed: expected an integer of at least 0, found '1.5'"),
-    ("run: {threads: 0}", "r.yaml:5:16: run.threads: expected an integer of at least 1 or auto, found '0'"),
-    ("routing:\n  devices: 0", "r.yaml:6:12: routing.devices: expected an integer of at least 1, found '0'"),
+    ("run: {threads: 0}", "r.yaml:5:16: run.threads: expected an integer in 1...4096 or auto, found '0'"),
+    ("routing:\n  devices: 0", "r.yaml:6:12: routing.devices: expected an integer in 1...65536, found '0'"),
     (
       "routing: {device_limit: 0}",
-      "r.yaml:5:25: routing.device_limit: expected an integer of at least 1 or none, found '0'"
+      "r.yaml:5:25: routing.device_limit: expected an integer in 1...65536 or none, found '0'"
     ),
-    ("routing: {load_cap: 0.9}", "r.yaml:5:21: routing.load_cap: expected a number of at least 1 or none, found '0.9'"),
+    (
+      "routing: {load_cap: 0.9}",
+      "r.yaml:5:21: routing.load_cap: expected a number from 1 to 65536 or none, found '0.9'"
+    ),
     ("routing: {epsilon: 1}", "r.yaml:5:20: routing.epsilon: expected a number from 0 to below 1, found '1'"),
     (
       "optimizer: {learning_rate: 0}",
@@ -64,7 +67,7 @@ enum RecipeErrorCases {
       "tasks: {names: piqa, data: d}",
       "r.yaml:5:16: tasks.names: expected a list of different tasks, like [piqa, arc_easy], found 'piqa'"
     ),
-    ("tasks: {every: 0}", "r.yaml:5:16: tasks.every: expected an integer of at least 1 or none, found '0'"),
+    ("tasks: {every: 0}", "r.yaml:5:16: tasks.every: expected an integer in 1...1000000000 or none, found '0'"),
     ("tasks: {data: [d]}", "r.yaml:5:15: tasks.data: expected a folder, found a list"),
     // Adapters.
     (
@@ -77,7 +80,7 @@ enum RecipeErrorCases {
     ),
     (
       "train: {router: {lora: {alpha: -1}}}",
-      "r.yaml:5:32: train.router.lora.alpha: expected a number above 0, found '-1'"
+      "r.yaml:5:32: train.router.lora.alpha: expected a number above 0 and at most 1000000.0, found '-1'"
     ),
     (
       "train: {experts: {lora: {share: 0}}}",
@@ -121,7 +124,7 @@ enum RecipeErrorCases {
     ),
     (
       "routing: {device_limit: [2, 0]}",
-      "r.yaml:5:25: routing.device_limit: expected an integer of at least 1 for each MoE layer, found another list"
+      "r.yaml:5:25: routing.device_limit: expected an integer in 1...65536 for each MoE layer, found another list"
     ),
     (
       "routing: {device_limit: {auto: 5}}",
@@ -135,7 +138,7 @@ enum RecipeErrorCases {
       "routing: {similarity_threshold: 2}",
       "r.yaml:5:33: routing.similarity_threshold: expected a number from -1 to 1, found '2'"
     ),
-    ("routing: {partners: 0}", "r.yaml:5:21: routing.partners: expected an integer of at least 1 or auto, found '0'"),
+    ("routing: {partners: 0}", "r.yaml:5:21: routing.partners: expected an integer in 1...65536 or auto, found '0'"),
     (
       "routing: {placement: kernighan_lin}",
       "r.yaml:5:22: routing.placement: expected contiguous, random, occult, spectral, load, refined or "
@@ -145,7 +148,7 @@ enum RecipeErrorCases {
       "parallel: {nodes: 3}",
       "r.yaml:5:19: parallel.nodes: expected a divisor of routing.devices, which is 4, found 3"
     ),
-    ("parallel: {nodes: 0}", "r.yaml:5:19: parallel.nodes: expected an integer of at least 1, found '0'"),
+    ("parallel: {nodes: 0}", "r.yaml:5:19: parallel.nodes: expected an integer in 1...65536, found '0'"),
     (
       "parallel: {nodes: 2, dispatch: naive}",
       "r.yaml:5:19: parallel.nodes: expected 1 where parallel.dispatch is naive, found 2; try "
@@ -197,7 +200,7 @@ enum RecipeErrorCases {
     ),
     (
       "routing: {device_limit: 1, device_limit_schedule: {from: 4, steps: 2}}",
-      "r.yaml:5:68: routing.device_limit_schedule.steps: expected an integer of at least 3, found '2'"
+      "r.yaml:5:68: routing.device_limit_schedule.steps: expected an integer in 3...1000000000, found '2'"
     ),
     (
       "routing: {device_limit: 1, device_limit_schedule: {from: 4}}",
@@ -242,7 +245,7 @@ enum RecipeErrorCases {
     ),
     (
       "study: {arms: {L2: {routing.device_limit: 0}}}",
-      "r.yaml:5:21: routing.device_limit: expected an integer of at least 1 or none, found '0'"
+      "r.yaml:5:21: routing.device_limit: expected an integer in 1...65536 or none, found '0'"
     ),
     (
       "study: {arms: {a: {run.seed: 2}}}",

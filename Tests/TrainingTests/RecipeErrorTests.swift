@@ -66,7 +66,7 @@ func messages(_ text: String, _ overrides: [String] = [], purpose: Recipe.Purpos
           + "prompt_completion, text, found no such key",
         "r.yaml:6:30: data.train.format: expected alpaca, sharegpt, chat, prompt_completion or text, found 'alpacca'; "
           + "did you mean 'alpaca'?",
-        "r.yaml:6:47: data.train.weight: expected a number above 0, found '0'",
+        "r.yaml:6:47: data.train.weight: expected a number above 0 and at most 1000, found '0'",
         "r.yaml:7:62: data.train.column_map.promt: expected a column of prompt_completion (prompt, completion), "
           + "found 'promt'; did you mean 'prompt'?",
         "r.yaml:7:84: data.train.column_map.completion: expected a name in the file, found a list",
@@ -133,8 +133,8 @@ func messages(_ text: String, _ overrides: [String] = [], purpose: Recipe.Purpos
     #expect(
       messages(minimal + "run: {seed: -1}\n", ["run.threads=-2", "save.keep=0", "run.threads=0"]) == [
         "r.yaml:5:13: run.seed: expected an integer of at least 0, found '-1'",
-        "argument 3: save.keep=0: expected an integer of at least 1, found '0'",
-        "argument 4: run.threads=0: expected an integer of at least 1 or auto, found '0'",
+        "argument 3: save.keep=0: expected an integer in 1...1000000000, found '0'",
+        "argument 4: run.threads=0: expected an integer in 1...4096 or auto, found '0'",
       ])
   }
 }

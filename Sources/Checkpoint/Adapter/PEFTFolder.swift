@@ -107,6 +107,8 @@ struct PEFTFolder {
     }
   }
 
+  private static func isAlpha(_ value: Double) -> Bool { value > 0 && value <= AdapterSettings.LowRank.mostAlpha }
+
   private static func configuration(_ path: String) throws(FileError) -> Configuration {
     let text = try TextFile.read(path)
     let json: StrictJSON
@@ -130,13 +132,16 @@ struct PEFTFolder {
     if let bias = json["bias"], bias != .string("none") {
       throw .unsupported(path: path, item: "bias", expected: "none", found: "\(bias)")
     }
-    guard let alpha = json["lora_alpha"]?.number, alpha > 0 else {
-      throw .invalid(path: path, item: "lora_alpha", expected: "a number above 0", found: "none")
+    guard let alpha = json["lora_alpha"]?.number, isAlpha(alpha) else {
+      throw .invalid(
+        path: path, item: "lora_alpha",
+        expected: "a number above 0 and at most \(AdapterSettings.LowRank.mostAlpha)",
+        found: json["lora_alpha"]?.number.map { "\($0)" } ?? "none")
     }
     var patterns: [(String, Double)] = []
     if case .object(let members)? = json["alpha_pattern"] {
       for (key, value) in members {
-        guard let alpha = value.number, alpha > 0 else {
+        guard let alpha = value.number, isAlpha(alpha) else {
           throw .invalid(path: path, item: "alpha_pattern \(key)", expected: "a number above 0", found: "\(value)")
         }
         patterns.append((key, alpha))

@@ -1,4 +1,5 @@
 import Foundation
+import InputFiles
 
 /// What went wrong with a file: data first, words once.
 ///
@@ -110,6 +111,17 @@ public enum FileError: Error, Equatable, CustomStringConvertible, Sendable {
       "again when no other program has it open, or setting HDF5_USE_FILE_LOCKING=FALSE if the file system has no locks"
     default: "another disk"
     }
+  }
+
+  /// A file that could not be opened; `expected` is what the caller hoped to find.
+  init(_ error: InputFileError, expected: String) {
+    self =
+      switch error {
+      case .system(let path, let code): .system(path: path, action: .open, code: code)
+      case .notAFile(let path, _): .notAFile(path: path, expected: expected)
+      case .tooLong(let path, let bytes, let most):
+        .invalid(path: path, item: nil, expected: "at most \(most) bytes", found: "\(bytes)")
+      }
   }
 
   /// Whatever `errno` says after a call that failed.

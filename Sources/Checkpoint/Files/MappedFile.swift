@@ -1,4 +1,5 @@
 import Foundation
+import InputFiles
 
 /// A whole file as read-only memory, faulted in page by page on first use.
 ///
@@ -15,10 +16,14 @@ public final class MappedFile: @unchecked Sendable {  // unchecked: the memory i
   ///
   /// - Throws: `FileError.system` or `.notAFile`.
   public init(_ path: String, expected: String = "a file") throws(FileError) {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw .last(path, .open) }
+    let descriptor: Int32
+    do {
+      descriptor = try InputFile.open(path)
+    } catch {
+      throw FileError(error, expected: expected)
+    }
     do throws(FileError) {
-      bytes = try Self.map(descriptor, path, expected)
+      bytes = try Self.map(descriptor, path)
     } catch {
       close(descriptor)
       throw error
@@ -26,12 +31,9 @@ public final class MappedFile: @unchecked Sendable {  // unchecked: the memory i
     (self.path, self.descriptor) = (path, descriptor)
   }
 
-  private static func map(
-    _ descriptor: Int32, _ path: String, _ expected: String
-  ) throws(FileError) -> UnsafeRawBufferPointer {
+  private static func map(_ descriptor: Int32, _ path: String) throws(FileError) -> UnsafeRawBufferPointer {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw .last(path, .open) }
-    guard status.st_mode & S_IFMT == S_IFREG else { throw .notAFile(path: path, expected: expected) }
     let count = Int(status.st_size)
     if count == 0 { return UnsafeRawBufferPointer(start: nil, count: 0) }  // mmap refuses a length of 0
     guard let base = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {

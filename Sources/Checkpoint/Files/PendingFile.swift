@@ -1,6 +1,6 @@
 import Foundation
-internal import Tensors
 import Synchronization
+internal import Tensors
 
 /// A file under its temporary name, `<name>.tmp`, until `commit` puts it in the place of the old one.
 ///

@@ -172,7 +172,10 @@ private struct StrictJSONParser {
     }
     let text = String(decoding: bytes[start..<index], as: UTF8.self)
     if whole, let value = Int(text) { return .integer(value) }
-    return .real(Double(text) ?? .nan)
+    guard let value = Double(text), value.isFinite else {
+      throw .init(offset: start, expected: "a number that a double can hold", found: "'\(text.prefix(40))'")
+    }
+    return .real(value)
   }
 
   private mutating func digits() throws(StrictJSON.Failure) {

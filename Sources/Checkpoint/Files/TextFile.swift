@@ -11,7 +11,7 @@ public enum TextFile {
   }
 
   /// Files that are read as a whole are no longer: the largest tokenizers have 40 MB.
-  static let maximumBytes = 268_435_456
+  package static let maximumBytes = 268_435_456
 
   static func tooLong(_ path: String, _ bytes: Int) -> FileError {
     .invalid(path: path, item: nil, expected: "at most \(maximumBytes) bytes", found: "\(bytes)")

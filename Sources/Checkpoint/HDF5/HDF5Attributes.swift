@@ -1,4 +1,5 @@
 import CHDF5
+import Foundation
 
 /// The value of an attribute; numbers are widened to 64 bits.
 public enum HDF5Attribute: Equatable, Sendable {
@@ -26,15 +27,17 @@ struct HDF5AttributeAccess {
   var ledger: HDF5Ledger?
 
   func names() throws(FileError) -> [String] {
-    var names: [String] = []
-    let count = try place.check(.list) { H5Aget_num_attrs(object) }
-    for index in 0..<hsize_t(count) {
-      names.append(
-        try readName(place, .list) { buffer, size in
-          H5Aget_name_by_idx(object, ".", H5_INDEX_NAME, H5_ITER_INC, index, buffer, size, chdf5_p_default())
-        })
+    // One walk: to look an attribute up by its number is a walk of its own.
+    var names: [[UInt8]] = []
+    try withUnsafeMutablePointer(to: &names) { (pointer) throws(FileError) in
+      let collect: H5A_operator2_t = { _, name, _, data in
+        guard let name, let names = data?.assumingMemoryBound(to: [[UInt8]].self) else { return -1 }
+        names.pointee.append(Array(UnsafeRawBufferPointer(start: name, count: strlen(name))))
+        return 0
+      }
+      try place.check(.list) { H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, nil, collect, pointer) }
     }
-    return names
+    return try names.map { (name) throws(FileError) in try text(name, place) }
   }
 
   func read(_ name: String) throws(FileError) -> HDF5Attribute? {

@@ -220,6 +220,14 @@ extension HDF5Reader {
     return handle
   }
 
+  /// Checks that all of a dataset's data is in the file, before memory of its size is taken.
+  ///
+  /// - Throws: `FileError.invalid` where some was never written.
+  func checkHasData(_ dataset: String) throws(FileError) {
+    let handle = try openDataset(dataset)
+    try checkAllocated(handle.id, try info(of: handle.id, Place(file: path, item: normalized(dataset))))
+  }
+
   /// HDF5 would make up values for data that was never written.
   private func checkAllocated(_ dataset: hid_t, _ info: HDF5Dataset) throws(FileError) {
     guard info.byteCount > 0 else { return }

@@ -53,42 +53,67 @@ public final class HDF5Reader: Sendable {
 
   /// Absolute paths of all datasets, in the order of their names, level by level below each group.
   public func datasets() throws(FileError) -> [String] {
-    try list("/", depth: 0, keep: .dataset)
+    try objects().datasets
   }
 
   /// Absolute paths of all groups but the root, in the order of their names.
   public func groups() throws(FileError) -> [String] {
-    try list("/", depth: 0, keep: .group)
+    try objects().groups
   }
 
-  private enum Kept { case dataset, group }
+  private func objects() throws(FileError) -> HDF5Objects {
+    var objects = HDF5Objects()
+    try list("/", depth: 0, into: &objects)
+    return objects
+  }
 
-  private func list(_ group: String, depth: Int, keep: Kept) throws(FileError) -> [String] {
+  /// Adds what lies below a group. A group that hard links lead to by two names is listed under the first.
+  private func list(_ group: String, depth: Int, into objects: inout HDF5Objects) throws(FileError) {
     let place = Place(file: path, item: group)
-    guard depth < 64 else {
-      throw .invalid(path: path, item: group, expected: "at most 64 levels of groups", found: "more, or a circle")
-    }
+    guard depth < 64 else { throw .invalid(circle: group, path: path) }
     let handle = try place.handle(.group, .list) { H5Gopen2(file.id, group, chdf5_p_default()) }
-    var info = H5G_info_t()
-    try place.check(.list) { H5Gget_info(handle.id, &info) }
-    var found: [String] = []
-    for index in 0..<info.nlinks {
-      let name = try readName(place, .list) { buffer, size in
-        H5Lget_name_by_idx(handle.id, ".", H5_INDEX_NAME, H5_ITER_INC, index, buffer, size, chdf5_p_default())
+    for link in try links(of: handle.id, place) {
+      objects.links += 1
+      guard objects.links <= HDF5Objects.mostLinks else {
+        throw .invalid(
+          path: path, item: group, expected: "at most \(HDF5Objects.mostLinks) groups and datasets in a file",
+          found: "more")
       }
-      let child = (group == "/" ? "" : group) + "/" + name
+      let child = (group == "/" ? "" : group) + "/" + link.name
       let childPlace = Place(file: path, item: child)
-      guard try isHardLink(handle.id, name, childPlace) else { continue }
-      let object = try childPlace.handle(.object, .list) { H5Oopen(handle.id, name, chdf5_p_default()) }
+      let object = try childPlace.handle(.object, .list) { H5Oopen(handle.id, link.name, chdf5_p_default()) }
       switch HDF5Library.locked({ H5Iget_type(object.id) }) {
       case H5I_GROUP:
-        if keep == .group { found.append(child) }
-        found += try list(child, depth: depth + 1, keep: keep)
-      case H5I_DATASET: if keep == .dataset { found.append(child) }
+        objects.groups.append(child)
+        if objects.open.contains(link.address) { throw .invalid(circle: child, path: path) }
+        guard objects.seen.insert(link.address).inserted else { continue }
+        objects.open.append(link.address)
+        try list(child, depth: depth + 1, into: &objects)
+        objects.open.removeLast()
+      case H5I_DATASET: objects.datasets.append(child)
       default: break  // a named type
       }
     }
-    return found
+  }
+
+  /// The hard links of a group in the order of their names, by one walk: to look a link up by its number is a walk of its own.
+  private func links(of group: hid_t, _ place: Place) throws(FileError) -> [HDF5Objects.Link] {
+    var links: [(name: [UInt8], address: UInt64)] = []
+    try withUnsafeMutablePointer(to: &links) { (pointer) throws(FileError) in
+      let collect: H5L_iterate_t = { _, name, info, data in
+        guard let name, let info, let links = data?.assumingMemoryBound(to: [(name: [UInt8], address: UInt64)].self)
+        else { return -1 }
+        if info.pointee.type == H5L_TYPE_HARD {
+          links.pointee.append(
+            (Array(UnsafeRawBufferPointer(start: name, count: strlen(name))), UInt64(info.pointee.u.address)))
+        }
+        return 0
+      }
+      try place.check(.list) { chdf5_l_iterate(group, collect, pointer) }
+    }
+    return try links.map { (link) throws(FileError) in
+      HDF5Objects.Link(name: try text(link.name, place), address: link.address)
+    }
   }
 
   /// Soft and external links are not followed: what they lead to is listed where it is, or lies in another file.
@@ -172,5 +197,32 @@ public final class HDF5Reader: Sendable {
       throw .missing(path: path, item: item, nearest: nearestName(to: item, in: try datasets()))
     }
     return try Place(file: path, item: item).handle(.object, .open) { H5Oopen(file.id, item, chdf5_p_default()) }
+  }
+}
+
+/// What lies in a file, in the order in which it is listed.
+private struct HDF5Objects {
+  /// A name in a group, and the object it leads to.
+  struct Link {
+    let name: String
+    let address: UInt64
+  }
+
+  /// Most links that are followed: some times what the largest models have, and little enough to be listed in a second or so.
+  static let mostLinks = 262_144
+
+  var datasets: [String] = []
+  var groups: [String] = []
+  var links = 0
+  /// Addresses of groups that are listed or being listed: links that lead back and forth would be followed for ever.
+  var seen: Set<UInt64> = []
+  /// Those that are being listed, each in the one before.
+  var open: [UInt64] = []
+}
+
+extension FileError {
+  /// Groups that lie too deep, or in themselves.
+  fileprivate static func invalid(circle group: String, path: String) -> FileError {
+    .invalid(path: path, item: group, expected: "at most 64 levels of groups", found: "more, or a circle")
   }
 }

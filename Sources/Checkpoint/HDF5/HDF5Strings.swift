@@ -17,18 +17,6 @@ func makeTextType(_ place: Place, byteCount: Int) throws(FileError) -> Handle {
   return type
 }
 
-/// A name of unknown length: asked for its length first, then copied.
-func readName(
-  _ place: Place, _ action: FileAction, _ call: (UnsafeMutablePointer<CChar>?, Int) -> Int
-) throws(FileError) -> String {
-  let count = try place.check(action) { call(nil, 0) }
-  var buffer = [UInt8](repeating: 0, count: count + 1)
-  try place.check(action) {
-    buffer.withUnsafeMutableBytes { call($0.baseAddress?.assumingMemoryBound(to: CChar.self), count + 1) }
-  }
-  return try text(buffer.prefix(count), place)
-}
-
 /// Texts of an attribute or dataset, of fixed or variable length, ASCII or UTF-8.
 /// `read` gets the memory type, which is the file's own, and the buffer.
 func readStrings(
@@ -75,7 +63,8 @@ func readStrings(
   return values
 }
 
-private func text(_ bytes: some Sequence<UInt8>, _ place: Place) throws(FileError) -> String {
+/// Bytes of a name or a text, which have to be UTF-8.
+func text(_ bytes: some Sequence<UInt8>, _ place: Place) throws(FileError) -> String {
   guard let text = String(validating: Array(bytes), as: UTF8.self) else {
     throw .invalid(path: place.file, item: place.item, expected: "UTF-8 text", found: "other bytes")
   }

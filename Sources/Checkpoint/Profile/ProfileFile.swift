@@ -14,6 +14,8 @@ public enum ProfileFile {
   static let format = "occult-profile"
   /// Value of the root attribute `version`.
   static let version = 1
+  /// Most recorded tokens of a layer: a thousand times what placements need.
+  static let mostRecorded = 100_000_000
 
   /// Writes a profile, crash-safe.
   ///
@@ -23,8 +25,12 @@ public enum ProfileFile {
   ///   - program: Name and version for `created_by`.
   /// - Throws: ``FileError``.
   public static func write(_ profile: CollaborationProfile, to path: String, program: String) throws(FileError) {
-    let file = try HDF5Writer(creating: path)
     let (e, k) = (profile.experts, profile.topK)
+    guard e <= Most.profiledExperts else {
+      throw .unsupported(
+        path: path, item: "experts", expected: "at most \(Most.profiledExperts) experts a layer", found: "\(e)")
+    }
+    let file = try HDF5Writer(creating: path)
     for layer in profile.layers {
       let group = "layers/\(layer.layer)/"
       let n = layer.recorded
@@ -69,28 +75,41 @@ public enum ProfileFile {
     }
     let experts = try file.integer(attribute: "experts")
     let topK = try file.integer(attribute: "top_k")
-    guard (1...65_536).contains(experts), (1...experts).contains(topK) else {
+    guard (1...Most.profiledExperts).contains(experts), (1...experts).contains(topK) else {
       throw .invalid(
-        path: path, item: "top_k", expected: "1 ≤ top_k ≤ experts", found: "top_k \(topK), experts \(experts)")
+        path: path, item: "top_k", expected: "1 ≤ top_k ≤ experts ≤ \(Most.profiledExperts)",
+        found: "top_k \(topK), experts \(experts)")
     }
     var modelType: String?
     if case .string(let text)? = try file.attribute("model_type") { modelType = text }
     var layers: [LayerProfile] = []
     for group in try file.groups() where group.hasPrefix("/layers/") {
-      guard let layer = Int(group.dropFirst("/layers/".count)), layer >= 0 else {
-        throw .invalid(path: path, item: group, expected: "a layer number", found: "another name")
+      let name = group.dropFirst("/layers/".count)
+      guard let layer = Int(name), (0..<Most.layers).contains(layer), "\(layer)" == name else {
+        throw .invalid(
+          path: path, item: group, expected: "a layer number in 0..<\(Most.layers)", found: "another name")
       }
       layers.append(try read(layer, group + "/", experts, topK, file))
     }
     guard !layers.isEmpty else { throw .missing(path: path, item: "/layers/0", nearest: nil) }
-    return CollaborationProfile(
+    let profile = CollaborationProfile(
       modelType: modelType, experts: experts, topK: topK, data: try file.string(attribute: "data"), layers: layers)
+    let tokens = try file.integer(attribute: "tokens")
+    guard tokens == profile.tokens else {
+      throw .invalid(
+        path: path, item: "/ attribute tokens", expected: "\(profile.tokens), the most of any layer", found: "\(tokens)")
+    }
+    return profile
   }
 
   private static func read(
     _ layer: Int, _ group: String, _ e: Int, _ k: Int, _ file: HDF5Reader
   ) throws(FileError) -> LayerProfile {
     let n = try file.info(group + "documents").shape.first ?? 0
+    guard n <= mostRecorded else {
+      throw .invalid(
+        path: file.path, item: group + "documents", expected: "at most \(mostRecorded) recorded tokens", found: "\(n)")
+    }
     func table(_ name: String, _ shape: [Int]) throws(FileError) -> [Float]? {
       guard try file.contains(group + name) else { return nil }
       let values = try read(group + name, shape, .float32, Float(0), file)
@@ -110,21 +129,21 @@ public enum ProfileFile {
           expected: "\(k) different experts of \(e) in ascending order", found: "\(Array(set)) in row \(row)")
       }
     }
-    let tokens = try file.integer(attribute: "tokens", of: "layers/\(layer)")
-    let load = try counts(group + "load", [e], file)
-    if let expert = load.firstIndex(where: { $0 > tokens }) {
-      throw .invalid(
-        path: file.path, item: group + "load", expected: "at most the layer's \(tokens) tokens an expert",
-        found: "\(load[expert]) for expert \(expert)")
-    }
-    return LayerProfile(
-      layer: layer, experts: e, topK: k, tokens: tokens,
-      coactivation: try counts(group + "coactivation", [e, e], file), load: load, sets: sets,
+    let profile = LayerProfile(
+      layer: layer, experts: e, topK: k, tokens: try file.integer(attribute: "tokens", of: "layers/\(layer)"),
+      coactivation: try counts(group + "coactivation", [e, e], file), load: try counts(group + "load", [e], file),
+      sets: sets,
       weights: try table("weights", [n, k]) ?? [],
       documents: try read(group + "documents", [n], .int32, Int32(0), file),
       cosineSimilarity: try table("logit_similarity", [e, e]),
       centeredSimilarity: try table("logit_similarity_centered", [e, e]),
       outputSimilarity: try table("output_similarity", [e, e]))
+    do throws(LayerProfile.Contradiction) {
+      try profile.check()
+    } catch {
+      throw .invalid(path: file.path, item: group + error.table, expected: error.expected, found: error.found)
+    }
+    return profile
   }
 
   private static func counts(_ dataset: String, _ shape: [Int], _ file: HDF5Reader) throws(FileError) -> [Int64] {
@@ -147,11 +166,13 @@ public enum ProfileFile {
   private static func read<T: BitwiseCopyable>(
     _ dataset: String, _ shape: [Int], _ type: ElementType, _ zero: T, _ file: HDF5Reader
   ) throws(FileError) -> [T] {
-    // The shape is checked before memory is taken: a damaged extent must not become an allocation of terabytes.
+    // Shape and type are checked before memory is taken, and that there is data: a damaged extent must not become an
+    // allocation of terabytes.
     let info = try file.info(dataset)
     guard info.shape == shape else {
       throw .shape(path: file.path, item: info.path, expected: shape, found: info.shape)
     }
+    try file.checkHasData(dataset)
     var values = [T](repeating: zero, count: shape.reduce(1, *))
     try values.withUnsafeMutableBufferPointer { (values) throws(FileError) in
       try file.read(dataset, shape: shape, type: type, into: UnsafeMutableRawBufferPointer(values))

@@ -1,6 +1,10 @@
 public import Foundation
+internal import InputFiles
 
 extension Placement: Codable {
+  /// Longest file that is read, in bytes: that of the largest model has some hundred kilobytes.
+  static let mostBytes = 1 << 28
+
   private enum CodingKeys: String, CodingKey {
     case format, version, experts, devices, nodes, proposals, layers
     case modelType = "model_type"
@@ -98,11 +102,12 @@ extension Placement: Codable {
   /// - Throws: `PlacementError`.
   public init(path: String, slack: Bool = false, replicas: Bool = false) throws(PlacementError) {
     let data: Data
-    do {
-      data = try Data(contentsOf: URL(fileURLWithPath: path))
+    do throws(InputFileError) {
+      data = try InputFile.data(path, most: Self.mostBytes)
     } catch {
       throw .unreadable(
-        file: path, reason: "expected a readable file, found none; try 'occult place --output \(path)'")
+        file: path,
+        reason: "expected a readable file\(error.limit), found \(error.found); try 'occult place --output \(path)'")
     }
     try self.init(json: data, file: path, slack: slack)
     if !replicas, layers.contains(where: { $0.replicas?.isEmpty == false }) { throw .hasReplicas(file: path) }

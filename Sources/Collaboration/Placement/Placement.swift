@@ -86,7 +86,11 @@ public struct Placement: Sendable, Equatable {
     modelType: String?, experts: Int, devices: Int, nodes: Int = 1, layers: [Layer], slack: Bool = false,
     file: String = "placement"
   ) throws(PlacementError) {
-    guard experts > 0, (1...experts).contains(devices), slack || experts % devices == 0 else {
+    guard (1...Most.experts).contains(experts) else {
+      throw .malformed(
+        file: file, path: "experts", expected: "an integer in 1...\(Most.experts)", found: "\(experts)")
+    }
+    guard (1...experts).contains(devices), slack || experts % devices == 0 else {
       throw .devices(file: file, experts: experts, found: devices)
     }
     guard nodes > 0, devices % nodes == 0 else { throw .nodes(file: file, devices: devices, found: nodes) }
@@ -95,6 +99,10 @@ public struct Placement: Sendable, Equatable {
       throw .duplicateLayer(file: file, layer: after.layer)
     }
     for layer in layers {
+      guard (0..<Most.layers).contains(layer.layer) else {
+        throw .malformed(
+          file: file, path: "layers", expected: "numbers of layers in 0..<\(Most.layers)", found: "\(layer.layer)")
+      }
       guard layer.expertDevice.count == experts else {
         throw .size(file: file, layer: layer.layer, expected: experts, found: layer.expertDevice.count)
       }

@@ -38,7 +38,7 @@ public struct PlacementExport: Sendable, Equatable {
     case .eplb:
       let flat = maps.map { $0.flatMap { $0 } }
       let slots = flat.map { map in
-        (0..<placement.experts).map { expert in map.indices.filter { map[$0] == expert } }
+        map.enumerated().reduce(into: [[Int]](repeating: [], count: placement.experts)) { $0[$1.element].append($1.offset) }
       }
       let most = slots.joined().map(\.count).max() ?? 1
       let padded = slots.map { layer in
@@ -55,7 +55,7 @@ public struct PlacementExport: Sendable, Equatable {
     case .sglang:
       let last = placement.layers.last?.layer ?? -1
       let count = modelLayers ?? last + 1
-      guard count > last else { throw .layers(expected: last + 1, found: count) }
+      guard (last + 1...Most.layers).contains(count) else { throw .layers(expected: last + 1, found: count) }
       // Layers without experts have a row that nothing reads; it is the engine's own default.
       var flat = [[Int]](
         repeating: (0..<width * placement.devices).map { $0 % placement.experts }, count: count)
@@ -114,7 +114,7 @@ public enum PlacementExportError: Error, Equatable, CustomStringConvertible {
     case .engine(let found):
       "--export: expected \(PlacementExport.Engine.words), found '\(found)'"
     case .layers(let expected, let found):
-      "--layers: expected at least \(expected), found \(found)"
+      "--layers: expected \(found < expected ? "at least \(expected)" : "at most \(Most.layers)"), found \(found)"
     case .uneven(let experts, let devices):
       "--export: expected as many of \(experts) experts on each of \(devices) devices, found more on some; try a placement "
         + "without slack"

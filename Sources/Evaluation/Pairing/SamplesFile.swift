@@ -99,7 +99,11 @@ struct SamplesFile {
 
   private func wording(_ object: JSONValue, _ values: [String: MetricValue], _ line: Int) throws -> Wording {
     var requests: [(prompt: String, continuation: String)] = []
-    while let request = object["arguments"]?["gen_args_\(requests.count)"] {
+    var arguments: [String: JSONValue] = [:]
+    if case .object(let members)? = object["arguments"] {
+      for member in members { arguments[member.key] = member.value }
+    }
+    while let request = arguments["gen_args_\(requests.count)"] {
       requests.append((request["arg_0"]?.string ?? "", request["arg_1"]?.string ?? ""))
     }
     let target = object["target"]?.string ?? object["target"]?.integer.map { "\($0)" } ?? ""

@@ -1,3 +1,5 @@
+internal import Text
+
 /// A piece of XHTML or SVG. Text is escaped when it is written, so nothing a user names can become markup.
 indirect enum Markup: Equatable, Sendable {
   case text(String)
@@ -42,8 +44,11 @@ indirect enum Markup: Equatable, Sendable {
       case "<": output += "&lt;"
       case ">": output += "&gt;"
       case "\"": output += "&quot;"
+      // These would turn the text behind them.
+      case _ where !Printable.isHarmless(character) && character.value > 0x9F:
+        output += Printable.text(String(character))
       // XML has no way to write other control characters.
-      case "\u{0}"..."\u{8}", "\u{B}", "\u{C}", "\u{E}"..."\u{1F}", "\u{FFFE}", "\u{FFFF}": output += "\u{FFFD}"
+      case "\u{0}"..."\u{8}", "\u{B}", "\u{C}", "\u{E}"..."\u{1F}", "\u{7F}"..."\u{9F}", "\u{FFFE}", "\u{FFFF}": output += "\u{FFFD}"
       default: output.unicodeScalars.append(character)
       }
     }

@@ -1,5 +1,6 @@
 internal import Checkpoint
 internal import Foundation
+internal import InputFiles
 internal import Text
 internal import Training
 
@@ -80,7 +81,7 @@ struct StudyFolder {
 
   /// A result kept under the key of everything it depends on; nil when it is absent, damaged, or of another key.
   func cached<T: Decodable>(_ file: String, key: String, as: T.Type) -> T? {
-    guard let data = FileManager.default.contents(atPath: file),
+    guard let data = try? InputFile.data(file, most: TextFile.maximumBytes),
       let kept = try? JSONDecoder().decode(Kept<T>.self, from: data), kept.key == key
     else { return nil }
     return kept.value

@@ -115,7 +115,7 @@ public struct ComparisonTable: Sendable {
       heads: columns.enumerated().map { $0 == 0 ? $1.title : ">" + $1.title },
       rows: comparison.results.map { result in columns.map { $0.value(result) } })
     let asTrained = asTrained.map { [$0.markdown, ""] } ?? []
-    return ([table.markdown, ""] + asTrained + notes.map { "- \($0)" }).joined(separator: "\n") + "\n"
+    return ([table.markdown, ""] + asTrained + notes.map { "- \(Markdown.text($0))" }).joined(separator: "\n") + "\n"
   }
 
   /// What every limited arm costs under the limit it was trained with; nil where there is none.

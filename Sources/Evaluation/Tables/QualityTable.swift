@@ -13,9 +13,9 @@ public struct QualityTable: Sendable {
 
   /// Verdict, primary metrics, communication, the other metrics, and the first flips of every task and arm.
   public var markdown: String {
-    var parts = ["# \(comparison.headline)"] + comparison.verdict + [primary.markdown]
+    var parts = ["# \(Markdown.text(comparison.headline))"] + comparison.verdict.map(Markdown.text) + [primary.markdown]
     if let communication { parts.append(communication.markdown) }
-    parts.append(notes.map { "- \($0)" }.joined(separator: "\n"))
+    parts.append(notes.map { "- \(Markdown.text($0))" }.joined(separator: "\n"))
     let others = table { $0.metrics.dropFirst() }
     if !others.rows.isEmpty { parts += ["## Other metrics, without correction and verdict", others.markdown] }
     let flips = flips
@@ -162,7 +162,7 @@ public struct QualityTable: Sendable {
           let own = all.filter { $0.direction == direction }
           if own.isEmpty { continue }
           let rest = own.count > Self.listed ? ", the first \(Self.listed)" : ""
-          parts.append("### \(task.task): \(own.count) \(words) by \(arm)\(rest)")
+          parts.append("### " + Markdown.text("\(task.task): \(own.count) \(words) by \(arm)\(rest)"))
           parts += own.prefix(Self.listed).map(item)
         }
       }
@@ -172,12 +172,14 @@ public struct QualityTable: Sendable {
 
   /// One flip; the prompt is quoted, so that nothing in it becomes a heading.
   private func item(_ flip: Flip) -> String {
-    let prompt = flip.prompt.split(separator: "\n", omittingEmptySubsequences: false).map { "> \($0)" }
-    let choices = flip.choices.map { "> - \($0.replacing("\n", with: " "))" }
+    let prompt = flip.prompt.split(separator: "\n", omittingEmptySubsequences: false).map {
+      "> \(Markdown.text(String($0)))"
+    }
+    let choices = flip.choices.map { "> - \(Markdown.text($0))" }
     let facts =
       "question \(flip.question); right: \(flip.gold); \(flip.arm): \(flip.answer); "
       + "\(comparison.reference): \(flip.referenceAnswer)"
-    return (prompt + (choices.isEmpty ? [] : [">"] + choices) + ["", facts.replacing("\n", with: " ")])
+    return (prompt + (choices.isEmpty ? [] : [">"] + choices) + ["", Markdown.text(facts)])
       .joined(separator: "\n")
   }
 }

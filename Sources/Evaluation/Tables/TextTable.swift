@@ -33,7 +33,7 @@ public struct TextTable: Sendable {
   /// The table in Markdown.
   public var markdown: String {
     func line(_ fields: [String]) -> String {
-      "| " + fields.map { $0.replacing("|", with: "\\|").replacing("\n", with: " ") }.joined(separator: " | ") + " |"
+      "| " + fields.map(Markdown.text).joined(separator: " | ") + " |"
     }
     let rule = "|" + isRight.map { $0 ? " ---: |" : " --- |" }.joined()
     return ([line(titles), rule] + rows.map(line)).joined(separator: "\n")

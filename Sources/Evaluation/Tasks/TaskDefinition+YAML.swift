@@ -80,7 +80,13 @@ private struct TaskReader {
         section.report("filter_list", "expected {name: {regex: …, group_select: 0}}, found \(node.found)")
         return nil
       }
-      return ResponseFilter(name: name, pattern: pattern, match: node["group_select"]?.int ?? 0)
+      let selected = node["group_select"]
+      guard let match = selected.map(\.int) ?? 0, ResponseFilter.matches.contains(match) else {
+        section.report(
+          "filter_list", "expected a group_select in \(ResponseFilter.matches), found \(selected?.found ?? "nothing")")
+        return nil
+      }
+      return ResponseFilter(name: name, pattern: pattern, match: match)
     }
     if output == .generate, generation.filters.isEmpty {
       section.report("filter_list", "expected at least one filter {name: {regex: …}}, found none")

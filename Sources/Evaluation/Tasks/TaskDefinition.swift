@@ -92,6 +92,9 @@ struct ResponseFilter: Sendable, Equatable {
   /// Which of several matches counts; -1 for the last.
   let match: Int
 
+  /// Numbers of matches that may be asked for.
+  static let matches = -1000...1000
+
   /// What counts of a response; `[invalid]` where nothing matches.
   func callAsFunction(_ response: String) -> String {
     let found = pattern.matches(in: response)

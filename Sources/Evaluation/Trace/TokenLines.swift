@@ -1,4 +1,4 @@
-internal import Foundation
+internal import InputFiles
 
 /// Sequences of numbers from a text file: one a line, separated by spaces, tabs or commas, all of one length.
 public struct TokenLines: Sendable, Equatable {
@@ -20,8 +20,13 @@ public struct TokenLines: Sendable, Equatable {
   ///   - ignored: A number outside of `range` that is allowed as well.
   /// - Throws: ``TokenLinesError`` naming the line.
   public init(path: String, in range: Range<Int32>, ignored: Int32? = nil) throws(TokenLinesError) {
-    guard let data = FileManager.default.contents(atPath: path) else { throw .unreadable(file: path) }
-    try self.init(text: String(decoding: data, as: UTF8.self), file: path, in: range, ignored: ignored)
+    let bytes: [UInt8]
+    do {
+      bytes = try InputFile.bytes(path)
+    } catch {
+      throw .unreadable(file: path, found: error.found)
+    }
+    try self.init(text: String(decoding: bytes, as: UTF8.self), file: path, in: range, ignored: ignored)
   }
 
   /// Reads text.
@@ -58,7 +63,7 @@ public struct TokenLines: Sendable, Equatable {
 /// Why a file of token lines cannot be used.
 public enum TokenLinesError: Error, Equatable, CustomStringConvertible {
   /// The file cannot be opened.
-  case unreadable(file: String)
+  case unreadable(file: String, found: String)
   /// There is no line with numbers.
   case empty(file: String)
   /// Not a number, or out of range.
@@ -75,8 +80,8 @@ public enum TokenLinesError: Error, Equatable, CustomStringConvertible {
   /// `where: expected …, found …; try …`.
   public var description: String {
     switch self {
-    case .unreadable(let file):
-      "\(file): expected a readable text file, found none; try a path that exists"
+    case .unreadable(let file, let found):
+      "\(file): expected a readable text file, found \(found); try a path that exists"
     case .empty(let file):
       "\(file): expected a sequence of token ids a line, found none; try a line such as '335 715 416'"
     case .value(let file, let line, let range, let ignored, let found):

@@ -33,7 +33,7 @@ struct DecoderKeys {
     rmsEpsilon = try config.double("rms_norm_eps", above: 0)
     initializerRange = try config.optionalDouble("initializer_range", above: 0) ?? 0.02
     tiesEmbeddings = try config.bool("tie_word_embeddings")
-    endTokens = try config.integers("eos_token_id")
+    endTokens = try config.integers("eos_token_id", in: 0...vocabulary - 1)
     (ropeTheta, ropeScaling) = try config.rotary()
   }
 
@@ -88,7 +88,7 @@ extension ConfigurationReader {
 
   /// Refuses attention windows shorter than the context, which would be computed as if they were not there.
   func checkNoWindow(_ key: String, positions: Int) throws(ConfigurationError) {
-    guard let window = try optionalInt(key, in: 0...(.max)), window > 0, window < positions else { return }
+    guard let window = try optionalInt(key, in: 0...1_000_000_000), window > 0, window < positions else { return }
     throw invalid(key, "null, or at least the \(positions) positions of the context", window)
   }
 }

@@ -15,7 +15,7 @@ enum QwenMoE {
       ? "num_local_experts" : "num_experts"
     let experts = try config.int(key, in: 1...65_536)
     let step = try config.int("decoder_sparse_step", in: 1...4096)
-    let dense = Set(try config.integers("mlp_only_layers"))
+    let dense = Set(try config.integers("mlp_only_layers", in: 0...4095))
     let sparse = (0..<keys.layers).filter { !dense.contains($0) && ($0 + 1) % step == 0 }
     guard !sparse.isEmpty else {
       throw config.invalid("decoder_sparse_step", "a sparse layer among \(keys.layers)", step)

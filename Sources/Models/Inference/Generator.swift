@@ -72,7 +72,7 @@ public struct Generator {
   private func check(_ prompt: [Int32], maxNew: Int) throws(GenerationError) {
     let configuration = model.configuration
     guard !(prompt + unseen).isEmpty else { throw .emptyPrompt }
-    guard tokens.count + prompt.count + maxNew <= capacity else {
+    guard maxNew <= capacity - tokens.count - prompt.count else {
       throw .context(prompt: tokens.count + prompt.count, maxNew: maxNew, context: capacity)
     }
     if let token = prompt.first(where: { !(0..<configuration.vocabulary).contains(Int($0)) }) {

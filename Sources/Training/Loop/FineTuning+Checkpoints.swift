@@ -35,7 +35,7 @@ extension FineTuning {
   ///
   /// - Throws: ``RunFolderError``, `RecipeError`.
   static func checkUnchanged(_ recipe: Recipe, _ folder: RunFolder) throws {
-    guard let text = try? TextFile.read(folder.recipe) else {
+    guard let text = try? YAMLFile.text(folder.recipe) else {
       throw RunFolderError.nothingToResume(path: folder.path, found: "no recipe.yaml in it")
     }
     try checkUnchanged(recipe, text, of: folder.recipe, in: folder.path)

@@ -33,10 +33,10 @@ public struct FineTuning {
 
   /// Optimizer steps of the whole run.
   public let steps: Int
-  /// Identity of the order of batches over the whole run.
-  public let batchOrder: String
+  /// Identity of the order of batches over the whole run; computed when it is first asked for.
+  public var batchOrder: String { batcher.orderHash(steps: microBatches) }
   let batcher: Batcher
-  /// Micro-batches of all epochs.
+  /// Micro-batches of all steps.
   private let microBatches: Int
 
   /// A run that is ready to begin.
@@ -64,9 +64,8 @@ public struct FineTuning {
     (self.recipe, self.base, self.routing, self.data, self.folder) = (recipe, base, routing, data, folder)
     (self.program, self.ranks) = (program, ranks)
     batcher = Self.batcher(recipe, data)
-    microBatches = batcher.stepCount(epochs: recipe.schedule.epochs)
+    microBatches = Self.microBatchCount(recipe, batcher)
     steps = Self.stepCount(recipe, batcher)
-    batchOrder = batcher.orderHash(steps: min(steps * recipe.schedule.accumulation, microBatches))
   }
 
   /// Batches in the order of the recipe's seed.
@@ -80,9 +79,15 @@ public struct FineTuning {
 
   /// Optimizer steps: all epochs' batches in groups of `accumulation`, at most `max_steps`.
   static func stepCount(_ recipe: Recipe, _ batcher: Batcher) -> Int {
-    let batches = batcher.stepCount(epochs: recipe.schedule.epochs)
-    let steps = (batches + recipe.schedule.accumulation - 1) / recipe.schedule.accumulation
-    return min(steps, recipe.schedule.maxSteps ?? steps)
+    let batches = microBatchCount(recipe, batcher)
+    return (batches + recipe.schedule.accumulation - 1) / recipe.schedule.accumulation
+  }
+
+  /// Micro-batches of all these steps. Epochs that `max_steps` leaves out are not looked at.
+  static func microBatchCount(_ recipe: Recipe, _ batcher: Batcher) -> Int {
+    batcher.stepCount(
+      epochs: recipe.schedule.epochs,
+      atMost: recipe.schedule.maxSteps.map { $0 * recipe.schedule.accumulation } ?? .max)
   }
 
   /// Micro-batches of a step, counted from 0.
@@ -235,6 +240,7 @@ public struct FineTuning {
     let documents = HeldOutLoss.score(
       model, data.validation, batchTokens: recipe.schedule.batchTokens, meter: &meter, ranks: ranks)
     guard let loss = HeldOutLoss.mean(documents), let meter else { return nil }
+    guard loss.isFinite else { throw TrainingError.validation(value: "\(loss)") }
     return Validation(loss: loss, devicesPerToken: meter.counter.statistics().devicesPerToken)
   }
 }

@@ -92,7 +92,7 @@ extension RunEstimate {
       // Sequences stay whole.
       let sequences = (whole / recipe.data.maxTokens + ranks - 1) / ranks
       tokens = min(whole, sequences * recipe.data.maxTokens)
-      let uneven = recipe.routing.loadCap ?? 1.5
+      let uneven = min(recipe.routing.loadCap ?? 1.5, Double(ranks))
       let copies = min(k, ranks, recipe.routing.deviceLimit ?? ranks)
       expertRows = Int(Double(whole * k) / Double(ranks) * uneven)
       // A relay has the rows of its node besides.

@@ -94,7 +94,7 @@ public struct RunEstimate: Sendable, Equatable, Encodable {
     let batcher = FineTuning.batcher(recipe, run.data)
     devices = recipe.routing.devices
     steps = FineTuning.stepCount(recipe, batcher)
-    tokens = Self.countTokens(recipe, batcher, steps: steps)
+    tokens = batcher.tokenCount(steps: FineTuning.microBatchCount(recipe, batcher))
     tokensPerStep = Double(tokens) / Double(max(steps, 1))
     memory = Self.memory(run)
     rankMemoryBytes = Self.memory(run, ranks: recipe.routing.devices).reduce(0) { $0 + $1.bytes }
@@ -105,11 +105,6 @@ public struct RunEstimate: Sendable, Equatable, Encodable {
       basis: basis, devicesPerToken: devicesPerToken, remoteCopies: devicesPerToken * away,
       naiveRemoteCopies: Double(c.topK) * away, bytesPerStep: bytes * devicesPerToken * away,
       naiveBytesPerStep: bytes * Double(c.topK) * away)
-  }
-
-  private static func countTokens(_ recipe: Recipe, _ batcher: Batcher, steps: Int) -> Int {
-    let batches = min(steps * recipe.schedule.accumulation, batcher.stepCount(epochs: recipe.schedule.epochs))
-    return (0..<batches).reduce(0) { $0 + batcher.batch(at: $1).tokens.count }
   }
 
   private static func operations(_ run: RunPreparation, steps: Int, tokens: Int) -> Double {

@@ -73,7 +73,24 @@ public struct RunPreparation {
     let roles = recipe.train.fullRoles.union(recipe.train.adaptedRoles.keys)
     guard parameters.contains(where: { roles.contains($0.path.role) }) else { throw PreparationError.nothingTrains }
     self.data = try data()
+    try Self.checkEpochs(recipe, self.data)
     try Self.checkSchedule(recipe, self.data)
+  }
+
+  /// Documents of all epochs together that a run may have: to count its steps, each epoch is packed before the first. It is
+  /// done in a minute, and to train on as many would take years.
+  static let mostDocuments = 100_000_000
+
+  /// Checks that the steps of a run can be counted.
+  ///
+  /// - Throws: ``PreparationError/epochs(found:most:documents:)``.
+  static func checkEpochs(_ recipe: Recipe, _ data: TrainingData) throws(PreparationError) {
+    let schedule = recipe.schedule
+    let copies = data.train.reduce(0.0) { $0 + max(1, $1.weight) }
+    let most = max(1, Int(Double(mostDocuments) / max(1, copies)))
+    // An epoch has at least one batch.
+    let looked = min(schedule.epochs, schedule.maxSteps.map { $0 * schedule.accumulation } ?? .max)
+    if looked > most { throw .epochs(found: looked, most: most, documents: data.train.count) }
   }
 
   /// Checks that a schedule of limits comes to its end while the run still trains.
@@ -226,6 +243,8 @@ public struct RunPreparation {
 public enum PreparationError: Error, Equatable, CustomStringConvertible {
   /// Samples may be longer than the model has positions.
   case tooLong(found: Int, positions: Int)
+  /// More epochs than can be counted.
+  case epochs(found: Int, most: Int, documents: Int)
   /// Every role that the model has is frozen.
   case nothingTrains
   /// The run ends before the limit is reached.
@@ -245,6 +264,10 @@ public enum PreparationError: Error, Equatable, CustomStringConvertible {
     case .schedule(let reached, let limit, let steps):
       "routing.device_limit_schedule: expected device_limit \(limit) to be reached before the last of \(steps) steps, found "
         + "it after step \(reached); try \(max(steps / 2, 1))"
+    case .epochs(let found, let most, let documents):
+      "schedule.epochs: expected at most \(most) epochs of \(documents) documents "
+        + "(\(RunPreparation.mostDocuments) documents in all), found \(found); try schedule.epochs=\(most), or a smaller "
+        + "schedule.max_steps"
     case .nothingTrains:
       "train: expected a role that trains and that the model has, found all frozen; try train.experts=full"
     case .firstRank: "mpirun: expected a plan from rank 0, found that it failed; its message says why"

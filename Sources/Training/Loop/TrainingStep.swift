@@ -12,6 +12,8 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
   case gradient(step: Int, parameter: String)
   /// A weight is infinite or not a number after the step.
   case weight(step: Int, parameter: String)
+  /// The loss on validation data is NaN or infinite, though the weights are not: they are too large.
+  case validation(value: String)
   /// No batch has a token to learn from.
   case noTargets(step: Int)
 
@@ -25,6 +27,8 @@ public enum TrainingError: Error, Equatable, CustomStringConvertible {
       "step \(step): \(parameter): expected a finite gradient, found NaN or infinity; \(Self.advice)"
     case .weight(let step, let parameter):
       "step \(step): \(parameter): expected finite weights, found NaN or infinity; \(Self.advice)"
+    case .validation(let value):
+      "validation: expected a finite loss, found \(value); \(Self.advice)"
     case .noTargets(let step):
       "step \(step): expected tokens to learn from, found none; try data.loss_on: all or a larger data.max_tokens"
     }

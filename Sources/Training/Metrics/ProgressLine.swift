@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Text
 
 /// Tells how far a long job is, how fast it goes and how long it will take.
 ///
@@ -96,7 +97,7 @@ public final class ProgressLine {
   /// Writes a line that stays; the next update draws the progress below it.
   public func say(_ line: String) {
     interrupt()
-    output.write(line + "\n")
+    output.write(Printable.text(line) + "\n")
   }
 
   /// Ends with the last state, the time it took and the mean rate. Finishing twice does nothing.
@@ -131,7 +132,7 @@ public final class ProgressLine {
       parts.append("\(done) \(unit)")
     }
     if rate > 0 { parts.append("\(Self.short(rate)) \(unit)/s") }
-    return (parts + [time, note]).filter { !$0.isEmpty }.joined(separator: "  ")
+    return Printable.text((parts + [time, note]).filter { !$0.isEmpty }.joined(separator: "  "))
   }
 
   /// Two to three digits that matter: `0.042`, `2.1`, `315`, `12345`.

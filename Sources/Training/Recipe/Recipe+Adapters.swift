@@ -80,7 +80,7 @@ extension Recipe {
   private static func decodeLoRA(_ section: RecipeSection, isExperts: Bool) -> LoRA {
     var lora = LoRA()
     lora.rank = section.int("rank", in: LoRA.ranks, default: lora.rank)
-    lora.alpha = section.double("alpha", .positive, default: 2 * Double(lora.rank))
+    lora.alpha = section.double("alpha", .alpha, default: 2 * Double(lora.rank))
     if isExperts {
       lora.share = section.value("share", default: lora.share, expected: "a number above 0 and at most 1") { node in
         node.double.flatMap { $0 > 0 && $0 <= 1 ? $0 : nil }

@@ -3,6 +3,9 @@ public import Text
 extension Recipe {
   /// `data`: which texts are trained on, held out and measured, and how they become tokens.
   public struct Datasets: Sendable, Equatable {
+    /// Largest `max_tokens`: no model has more positions.
+    static let mostTokens = 4_194_304
+
     /// Training sources; required. A file, a glob, `{path, format, column_map, weight}`, or a list of these.
     public var train: [Source]
     /// Held out for choosing a learning rate and for curves. Default: the share 0.05 of `train`.

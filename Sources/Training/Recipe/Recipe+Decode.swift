@@ -42,9 +42,9 @@ extension Recipe {
 
   private static func decodeRouting(_ section: RecipeSection) -> Routing {
     var routing = Routing()
-    routing.devices = section.int("devices", in: 1...(.max), default: routing.devices)
+    routing.devices = section.int("devices", in: 1...RecipeSection.mostExperts, default: routing.devices)
     routing.placement = decodePlacement(section, default: routing.placement)
-    routing.loadCap = section.optionalDouble("load_cap", .atLeastOne, default: routing.loadCap)
+    routing.loadCap = section.optionalDouble("load_cap", .loadCap, default: routing.loadCap)
     routing.policy = section.choice("policy", default: routing.policy)
     decodeLimit(section, &routing)
     routing.deviceLimitSchedule = LimitSchedule.decode(section, to: routing.deviceLimit, devices: routing.devices)
@@ -57,7 +57,7 @@ extension Recipe {
       "similarity_threshold", default: routing.similarityThreshold, expected: "a number from -1 to 1"
     ) { node in node.double.flatMap { (-1...1).contains($0) ? $0 : nil } }
     routing.groupScore = section.choice("group_score", default: routing.groupScore)
-    routing.partners = section.optionalInt("partners", in: 1...(.max), or: "auto", default: routing.partners)
+    routing.partners = section.optionalInt("partners", in: 1...RecipeSection.mostExperts, or: "auto", default: routing.partners)
     routing.weightSource = section.choice("weight_source", default: routing.weightSource)
     routing.renormalize = section.choice("renormalize", default: routing.renormalize)
     if routing.policy == .none, let limit = routing.deviceLimit {
@@ -71,10 +71,10 @@ extension Recipe {
   private static func decodeLimit(_ section: RecipeSection, _ routing: inout Routing) {
     switch section.node("device_limit")?.content {
     case .list(let items)?:
-      let limits = items.compactMap(\.int).filter { $0 >= 1 }
+      let limits = items.compactMap(\.int).filter { (1...RecipeSection.mostExperts).contains($0) }
       guard limits.count == items.count, !limits.isEmpty else {
         return section.report(
-          "device_limit", "expected an integer of at least 1 for each MoE layer, found another list")
+          "device_limit", "expected an integer in 1...\(RecipeSection.mostExperts) for each MoE layer, found another list")
       }
       routing.setLimits(limits)
     case .map(let entries)?:
@@ -87,7 +87,7 @@ extension Recipe {
       routing.deviceLimit = Int(budget.rounded(.up))
       routing.limitBudget = budget
     default:
-      routing.deviceLimit = section.optionalInt("device_limit", in: 1...(.max), default: routing.deviceLimit)
+      routing.deviceLimit = section.optionalInt("device_limit", in: 1...RecipeSection.mostExperts, default: routing.deviceLimit)
     }
   }
 

@@ -20,7 +20,7 @@ extension Recipe {
     data.profile = decodeSources(section, "profile")
     data.template = section.choice("template", default: data.template)
     data.lossOn = section.choice("loss_on", default: data.lossOn)
-    data.maxTokens = section.int("max_tokens", in: 2...(.max), default: data.maxTokens)
+    data.maxTokens = section.int("max_tokens", in: 2...Datasets.mostTokens, default: data.maxTokens)
     data.packing = section.bool("packing", default: data.packing)
     return data
   }
@@ -58,7 +58,7 @@ extension Recipe {
     }
     source.format = section.choice("format", default: source.format)
     source.columnMap = decodeColumns(section, format: source.format)
-    source.weight = section.double("weight", .positive, default: source.weight)
+    source.weight = section.double("weight", .weight, default: source.weight)
     if !written.isEmpty {
       source.path = RecipeFiles.resolve(written, at: section.position(of: "path"), reader)
       if reader.checksFiles { RecipeFiles.checkSource(source.path, written: written, key: key, in: section) }

@@ -19,11 +19,11 @@ extension Recipe {
   static func decodeSchedule(_ section: RecipeSection, maxTokens: Int) -> Schedule {
     var schedule = Schedule()
     schedule.name = section.choice("name", default: schedule.name)
-    schedule.warmupSteps = section.int("warmup_steps", in: 0...(.max), default: schedule.warmupSteps)
-    schedule.epochs = section.int("epochs", in: 1...(.max), default: schedule.epochs)
-    schedule.maxSteps = section.optionalInt("max_steps", in: 1...(.max), or: "null", default: schedule.maxSteps)
-    schedule.batchTokens = section.int("batch_tokens", in: 1...(.max), default: schedule.batchTokens)
-    schedule.accumulation = section.int("accumulation", in: 1...(.max), default: schedule.accumulation)
+    schedule.warmupSteps = section.int("warmup_steps", in: 0...RecipeSection.mostCount, default: schedule.warmupSteps)
+    schedule.epochs = section.int("epochs", in: 1...Schedule.mostEpochs, default: schedule.epochs)
+    schedule.maxSteps = section.optionalInt("max_steps", in: 1...RecipeSection.mostCount, or: "null", default: schedule.maxSteps)
+    schedule.batchTokens = section.int("batch_tokens", in: 1...Schedule.mostBatchTokens, default: schedule.batchTokens)
+    schedule.accumulation = section.int("accumulation", in: 1...Schedule.mostAccumulation, default: schedule.accumulation)
     if schedule.batchTokens < maxTokens {
       let message = "expected at least data.max_tokens = \(maxTokens), or the longest sample fits no batch, found "
       section.report("batch_tokens", message + "'\(schedule.batchTokens)'")
@@ -37,8 +37,8 @@ extension Recipe {
   static func decodeRun(_ section: RecipeSection, hasValidation: Bool) -> Run {
     var run = Run()
     run.seed = section.int("seed", in: 0...(.max), default: run.seed)
-    run.evaluateEvery = section.optionalInt("evaluate_every", in: 1...(.max), default: run.evaluateEvery)
-    run.threads = section.optionalInt("threads", in: 1...(.max), or: "auto", default: run.threads)
+    run.evaluateEvery = section.optionalInt("evaluate_every", in: 1...RecipeSection.mostCount, default: run.evaluateEvery)
+    run.threads = section.optionalInt("threads", in: 1...Run.mostThreads, or: "auto", default: run.threads)
     run.activationCheckpointing = section.bool("activation_checkpointing", default: run.activationCheckpointing)
     run.keepsBest = section.bool("keep_best", default: run.keepsBest)
     run.earlyStopping = decodeEarlyStopping(section)
@@ -64,15 +64,15 @@ extension Recipe {
         return nil
       }
       return EarlyStopping(
-        patience: section.int("patience", in: 1...(.max), default: 1),
+        patience: section.int("patience", in: 1...RecipeSection.mostCount, default: 1),
         minDelta: section.double("min_delta", .notNegative, default: 0))
     }
   }
 
   static func decodeSave(_ section: RecipeSection) -> Save {
     var save = Save()
-    save.every = section.optionalInt("every", in: 1...(.max), default: save.every)
-    save.keep = section.int("keep", in: 1...(.max), default: save.keep)
+    save.every = section.optionalInt("every", in: 1...RecipeSection.mostCount, default: save.every)
+    save.keep = section.int("keep", in: 1...RecipeSection.mostCount, default: save.keep)
     if let node = section.node("dtype"), !node.isNone {
       if let type = node.string.flatMap(SaveType.init(rawValue:)) {
         save.dtype = type
@@ -88,7 +88,7 @@ extension Recipe {
     parallel.dispatch = section.choice("dispatch", default: parallel.dispatch)
     parallel.overlap = section.value("overlap", default: parallel.overlap, expected: "on or off", \.bool)
     parallel.wire = section.choice("wire", planned: ["float16"], default: parallel.wire)
-    parallel.nodes = section.int("nodes", in: 1...(.max), default: parallel.nodes)
+    parallel.nodes = section.int("nodes", in: 1...RecipeSection.mostExperts, default: parallel.nodes)
     if devices % parallel.nodes != 0 {
       section.report("nodes", "expected a divisor of routing.devices, which is \(devices), found \(parallel.nodes)")
     } else if parallel.nodes > 1, parallel.dispatch == .naive {
@@ -121,7 +121,7 @@ extension Recipe {
       let seeds = items.compactMap(\.int).filter { $0 >= 0 }
       return seeds.count == items.count && Set(seeds).count == seeds.count ? seeds : nil
     }
-    study.documents = section.optionalInt("documents", in: 1...(.max), or: "all", default: study.documents)
+    study.documents = section.optionalInt("documents", in: 1...RecipeSection.mostCount, or: "all", default: study.documents)
     study.keepsCheckpoints = section.bool("keep_checkpoints", default: study.keepsCheckpoints)
     if purpose == .study, study.arms.isEmpty, !section.reader.issues.contains(where: { $0.key.hasPrefix("study") }) {
       section.report("arms", "expected at least one arm for a study, like {standard: {}}, found none")

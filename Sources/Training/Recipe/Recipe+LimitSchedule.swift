@@ -100,13 +100,16 @@ extension Recipe.LimitSchedule {
       return nil
     }
     let least = from - limit
-    let steps = section.int("steps", in: least...(.max), default: least)
+    let steps = section.int("steps", in: least...RecipeSection.mostCount, default: least)
     return section.reader.issues.count == written ? .falling(from: from, steps: steps) : nil
   }
 
   /// What is wrong with stages, in words; nil for nothing.
   private static func problem(_ stages: [Recipe.LimitStage], to limit: Int?, devices: Int) -> String? {
     guard let first = stages.first, let last = stages.last else { return "expected at least one stage, found none" }
+    if last.step > RecipeSection.mostCount {
+      return "expected steps of at most \(RecipeSection.mostCount), found \(last.step)"
+    }
     if first.step != 0 { return "expected a first stage at step 0, found one at step \(first.step)" }
     for (before, after) in zip(stages, stages.dropFirst()) {
       if after.step <= before.step {

@@ -31,9 +31,11 @@ extension Recipe {
       let message = "expected a recipe, found no such file\(nearest); try 'occult recipes list'"
       throw RecipeError([.init(position: .whole(file: path), key: "", message: message)])
     }
-    guard let data = FileManager.default.contents(atPath: absolute), let text = String(data: data, encoding: .utf8)
-    else {
-      let message = "expected a recipe in UTF-8, found a file that cannot be read as text"
+    let text: String
+    do {
+      text = try YAMLFile.text(absolute)
+    } catch {
+      let message = "expected a recipe in UTF-8\(error.limit), found \(error.found)"
       throw RecipeError([.init(position: .whole(file: path), key: "", message: message)])
     }
     return try parse(

@@ -28,6 +28,13 @@ extension Recipe {
 
   /// `schedule`: how many steps, of how many tokens, at which learning rate.
   public struct Schedule: Sendable, Equatable {
+    /// Largest `batch_tokens`: several times the largest sequence.
+    static let mostBatchTokens = 16_777_216
+    /// Largest `epochs`.
+    static let mostEpochs = 1_000_000
+    /// Largest `accumulation`.
+    static let mostAccumulation = 1_000_000
+
     /// Shape after the warm-up. Default: `cosine`.
     public var name: ScheduleName = .cosine
     /// Steps of linear rise from 0. Default: 10.
@@ -53,6 +60,9 @@ extension Recipe {
 
   /// `run`.
   public struct Run: Sendable, Equatable {
+    /// Largest `threads`.
+    static let mostThreads = 4096
+
     /// Seed of order, splits and every random choice. Default: 1.
     public var seed: Int = 1
     /// Steps between validations; `nil` (`none`) only at the end. Default: 50.

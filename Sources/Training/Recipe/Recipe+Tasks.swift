@@ -34,9 +34,9 @@ extension Recipe {
     }
     tasks.data = folder(section, "data") ?? ""
     tasks.folder = folder(section, "folder")
-    tasks.limit = section.optionalInt("limit", in: 1...(.max), or: "all", default: tasks.limit)
-    tasks.shots = section.optionalInt("shots", in: 0...(.max), or: "auto", default: tasks.shots)
-    tasks.every = section.optionalInt("every", in: 1...(.max), default: tasks.every)
+    tasks.limit = section.optionalInt("limit", in: 1...RecipeSection.mostCount, or: "all", default: tasks.limit)
+    tasks.shots = section.optionalInt("shots", in: 0...RecipeSection.mostCount, or: "auto", default: tasks.shots)
+    tasks.every = section.optionalInt("every", in: 1...RecipeSection.mostCount, default: tasks.every)
     if !tasks.names.isEmpty, tasks.data.isEmpty, section.node("data").map(\.isNull) ?? true {
       section.report("data", "expected the folder of the tasks' data, found none")
     }

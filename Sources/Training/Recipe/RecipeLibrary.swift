@@ -54,9 +54,9 @@ public enum RecipeLibrary {
   /// - Throws: ``RecipeLibraryError/unreadable(path:reason:)``.
   public static func text(of path: String) throws(RecipeLibraryError) -> String {
     do {
-      return try String(contentsOfFile: path, encoding: .utf8)
+      return try YAMLFile.text(path)
     } catch {
-      throw .unreadable(path: path, reason: SystemReason.words(error) ?? "\(error)")
+      throw .unreadable(path: path, reason: error.found)
     }
   }
 

@@ -15,8 +15,17 @@ extension RecipeNode {
   static func parse(
     _ yaml: String, issues: inout [RecipeError.Issue], at place: (_ line: Int, _ column: Int) -> RecipePosition
   ) -> RecipeNode? {
+    guard yaml.utf8.count <= YAMLFile.mostBytes else {
+      issues.append(
+        .init(
+          position: place(1, 1), key: "",
+          message: "expected at most \(YAMLFile.mostBytes) bytes of YAML, found \(yaml.utf8.count)"))
+      return nil
+    }
     var yaml = yaml
     var attempts: UInt32 = 0
+    // Each repeated key costs another reading of the whole text.
+    let mostAttempts = UInt32(max(8, min(1000, mostRepeatedBytes / max(1, yaml.utf8.count))))
     while true {
       do {
         guard let root = try Yams.compose(yaml: yaml) else { return nil }
@@ -30,7 +39,7 @@ extension RecipeNode {
         return convert(root, path: "", issues: &issues, at: place)
       } catch YamlError.duplicatedKeysInMapping(let keys, let context) {
         attempts += 1
-        if attempts < 1000, disguise(&yaml, line: context.mark.line, column: context.mark.column, by: attempts) {
+        if attempts < mostAttempts, disguise(&yaml, line: context.mark.line, column: context.mark.column, by: attempts) {
           continue
         }
         let position = place(context.mark.line, context.mark.column)
@@ -44,6 +53,9 @@ extension RecipeNode {
 
   /// A recipe has some hundred values. A few lines of aliases of aliases have thousands of millions.
   private static let mostValues = 100_000
+
+  /// Bytes that are read again and again to find all keys that are given twice.
+  private static let mostRepeatedBytes = 4_000_000
 
   /// Values in a tree; stops counting above `limit`.
   private static func count(_ node: Node, upTo limit: Int) -> Int {

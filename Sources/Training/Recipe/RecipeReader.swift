@@ -50,10 +50,17 @@ package final class RecipeReader {
     "output_dir": "output", "base_model": "model", "model_name_or_path": "model",
   ]
 
+  /// Unknown keys for which a near one is looked for: who has more than these has another file at hand.
+  private static let mostHints = 100
+
   /// Turns unknown keys into issues, once every key that exists is known: nearest sibling first, then a key of that
   /// name in any section, then the name another tool has for it.
   func finish() {
-    for item in unknown {
+    for (index, item) in unknown.enumerated() {
+      guard index < Self.mostHints else {
+        report(item.section.isEmpty ? item.key : item.section + "." + item.key, item.position, "unknown key")
+        continue
+      }
       let full = item.section.isEmpty ? item.key : item.section + "." + item.key
       let siblings = knownKeys.filter { Self.parent(of: $0) == item.section }
       let suggestion =

@@ -1,3 +1,4 @@
+internal import Models
 internal import Text
 
 /// A map of a recipe while it is read. Every getter names one key, reports what is wrong with it and returns the default
@@ -135,6 +136,11 @@ package final class RecipeSection {
     report(key, "expected \(list), found \(node.found)" + (nearest.map { "; did you mean '\($0)'?" } ?? ""))
   }
 
+  /// Most of anything that is counted: the product of two such numbers is a number still.
+  package static let mostCount = 1_000_000_000
+  /// Most experts of a layer, and so most devices.
+  static let mostExperts = 65_536
+
   private static func words(_ range: ClosedRange<Int>) -> String {
     range.upperBound == .max ? "an integer of at least \(range.lowerBound)" : "an integer in \(range)"
   }
@@ -144,7 +150,12 @@ package final class RecipeSection {
 enum NumberRule {
   case positive
   case notNegative
-  case atLeastOne
+  /// Of copies of a source in an epoch: above 0, at most 1000.
+  case weight
+  /// Times the mean: at least 1, at most 65536, beyond which no device can be.
+  case loadCap
+  /// Of adapters: above 0, at most a million.
+  case alpha
   /// From 0 to below 1.
   case share
 
@@ -152,7 +163,9 @@ enum NumberRule {
     switch self {
     case .positive: value > 0
     case .notNegative: value >= 0
-    case .atLeastOne: value >= 1
+    case .weight: value > 0 && value <= Double(DataSource.mostWeight)
+    case .loadCap: value >= 1 && value <= Double(RecipeSection.mostExperts)
+    case .alpha: value > 0 && value <= AdapterSettings.LowRank.mostAlpha
     case .share: value >= 0 && value < 1
     }
   }
@@ -161,7 +174,9 @@ enum NumberRule {
     switch self {
     case .positive: "a number above 0"
     case .notNegative: "a number of at least 0"
-    case .atLeastOne: "a number of at least 1"
+    case .weight: "a number above 0 and at most \(DataSource.mostWeight)"
+    case .loadCap: "a number from 1 to \(RecipeSection.mostExperts)"
+    case .alpha: "a number above 0 and at most \(AdapterSettings.LowRank.mostAlpha)"
     case .share: "a number from 0 to below 1"
     }
   }

@@ -1,5 +1,3 @@
-internal import Foundation
-
 /// Reads small YAML files, such as topologies and evaluation tasks, with the recipes' machinery: every issue with its place in
 /// the file, unknown keys with the nearest known one.
 package enum SmallFile {
@@ -15,11 +13,14 @@ package enum SmallFile {
   package static func read<Value>(
     _ path: String, kind: String, example: String, _ decode: (RecipeSection) -> Value
   ) throws(RecipeError) -> Value {
-    guard let data = FileManager.default.contents(atPath: path), let text = String(data: data, encoding: .utf8) else {
+    let text: String
+    do {
+      text = try YAMLFile.text(path)
+    } catch {
       throw RecipeError([
         .init(
           position: .whole(file: path), key: "",
-          message: "expected \(kind) in UTF-8, found no such file; try \(example)")
+          message: "expected \(kind) in UTF-8\(error.limit), found \(error.found); try \(example)")
       ])
     }
     return try parse(text, file: path, kind: kind, example: example, decode)

@@ -28,7 +28,9 @@ struct Chat {
         var next = chat
         let tokens = closing + next.next(message, system: isFirst ? system : nil)
         do {
-          _ = try text.add(tokens, maxNew: maxNew, end: chat.end, show: write)
+          var output = Verbatim()
+          _ = try text.add(tokens, maxNew: maxNew, end: chat.end) { write(output.add($0)) }
+          write(output.finish())
         } catch GenerationError.context(let prompt, let maxNew, let context) where isTerminal {
           // What does not fit has not been added.
           note("\(GenerationError.context(prompt: prompt, maxNew: maxNew, context: context))\nor /reset")
@@ -41,7 +43,7 @@ struct Chat {
   }
 
   private func read() -> String? {
-    if isTerminal { StandardError.write("> ") }
+    if isTerminal { say("> ") }
     return readLine()
   }
 }

@@ -36,7 +36,7 @@ struct Generate: ParsableCommand {
   @Option(help: "System message of a chat.")
   var system: String?
 
-  @Option(help: "Most tokens to add, or of a response.")
+  @Option(help: "Most tokens to add, or of a response. (default: 64)", transform: count)
   var maxNew = 64
 
   @OptionGroup var sampling: SamplingOptions
@@ -86,9 +86,11 @@ struct Generate: ParsableCommand {
       for line in [tokens, new] { print(line.map(String.init).joined(separator: " ")) }
       return
     }
-    if !showRouting { write(Array(prompt.utf8)) }
-    _ = try text.add(tokens, maxNew: maxNew) { if !showRouting { write($0) } }
-    print(text.routing ?? "")
+    var output = Verbatim()
+    if !showRouting { write(output.add(Array(prompt.utf8))) }
+    _ = try text.add(tokens, maxNew: maxNew) { if !showRouting { write(output.add($0)) } }
+    // The view of the routing has colours of its own, and its text was made harmless.
+    write(output.finish() + Array((text.routing ?? "").utf8) + Array("\n".utf8))
   }
 
   /// `\n`, `\t` and `\\` as shells pass them.
@@ -110,23 +112,22 @@ struct Generate: ParsableCommand {
   }
 }
 
-/// Bytes to standard output, now.
-func write(_ bytes: [UInt8]) { StandardOutput.write(bytes) }
-
 extension PromptTemplate: ExpressibleByArgument {}
 
 /// How tokens are chosen.
 struct SamplingOptions: ParsableArguments {
-  @Option(help: "0 for the likeliest token; higher is more random.")
+  @Option(help: "0 for the likeliest token; higher is more random. (default: 0.0)", transform: number)
   var temperature = 0.0
 
-  @Option(help: "Draw from so many likeliest tokens; all if left out.")
+  @Option(help: "Draw from so many likeliest tokens; all if left out.", transform: count)
   var topK: Int?
 
-  @Option(help: "Draw from the likeliest tokens that make up this share.")
+  @Option(help: "Draw from the likeliest tokens that make up this share. (default: 1.0)", transform: number)
   var topP = 1.0
 
-  @Option(help: "Logits of tokens that occurred are divided by it, or multiplied where negative; 1 for none.")
+  @Option(
+    help: "Logits of tokens that occurred are divided by it, or multiplied where negative; 1 for none. (default: 1.0)",
+    transform: number)
   var repetitionPenalty = 1.0
 
   @Option(help: "Seed of the draws.")

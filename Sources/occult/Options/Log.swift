@@ -1,4 +1,3 @@
-import Foundation
 import Logging
 
 /// Warnings of the program: results go to standard output, progress and warnings to standard error.
@@ -18,6 +17,6 @@ private struct StandardErrorHandler: LogHandler {
   }
 
   func log(event: LogEvent) {
-    StandardError.write("\(event.level): \(event.message)\n")
+    note("\(event.level): \(event.message)")
   }
 }

@@ -13,7 +13,9 @@ struct ModelOptions: ParsableArguments {
 
 /// Routing over what a checkpoint holds.
 struct RoutingOptions: ParsableArguments {
-  @Option(help: "Number of devices; experts lie on them in their own order unless --placement says otherwise.")
+  @Option(
+    help: "Number of devices; experts lie on them in their own order unless --placement says otherwise.",
+    transform: count)
   var devices: Int?
 
   @Option(help: "Which device holds which expert: a file written by 'occult place'.", completion: .file())
@@ -48,10 +50,10 @@ struct DeviceLimit: ExpressibleByArgument {
   init?(argument: String) {
     if argument == "none" {
       limit = .none
-    } else if let number = Int(argument) {
+    } else if let number = try? count(argument) {
       limit = .devices(number)
     } else {
-      let numbers = argument.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
+      let numbers = argument.split(separator: ",", omittingEmptySubsequences: false).map { try? count(String($0)) }
       guard numbers.count > 1, numbers.allSatisfy({ $0 != nil }) else { return nil }
       limit = .layers(numbers.compactMap(\.self))
     }

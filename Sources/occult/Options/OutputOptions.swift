@@ -1,6 +1,7 @@
 import ArgumentParser
 import Checkpoint
 import Foundation
+import Text
 import Training
 
 /// `--json`, where a command prints a table.
@@ -8,17 +9,15 @@ struct OutputOptions: ParsableArguments {
   @Flag(help: "Print one JSON object instead of a table.")
   var json = false
 
+  /// Prints a text of JSON.
+  static func print(json: String) { write(Array((Printable.json(json) + "\n").utf8)) }
+
   /// Prints a value as JSON.
   static func print(_ value: some Encodable) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    Swift.print(String(decoding: try encoder.encode(value), as: UTF8.self))
+    Self.print(json: String(decoding: try encoder.encode(value), as: UTF8.self))
   }
-}
-
-/// Text for standard error, where progress and warnings go.
-func note(_ text: String) {
-  StandardError.write(text + "\n")
 }
 
 /// Text broken at spaces into lines of at most `width` characters.

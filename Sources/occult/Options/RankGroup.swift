@@ -38,7 +38,7 @@ extension Communicator {
       }
       // What failed on all of them is said by the first, which ends the others meanwhile.
       if rank > 0 { Thread.sleep(forTimeInterval: 1) }
-      StandardError.write("\(rank > 0 ? "rank \(rank): " : "")\(words(error))\n")
+      note("\(rank > 0 ? "rank \(rank): " : "")\(words(error))")
       ranks.abort()
     }
     finish()
@@ -52,7 +52,7 @@ extension Communicator {
     if case .failure = outcome { failed[rank] = 1 }
     guard let first = sum(failed).firstIndex(where: { $0 > 0 }) else { return try outcome.get() }
     if first == rank, case .failure(let error) = outcome {
-      StandardError.write("\(first > 0 ? "rank \(first): " : "")\(words(error))\n")
+      note("\(first > 0 ? "rank \(first): " : "")\(words(error))")
     }
     finish()
     throw ExitCode.failure

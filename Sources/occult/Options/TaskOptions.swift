@@ -20,7 +20,7 @@ struct TaskOptions: ParsableArguments {
   @Option(help: "Folder of task files beside those of the program.", completion: .directory)
   var taskFolder: String?
 
-  @Option(help: "Examples before each question; each task's own number if left out.")
+  @Option(help: "Examples before each question; each task's own number if left out.", transform: count)
   var shots: Int?
 
   func validate() throws {

@@ -5,13 +5,21 @@ import Foundation
 
 /// Nodes, replicas and export, for `place`.
 struct PlacementTopologyOptions: ParsableArguments {
-  @Option(help: "Number of nodes that the devices are on, a divisor of their number: copies per node count first.")
+  @Option(
+    help:
+      "Number of nodes that the devices are on, a divisor of their number: copies per node count first. (default: 1)",
+    transform: count)
   var nodes = 1
 
-  @Option(help: "refined, several nodes: what a copy to a node costs beside 1 for a copy to a device.")
+  @Option(
+    help:
+      "refined, several nodes: what a copy to a node costs beside 1 for a copy to a device. (default: \(PlacementMethod.defaultNodeCost))",
+    transform: number)
   var nodeCost = PlacementMethod.defaultNodeCost
 
-  @Option(help: "Further experts on each device: copies of experts that save most device visits.")
+  @Option(
+    help: "Further experts on each device: copies of experts that save most device visits. (default: 0)",
+    transform: count)
   var replicas = 0
 
   @Option(
@@ -21,7 +29,9 @@ struct PlacementTopologyOptions: ParsableArguments {
         + "(.json) in place of a profile, nothing else is done.", valueName: "engine> <file"))
   var export: [String] = []
 
-  @Option(help: "--export sglang: number of layers of the model (default: up to the last of the placement).")
+  @Option(
+    help: "--export sglang: number of layers of the model (default: up to the last of the placement).", transform: count
+  )
   var layers: Int?
 
   func validate() throws {

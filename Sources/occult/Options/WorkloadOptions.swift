@@ -8,20 +8,23 @@ struct WorkloadOptions: ParsableArguments {
     help: "The profiled model: sizes are read from it (a checkpoint or a Hugging Face folder).", completion: .file())
   var model: String?
 
-  @Option(help: "H, where no model is given.")
+  @Option(help: "H, where no model is given.", transform: count)
   var hidden: Int?
 
-  @Option(help: "I of one expert, where no model is given.")
+  @Option(help: "I of one expert, where no model is given.", transform: count)
   var intermediate: Int?
 
-  @Option(help: "Tokens of a device in a step.")
+  @Option(help: "Tokens of a device in a step. (default: 4096)", transform: count)
   var tokens = 4096
 
-  @Option(help: "Bytes of an element on the wire and of a weight: 2 for bfloat16, 4 for float32.")
+  @Option(
+    help: "Bytes of an element on the wire and of a weight: 2 for bfloat16, 4 for float32. (default: 2)",
+    transform: count)
   var bytesPerElement = 2
 
   @Option(
-    help: "Operations per token and layer outside the routed experts, forward (default: 8·H², four H × H projections).")
+    help: "Operations per token and layer outside the routed experts, forward (default: 8·H², four H × H projections).",
+    transform: number)
   var denseFlops: Double?
 
   func validate() throws {

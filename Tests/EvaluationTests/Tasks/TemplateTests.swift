@@ -57,6 +57,18 @@ import Testing
     #expect(throws: TemplateError(expected: expected, found: found)) { _ = try Template(template) }
   }
 
+  @Test func hashesOfPiecesAreThoseOfTheWhole() {
+    let text = String(repeating: "0123456789", count: 40)
+    for cuts in [[1], [63, 64], [64, 128], [65, 66, 250], [400]] {
+      var (hash, start) = (SHA256(), 0)
+      for end in cuts + [text.utf8.count] {
+        Array(text.utf8)[start..<end].withUnsafeBytes { hash.update($0) }
+        start = end
+      }
+      #expect(hash.hexadecimal == SHA256.hexadecimal(text), "\(cuts)")
+    }
+  }
+
   @Test func hashesAreSHA256() {
     #expect(SHA256.hexadecimal("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
     #expect(SHA256.hexadecimal("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")

@@ -1,4 +1,5 @@
-import Foundation
+internal import Foundation
+internal import InputFiles
 
 /// How often each expert was used, from files that hold sums over tokens and nothing else.
 ///
@@ -21,7 +22,12 @@ public enum RecordedLoads {
   public static func profile(
     path: String, topK: Int, experts: Int?, layers: [Int]?
   ) throws(RecordedRoutingError) -> CollaborationProfile {
-    guard let data = try? Data(contentsOf: URL(fileURLWithPath: path)) else { throw .unreadable(file: path) }
+    let data: Data
+    do {
+      data = try InputFile.data(path, most: RecordedSource.mostJSON)
+    } catch {
+      throw .unreadable(file: path, found: error.found)
+    }
     let isArray = data.starts(with: NumPyArray.magic)
     var rows = isArray ? try table(NumPyArray(data, file: path), path) : try table(data, path)
     let count = experts ?? rows.map(\.count).max() ?? 0
@@ -35,8 +41,8 @@ public enum RecordedLoads {
     }
     for (layer, row) in rows.enumerated() {
       guard row.count <= count else { throw problem("entry \(layer)", "experts in 0..<\(count)", "\(row.count - 1)") }
-      if let bad = row.first(where: { !($0 >= 0 && $0 <= 0x1p53) }) {
-        throw problem("entry \(layer)", "counts or shares of 0 or more", "\(bad)")
+      if let bad = row.first(where: { !($0 >= 0 && $0 <= Double(Most.tokens)) }) {
+        throw problem("entry \(layer)", "counts or shares of 0 to \(Most.tokens)", "\(bad)")
       }
       guard row.contains(where: { $0 > 0 }) else { throw problem("entry \(layer)", "an expert that was used", "none") }
       rows[layer] += [Double](repeating: 0, count: count - row.count)
@@ -46,13 +52,23 @@ public enum RecordedLoads {
     guard numbers.count == rows.count, Set(numbers).count == rows.count else {
       throw problem("layers", "\(rows.count) different numbers, as many as the file has layers", "\(numbers)")
     }
+    if let number = numbers.first(where: { !(0..<Most.layers).contains($0) }) {
+      throw problem("layers", "numbers in 0..<\(Most.layers)", "\(number)")
+    }
+    for (layer, row) in rows.enumerated() where (row.max() ?? 0) * Double(topK) > row.reduce(0, +) * (1 + 1e-6) {
+      throw problem(
+        "entry \(layer)", "no expert with more than 1/\(topK) of all, as a token uses \(topK) different ones",
+        "\(row.max() ?? 0) of \(row.reduce(0, +))")
+    }
     return CollaborationProfile(
       modelType: nil, experts: count, topK: topK, data: path + " (loads alone)",
       layers: zip(numbers, rows).map { number, row in
         let scale = row.allSatisfy { $0 == $0.rounded() } ? 1 : Double(topK) * 1e6 / row.reduce(0, +)
         let load = row.map { Int64(($0 * scale).rounded()) }
+        // Rounding may give the heaviest expert a token more than there would be.
+        let tokens = max(Int(load.reduce(0, +)) / topK, Int(load.max() ?? 0))
         return LayerProfile(
-          layer: number, experts: count, topK: topK, tokens: Int(load.reduce(0, +)) / topK,
+          layer: number, experts: count, topK: topK, tokens: tokens,
           coactivation: [Int64](repeating: 0, count: count * count), load: load, sets: [], weights: [], documents: [])
       })
   }

@@ -62,6 +62,15 @@ public struct RecordedRouting: Sendable {
       }
     }
     let model = try RecordedModel(parts, asked: experts)
+    var documents = 0
+    for part in parts {
+      documents += part.documentCount
+      guard documents <= Int(Int32.max) else {
+        throw .array(
+          file: part.file, item: "documents", expected: "numbers below \(Int32.max) in all files together",
+          found: "\(documents - 1)", advice: "fewer files at a time")
+      }
+    }
     var warnings = parts.flatMap(\.warnings)
     if model.guessed {
       let file = sources.map(\.file).joined(separator: ", ")

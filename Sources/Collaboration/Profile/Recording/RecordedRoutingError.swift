@@ -9,7 +9,7 @@ public enum RecordedRoutingError: Error, Equatable, CustomStringConvertible {
   }
 
   /// The file cannot be opened.
-  case unreadable(file: String)
+  case unreadable(file: String, found: String)
   /// The bytes are of another format; `advice` says what to do about it.
   case foreign(file: String, found: String, advice: String)
   /// No line records routing.
@@ -32,7 +32,7 @@ public enum RecordedRoutingError: Error, Equatable, CustomStringConvertible {
   /// `where: expected …, found …; try …`, a line for each broken line.
   public var description: String {
     switch self {
-    case .unreadable(let file): "\(file): expected a readable JSONL file or .npy array, found none"
+    case .unreadable(let file, let found): "\(file): expected a readable JSONL file or .npy array, found \(found)"
     case .foreign(let file, let found, let advice):
       "\(file): expected JSON lines or a .npy array, found \(found); try \(advice)"
     case .empty(let file):

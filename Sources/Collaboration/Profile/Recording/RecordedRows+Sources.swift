@@ -6,6 +6,11 @@ extension RecordedRows {
         file: file, item: "shape", expected: "[tokens, layers, k], none of them 0", found: "\(array.shape)",
         advice: "the routed_experts of one request")
     }
+    guard (0...Most.layers - firstLayer).contains(array.shape[1]) else {
+      throw .array(
+        file: file, item: "shape", expected: "at most \(Most.layers - firstLayer) layers from layer \(firstLayer) on",
+        found: "\(array.shape)", advice: "the routed_experts of one request")
+    }
     guard !array.element.isFloat else {
       throw .array(
         file: file, item: "dtype", expected: "integers (int16 or the like)", found: "\(array.element)",

@@ -27,8 +27,8 @@ struct RecordedRows {
   /// What a reader should know, in words.
   var warnings: [String] = []
 
-  /// Most experts of a layer: several times what any model has, and little enough for a table of their pairs.
-  static let mostExperts = 2048
+  /// Most experts of a layer.
+  static let mostExperts = Most.profiledExperts
 
   /// How many broken lines a message names.
   private static let namedLines = 10
@@ -101,6 +101,9 @@ struct RecordedRows {
           }
           recorded = line.experts
           experts = asked ?? line.experts ?? 0
+          if let found = line.topK, !(1...(line.experts ?? Self.mostExperts)).contains(found) {
+            throw Problem(text: "top_k: expected 1...\(line.experts ?? Self.mostExperts), found \(found)")
+          }
           topK = line.topK ?? 0
           modelType = line.modelType
           continue
@@ -144,7 +147,9 @@ struct RecordedRows {
       throw Problem(text: "type: expected \"route\", found \"\(line.type ?? "")\"")
     }
     guard let layer = line.layer else { throw Problem(text: "expected a key layer, found none") }
-    guard layer >= 0 else { throw Problem(text: "layer: expected 0 or more, found \(layer)") }
+    guard (0..<Most.layers).contains(layer) else {
+      throw Problem(text: "layer: expected \(layer < 0 ? "0 or more" : "less than \(Most.layers)"), found \(layer)")
+    }
     guard let ids = line.ids, !ids.isEmpty else { throw Problem(text: "expected a list topk_ids, found none") }
     guard let weights = line.weights else { throw Problem(text: "expected a list topk_weights, found none") }
     if topK == 0 { topK = ids.count }

@@ -1,4 +1,5 @@
 public import Foundation
+internal import InputFiles
 
 /// One file of recorded routing.
 public struct RecordedSource: Sendable {
@@ -23,6 +24,9 @@ public struct RecordedSource: Sendable {
   /// What is in it.
   public let contents: Contents
 
+  /// Longest file of JSON that is decoded as a whole, in bytes.
+  static let mostJSON = 1 << 30
+
   /// A file that was read already.
   ///
   /// - Parameters:
@@ -37,8 +41,11 @@ public struct RecordedSource: Sendable {
   /// - Parameter path: the file.
   /// - Throws: `RecordedRoutingError` for files that are neither.
   public init(path: String) throws(RecordedRoutingError) {
-    guard let data = try? Data(contentsOf: URL(fileURLWithPath: path), options: .mappedIfSafe) else {
-      throw .unreadable(file: path)
+    let data: Data
+    do {
+      data = try InputFile.mapped(path)
+    } catch {
+      throw .unreadable(file: path, found: error.found)
     }
     if data.starts(with: [0x1F, 0x8B]) {
       throw .foreign(file: path, found: "gzip data", advice: "unpacking it: gunzip --keep '\(path)'")

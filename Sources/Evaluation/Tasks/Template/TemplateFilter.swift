@@ -90,8 +90,8 @@ enum TemplateFilter: String, Sendable, CaseIterable {
     case .wikitext: return HarnessText.wikitext(text)
     case .detokenize: return HarnessText.detokenize(text)
     case .span:
-      guard let index = arguments[0].integer else {
-        throw TemplateError(expected: "the number of a word", found: arguments[0].kind)
+      guard let index = arguments[0].integer, index >= 0 else {
+        throw TemplateError(expected: "the number of a word, from 0", found: arguments[0].kind)
       }
       return HarnessText.span(text, word: index, of: try self.text(arguments[1]))
     default: break

@@ -5,6 +5,10 @@ struct TemplateParser {
   private let source: String
   private let scalars: [Unicode.Scalar]
   private var index = 0
+  private var depth = 0
+
+  /// Lists in lists are refused beyond: recursion must not exhaust the stack.
+  private static let deepest = 32
 
   init(_ source: String) {
     self.source = source
@@ -20,7 +24,12 @@ struct TemplateParser {
 
   private mutating func piped() throws(TemplateError) -> TemplateExpression {
     var expression = try primary()
+    var count = 0
     while take("|") {
+      count += 1
+      guard count <= Self.deepest else {
+        throw TemplateError(expected: "at most \(Self.deepest) filters behind each other", found: "more")
+      }
       let name = try name("a filter")
       guard let filter = TemplateFilter(rawValue: name) else {
         let names = TemplateFilter.allCases.map(\.rawValue)
@@ -67,6 +76,11 @@ struct TemplateParser {
   private mutating func list(closing end: Unicode.Scalar) throws(TemplateError) -> [TemplateExpression] {
     var items: [TemplateExpression] = []
     if take(end) { return items }
+    depth += 1
+    defer { depth -= 1 }
+    guard depth <= Self.deepest else {
+      throw TemplateError(expected: "at most \(Self.deepest) lists in each other", found: "more")
+    }
     repeat { items.append(try piped()) } while take(",")
     guard take(end) else { throw unexpected("',' or '\(end)'") }
     return items
