@@ -24,7 +24,8 @@ struct Call: Sendable {
       switch name {
       case "open": bytes != 0 ? [ENOSPC, EIO, EINTR] : [EIO, EINTR]
       case "list": [EIO]
-      case "read": [EIO, EINTR]
+      // Half of all calls are reads: each other one is interrupted, the rest are short.
+      case "read": number % 2 == 0 ? [EIO, EINTR] : [EIO]
       case "write": [ENOSPC, EIO, EINTR]
       case "truncate": [EIO, EINTR]
       case "sync": [EIO, ENOSPC, EINTR]
@@ -35,7 +36,7 @@ struct Call: Sendable {
       default: [EIO]
       }
     var actions = errors.map { Case.Action.error($0) }
-    if name == "read" || name == "write" { actions.append(.short) }
+    if name == "write" || name == "read" && number % 2 == 1 { actions.append(.short) }
     if ["write", "truncate"].contains(name) || name == "open" && bytes != 0 { actions.append(.full) }
     if name == "write", bytes > 1 { actions.append(.tear) }
     if changesFiles { actions.append(.kill) }
