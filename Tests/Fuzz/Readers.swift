@@ -23,7 +23,9 @@ protocol Reader {
 }
 
 extension Reader {
-  func variants(of input: [UInt8], _ body: ([UInt8], String) throws -> Void) throws { try textVariants(of: input, body) }
+  func variants(of input: [UInt8], _ body: ([UInt8], String) throws -> Void) throws {
+    try textVariants(of: input, body)
+  }
   var isWithoutNumbers: Bool { false }
   func isPartOfAnother(_ input: [UInt8]) -> Bool { false }
 
