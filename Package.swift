@@ -110,7 +110,8 @@ let package = Package(
     .testTarget(
       name: "ExpertParallelTests", dependencies: ["ExpertParallel", "Ranks", "Tensors"], swiftSettings: strict),
     .testTarget(
-      name: "OccultTests", dependencies: ["occult", "Checkpoint", "Models", "Collaboration", "Extremes", "Text"], swiftSettings: strict),
+      name: "OccultTests", dependencies: ["occult", "Checkpoint", "Models", "Collaboration", "Extremes", "Text"],
+      swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]
 )

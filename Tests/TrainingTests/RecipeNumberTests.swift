@@ -14,7 +14,8 @@ import Testing
   }
 
   @Test func everyNumberOfARecipeMayBeExtreme() throws {
-    let full = try Recipe.parse(RecipeTests.full, file: "/home/me/r.yaml", checksFiles: false, workingFolder: "/home/me")
+    let full = try Recipe.parse(
+      RecipeTests.full, file: "/home/me/r.yaml", checksFiles: false, workingFolder: "/home/me")
     var refused: Set<String> = []
     var count = 0
     for (key, text) in Self.numbers(full) {
