@@ -245,6 +245,9 @@ struct RecordingReading: Reader {
     if isText { mutateText(&input, &random) } else { Mutations.bytes(&input, &random) }
   }
 
+  /// The first lines of a recording are too few to tell text from what a server warms up with.
+  func isPartOfAnother(_ input: [UInt8]) -> Bool { isText }
+
   /// Of an array the numbers of its header, padded to its length; of lines all.
   func variants(of input: [UInt8], _ body: ([UInt8], String) throws -> Void) throws {
     if isText { return try textVariants(of: input, body) }
