@@ -86,8 +86,6 @@ struct SampleRun {
       TokenizedDocument(
         tokens: [1, 2, 3, Int32(id)], hasLoss: [false, true, true, true], id: id, source: "made:\(id)")
     }
-    var recipe = recipe
-    recipe.output = folder
     return FineTuning(
       recipe: recipe, base: base,
       routing: RoutingSettings(
