@@ -28,7 +28,7 @@ enum StandardOutput {
   static func write(_ bytes: [UInt8]) {
     errno = 0
     if fwrite(bytes, 1, bytes.count, stdout) < bytes.count || fflush(stdout) != 0 {
-      failure.compareExchange(expected: 0, desired: errno, ordering: .relaxed)
+      _ = failure.compareExchange(expected: 0, desired: errno, ordering: .relaxed)
     }
   }
 }
