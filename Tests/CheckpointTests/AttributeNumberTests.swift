@@ -37,7 +37,7 @@ import Testing
     return found
   }
 
-  private static func write<T>(_ value: T, _ numbers: Numbers, _ path: String) throws {
+  private static func write<T: BitwiseCopyable>(_ value: T, _ numbers: Numbers, _ path: String) throws {
     let status = HDF5Library.locked {
       let file = H5Fopen(path, 1, chdf5_p_default())
       defer { H5Fclose(file) }

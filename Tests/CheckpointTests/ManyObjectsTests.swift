@@ -38,7 +38,8 @@ import Testing
       for group in 0..<300 {
         for other in 0..<900 {
           H5Lcreate_hard(
-            file, "unknown\(999 - other % 90)", file, "unknown\(group)/link\(other)", chdf5_p_default(), chdf5_p_default())
+            file, "unknown\(999 - other % 90)", file, "unknown\(group)/link\(other)", chdf5_p_default(),
+            chdf5_p_default())
         }
       }
       H5Fclose(file)

@@ -62,8 +62,9 @@ import Testing
       let text = failure { _ = try ProfileFile.read(path) }?.description
       #expect(text == "\(path) \(message); try writing or fetching the file again")
     }
-    try expect("/layers/0/coactivation: expected from 0 to 2, the lesser load, found 4611686018427387904 for experts 0 and 1")
-    { $0.coactivation[1] = 1 << 62 }
+    try expect(
+      "/layers/0/coactivation: expected from 0 to 2, the lesser load, found 4611686018427387904 for experts 0 and 1"
+    ) { $0.coactivation[1] = 1 << 62 }
     try expect("/layers/0/coactivation: expected 2, as for experts 1 and 0, found 1 for experts 0 and 1") {
       $0.coactivation[3] = 2
     }

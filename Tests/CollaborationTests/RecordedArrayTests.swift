@@ -213,7 +213,10 @@ import Testing
     #expect(try read("[[2, 2, 4]]").layers[0].tokens == 4)
     for (text, experts, layers, found) in [
       (#"[{"3":6}]"#, 2, nil, "entry 0: expected experts in 0..<2, found 3; try a file of this model"),
-      ("[[1, -2]]", nil, nil, "entry 0: expected counts or shares of 0 to 1099511627776, found -2.0; try a file of this model"),
+      (
+        "[[1, -2]]", nil, nil,
+        "entry 0: expected counts or shares of 0 to 1099511627776, found -2.0; try a file of this model"
+      ),
       (
         "[[1e18, 1e18]]", nil, nil,
         "entry 0: expected counts or shares of 0 to 1099511627776, found 1e+18; try a file of this model"

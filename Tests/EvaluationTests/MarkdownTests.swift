@@ -24,8 +24,8 @@ import Testing
     let other = MadeRun().choices("q", right: [true, true, false, true, false, false, true, true])
     let comparison = try QualityComparison(
       [
-        ComparedArm(name: "standard", runs: [try EvaluationRun(standard.path)]),
-        ComparedArm(name: Self.name, runs: [try EvaluationRun(other.path)]),
+        ComparedArm(name: "standard", runs: [try standard.run()]),
+        ComparedArm(name: Self.name, runs: [try other.run()]),
       ], reference: "standard", base: nil, margin: .standard, bootstrap: Bootstrap(draws: 100, seed: 1))
     let html = QualityReport(comparison, version: "0").html
     for text in [QualityTable(comparison).markdown, html] {

@@ -45,7 +45,8 @@ struct QualityReportTests {
     #expect(lines.contains { $0.hasPrefix("x,40,acc,,true,false,0.25,a,1.0,b|<b>,0.775,-0.22") })
     let markdown = table.markdown
     #expect(
-      markdown.contains("| b\\|<b> | 0.775 | −0.225 |") && markdown.contains("### x: 9 lost by b|<b>, the first 5"))
+      markdown.contains("| b\\|&lt;b> | 0.775 | −0.225 |")
+        && markdown.contains("### x: 9 lost by b\\|&lt;b>, the first 5"))
     #expect(markdown.contains("| acc* | 40 |") && table.plain.contains("* at chance level"))
     #expect(table.plain.contains("gold_logprob"))
   }

@@ -23,7 +23,9 @@ protocol Reader {
 }
 
 extension Reader {
-  func variants(of input: [UInt8], _ body: ([UInt8], String) throws -> Void) throws { try textVariants(of: input, body) }
+  func variants(of input: [UInt8], _ body: ([UInt8], String) throws -> Void) throws {
+    try textVariants(of: input, body)
+  }
   var isWithoutNumbers: Bool { false }
   func isPartOfAnother(_ input: [UInt8]) -> Bool { false }
 
@@ -50,6 +52,12 @@ func fixturePath(_ name: String) -> String {
 /// Bytes of a fixture of the other tests.
 func fixture(_ name: String, isAbsolute: Bool = false) throws -> [UInt8] {
   Array(try Data(contentsOf: URL(fileURLWithPath: isAbsolute ? name : fixturePath(name))))
+}
+
+/// The first lines of a text, as many as are in the first bytes.
+func wholeLines(_ text: [UInt8], upTo most: Int) -> [UInt8] {
+  let first = text.prefix(most)
+  return Array(first.prefix((first.lastIndex(of: 0x0A) ?? first.endIndex - 1) + 1))
 }
 
 /// The smallest model in every layout, written by the product into a folder that is made once.
@@ -233,13 +241,16 @@ struct RecordingReading: Reader {
     let oracles = "CollaborationTests/Oracles/"
     corpus =
       lines
-      ? [Array(try fixture(oracles + "recorded_routing.jsonl").prefix(4096))]
+      ? [try wholeLines(fixture(oracles + "recorded_routing.jsonl"), upTo: 4096)]
       : try ["int16", "uint8_fortran"].map { try fixture(oracles + "routed_experts_\($0).npy") }
   }
 
   func mutate(_ input: inout [UInt8], _ random: inout SplitMix64) {
     if isText { mutateText(&input, &random) } else { Mutations.bytes(&input, &random) }
   }
+
+  /// The first lines of a recording are too few to tell text from what a server warms up with.
+  func isPartOfAnother(_ input: [UInt8]) -> Bool { isText }
 
   /// Of an array the numbers of its header, padded to its length; of lines all.
   func variants(of input: [UInt8], _ body: ([UInt8], String) throws -> Void) throws {

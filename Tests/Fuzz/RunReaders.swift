@@ -83,10 +83,9 @@ struct SampleRun {
     let c = base.configuration
     let layers = c.sparseLayers.map { Placement.Layer(layer: $0, expertDevice: [0, 1, 2]) }
     let documents = (0..<4).map { id in
-      TokenizedDocument(tokens: [1, 2, 3, Int32(id)], hasLoss: [false, true, true, true], id: id, source: "made:\(id)")
+      TokenizedDocument(
+        tokens: [1, 2, 3, Int32(id)], hasLoss: [false, true, true, true], id: id, source: "made:\(id)")
     }
-    var recipe = recipe
-    recipe.output = folder
     return FineTuning(
       recipe: recipe, base: base,
       routing: RoutingSettings(

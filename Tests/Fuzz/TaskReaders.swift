@@ -24,7 +24,8 @@ struct TaskDataReading: Reader {
     let pairs = "<corpus>\n<pair id=\"1\" entailment=\"YES\"><t>A &amp; B.</t><h>B</h></pair>\n</corpus>\n"
     return try [
       TaskDataReading("arc_easy", "arc_easy.jsonl", [try fixture(rows + "layouts/arc_challenge.jsonl")]),
-      TaskDataReading("winogrande", "winogrande.jsonl", [Array(try fixture(rows + "winogrande.jsonl").prefix(2000))]),
+      TaskDataReading(
+        "winogrande", "winogrande.jsonl", [try wholeLines(fixture(rows + "winogrande.jsonl"), upTo: 2000)]),
       TaskDataReading("truthfulqa_mc1", "TruthfulQA.csv", [Array(table.utf8)]),
       TaskDataReading("rte", "rte.jsonl", [Array(pairs.utf8)]),
       TaskDataReading("wikitext", "wikitext.txt", [Array(try fixture(rows + "wikitext.txt").prefix(3000))]),
@@ -35,7 +36,7 @@ struct TaskDataReading: Reader {
 
   func read(_ path: String) throws {
     let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
-    _ = try TaskSet([task], catalog: catalog, folder: folder, shots: 1)
+    _ = try TaskSet([task], catalog: catalog, folder: folder, shots: 0)
   }
 }
 
@@ -53,7 +54,8 @@ struct TaskFileReading: Reader {
   func mutate(_ input: inout [UInt8], _ random: inout SplitMix64) { mutateText(&input, &random) }
 
   func read(_ path: String) throws {
-    _ = try TaskSet([path], catalog: catalog, folder: fixturePath("EvaluationTests/Oracles/harness"), limit: 4)
+    _ = try TaskSet(
+      [path], catalog: catalog, folder: fixturePath("EvaluationTests/Oracles/harness"), limit: 4, shots: 1)
   }
 }
 

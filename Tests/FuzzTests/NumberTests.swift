@@ -29,7 +29,8 @@ import Testing
           try? reader.read(path)
           let after = Worker.usage
           count += 1
-          #expect(after.seconds - before.seconds < 20, "\(reader.fileName): \(what): \(after.seconds - before.seconds) s")
+          #expect(
+            after.seconds - before.seconds < 20, "\(reader.fileName): \(what): \(after.seconds - before.seconds) s")
           #expect(after.peak - before.peak < 1 << 30, "\(reader.fileName): \(what): \(after.peak - before.peak) bytes")
         }
       }

@@ -76,8 +76,10 @@ import Testing
     for file in files where file.hasSuffix(".swift") {
       let lines = try String(contentsOfFile: sources + "/" + file, encoding: .utf8).split(separator: "\n")
       for line in lines {
-        let reads = ["contentsOfFile:", "contentsOf: URL", "default.contents(atPath:", "forReadingAtPath", "InputStream("]
-          .contains { line.contains($0) }
+        let reads = [
+          "contentsOfFile:", "contentsOf: URL", "default.contents(atPath:", "forReadingAtPath", "InputStream(",
+        ]
+        .contains { line.contains($0) }
         // What the system says of itself, and what METIS has just written.
         let isOwn = line.contains("\"/proc/") || line.contains("\"/sys/") || file.hasSuffix("MetisPeer.swift")
         #expect(!reads || isOwn, "\(file): \(line)")

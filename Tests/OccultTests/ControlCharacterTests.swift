@@ -19,7 +19,9 @@ import Testing
         #expect(!text.unicodeScalars.contains(scalar), "\(arguments): U+\(String(scalar.value, radix: 16))")
       }
     }
-    if shows { #expect((result.out + result.error).contains(Self.spelled), "\(arguments): \(result.out)\(result.error)") }
+    if shows {
+      #expect((result.out + result.error).contains(Self.spelled), "\(arguments): \(result.out)\(result.error)")
+    }
     return result
   }
 
@@ -84,7 +86,9 @@ import Testing
     let place = try Workplace()
     let task = place.path + "/task.yaml"
     try "task: x\n\"\\e[31mred\\x9B7m\\u202Egpj\\a\": 1\n".write(toFile: task, atomically: true, encoding: .utf8)
-    _ = try run(["evaluate", place.path + "/base.h5", "--tasks", task, "--task-data", place.path, "--output", place.path + "/e"])
+    _ = try run([
+      "evaluate", place.path + "/base.h5", "--tasks", task, "--task-data", place.path, "--output", place.path + "/e",
+    ])
     let harness = CommandLineTests.root + "/Tests/EvaluationTests/Fixtures/harness/"
     let out = place.path + "/comparison"
     let arms = ["a=\(harness)standard", "\(Self.evil)<script>|=\(harness)standard"]

@@ -7,7 +7,8 @@ import Testing
   private func batcher(_ weight: Double = 1) -> Batcher {
     let documents = (0..<6).map { id in
       TokenizedDocument(
-        tokens: (0..<4 + id).map { Int32($0) }, hasLoss: Array(repeating: true, count: 4 + id), id: id, source: "s:\(id)",
+        tokens: (0..<4 + id).map { Int32($0) }, hasLoss: Array(repeating: true, count: 4 + id), id: id,
+        source: "s:\(id)",
         sourceIndex: 0, weight: weight)
     }
     return Batcher(documents: documents, options: .init(maxTokens: 16, batchTokens: 16, packing: true, seed: 1))

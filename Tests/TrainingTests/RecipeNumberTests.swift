@@ -1,6 +1,7 @@
 import Checkpoint
 import Extremes
 import Foundation
+import Tensors
 import Testing
 
 @testable import Training
@@ -14,7 +15,8 @@ import Testing
   }
 
   @Test func everyNumberOfARecipeMayBeExtreme() throws {
-    let full = try Recipe.parse(RecipeTests.full, file: "/home/me/r.yaml", checksFiles: false, workingFolder: "/home/me")
+    let full = try Recipe.parse(
+      RecipeTests.full, file: "/home/me/r.yaml", checksFiles: false, workingFolder: "/home/me")
     var refused: Set<String> = []
     var count = 0
     for (key, text) in Self.numbers(full) {
@@ -47,7 +49,7 @@ import Testing
     let data = TrainingData(train: TinyRun.documents(6), validation: TinyRun.documents(2, seed: 4))
     var tried = 0
     for (key, text) in Self.numbers(run.recipe) where !key.hasPrefix("data.train") {
-      try Extremes.texts(of: text) { value, _ in
+      Extremes.texts(of: text) { value, _ in
         guard
           let recipe = try? Recipe.parse(
             run.recipe.yaml(), file: "/r.yaml", overrides: ["\(key)=\(value)"], checksFiles: false)
@@ -56,7 +58,7 @@ import Testing
         do {
           let preparation = try RunPreparation(recipe, base: run.base, data: data)
           _ = try preparation.estimate()
-          try preparation.checkMemory(available: 1 << 30)
+          try preparation.checkMemory(MemoryLimits(host: MemoryLimit(bytes: 1 << 30, source: .machine)))
           let before = run.recipe
           defer { run.recipe = before }
           run.recipe = recipe

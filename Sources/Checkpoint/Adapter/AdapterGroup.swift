@@ -51,9 +51,13 @@ struct AdapterGroup {
         try file.integer(attribute: name + "_rank", of: Self.name),
         try file.real(attribute: name + "_alpha", of: Self.name)
       )
-      guard let role = Role(rawValue: name), (1...65_536).contains(rank), alpha > 0, alpha <= AdapterSettings.LowRank.mostAlpha else {
+      guard let role = Role(rawValue: name), (1...65_536).contains(rank), alpha > 0,
+        alpha <= AdapterSettings.LowRank.mostAlpha
+      else {
         throw .invalid(
-          path: file.path, item: "/adapter \(name)", expected: "a role with a rank in 1...65536 and an alpha above 0 and at most \(AdapterSettings.LowRank.mostAlpha)",
+          path: file.path, item: "/adapter \(name)",
+          expected:
+            "a role with a rank in 1...65536 and an alpha above 0 and at most \(AdapterSettings.LowRank.mostAlpha)",
           found: "rank \(rank), alpha \(alpha)")
       }
       roles[role] = .init(rank: rank, alpha: alpha)

@@ -31,6 +31,7 @@ public struct ModelFiles {
   /// The resolved recipe of the run that wrote a checkpoint; nil where it holds none.
   ///
   /// - Parameter path: A `.h5` file.
+  /// - Returns: Its text.
   /// - Throws: ``FileError``.
   package static func recipe(of path: String) throws(FileError) -> String? {
     let file = try HDF5Reader(path)

@@ -97,7 +97,8 @@ public enum ProfileFile {
     let tokens = try file.integer(attribute: "tokens")
     guard tokens == profile.tokens else {
       throw .invalid(
-        path: path, item: "/ attribute tokens", expected: "\(profile.tokens), the most of any layer", found: "\(tokens)")
+        path: path, item: "/ attribute tokens", expected: "\(profile.tokens), the most of any layer", found: "\(tokens)"
+      )
     }
     return profile
   }

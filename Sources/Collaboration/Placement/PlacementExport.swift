@@ -38,7 +38,9 @@ public struct PlacementExport: Sendable, Equatable {
     case .eplb:
       let flat = maps.map { $0.flatMap { $0 } }
       let slots = flat.map { map in
-        map.enumerated().reduce(into: [[Int]](repeating: [], count: placement.experts)) { $0[$1.element].append($1.offset) }
+        map.enumerated().reduce(into: [[Int]](repeating: [], count: placement.experts)) {
+          $0[$1.element].append($1.offset)
+        }
       }
       let most = slots.joined().map(\.count).max() ?? 1
       let padded = slots.map { layer in

@@ -36,7 +36,8 @@ extension LayerProfile {
     let rest = sum - Int64(topK) * Int64(tokens)
     guard rest == 0 || (hasLoadsAlone && rest.magnitude <= topK + experts) else {
       throw Contradiction(
-        table: "load", expected: "\(topK) experts for each of \(tokens) tokens, \(topK * tokens) in all", found: "\(sum)")
+        table: "load", expected: "\(topK) experts for each of \(tokens) tokens, \(topK * tokens) in all",
+        found: "\(sum)")
     }
     if !hasLoadsAlone { try checkCoactivation() }
     try checkSets()
@@ -79,7 +80,8 @@ extension LayerProfile {
   private func checkSets() throws(Contradiction) {
     if documents.isEmpty { return }
     if let row = documents.firstIndex(where: { $0 < 0 }) {
-      throw Contradiction(table: "documents", expected: "numbers of 0 or more", found: "\(documents[row]) in row \(row)")
+      throw Contradiction(
+        table: "documents", expected: "numbers of 0 or more", found: "\(documents[row]) in row \(row)")
     }
     let recorded = recounted(sets: sets, weights: [], documents: documents)
     let isWhole = documents.count == tokens

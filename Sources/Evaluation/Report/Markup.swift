@@ -48,7 +48,8 @@ indirect enum Markup: Equatable, Sendable {
       case _ where !Printable.isHarmless(character) && character.value > 0x9F:
         output += Printable.text(String(character))
       // XML has no way to write other control characters.
-      case "\u{0}"..."\u{8}", "\u{B}", "\u{C}", "\u{E}"..."\u{1F}", "\u{7F}"..."\u{9F}", "\u{FFFE}", "\u{FFFF}": output += "\u{FFFD}"
+      case "\u{0}"..."\u{8}", "\u{B}", "\u{C}", "\u{E}"..."\u{1F}", "\u{7F}"..."\u{9F}", "\u{FFFE}", "\u{FFFF}":
+        output += "\u{FFFD}"
       default: output.unicodeScalars.append(character)
       }
     }

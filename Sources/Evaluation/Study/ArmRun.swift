@@ -42,7 +42,9 @@ struct ArmRun {
     return LossCurve(
       arm: name,
       points: records.map {
-        .init(step: $0.step, tokens: Int(exactly: ($0.tokens ?? 0).rounded()) ?? 0, train: $0.ce, validation: $0.validation_ce)
+        .init(
+          step: $0.step, tokens: Int(exactly: ($0.tokens ?? 0).rounded()) ?? 0, train: $0.ce,
+          validation: $0.validation_ce)
       })
   }
 }

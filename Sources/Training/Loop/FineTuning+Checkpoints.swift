@@ -51,6 +51,8 @@ extension FineTuning {
   /// The newest checkpoint, if it is one of this run: its recipe, its data, its identity, and a state that steps lead to.
   ///
   /// - Parameter marker: That of the folder, on the rank that writes.
+  /// - Returns: Where the run stands.
+  /// - Throws: ``RunFolderError``, `RecipeError`, `FileError`, `RoutingError`.
   func resumed(_ marker: FolderMarker?) throws -> State {
     guard let step = try folder.savedSteps().last else {
       throw RunFolderError.nothingToResume(path: folder.path, found: "no checkpoint in it")

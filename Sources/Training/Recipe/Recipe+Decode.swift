@@ -57,7 +57,8 @@ extension Recipe {
       "similarity_threshold", default: routing.similarityThreshold, expected: "a number from -1 to 1"
     ) { node in node.double.flatMap { (-1...1).contains($0) ? $0 : nil } }
     routing.groupScore = section.choice("group_score", default: routing.groupScore)
-    routing.partners = section.optionalInt("partners", in: 1...RecipeSection.mostExperts, or: "auto", default: routing.partners)
+    routing.partners = section.optionalInt(
+      "partners", in: 1...RecipeSection.mostExperts, or: "auto", default: routing.partners)
     routing.weightSource = section.choice("weight_source", default: routing.weightSource)
     routing.renormalize = section.choice("renormalize", default: routing.renormalize)
     if routing.policy == .none, let limit = routing.deviceLimit {
@@ -74,7 +75,8 @@ extension Recipe {
       let limits = items.compactMap(\.int).filter { (1...RecipeSection.mostExperts).contains($0) }
       guard limits.count == items.count, !limits.isEmpty else {
         return section.report(
-          "device_limit", "expected an integer in 1...\(RecipeSection.mostExperts) for each MoE layer, found another list")
+          "device_limit",
+          "expected an integer in 1...\(RecipeSection.mostExperts) for each MoE layer, found another list")
       }
       routing.setLimits(limits)
     case .map(let entries)?:
@@ -87,7 +89,8 @@ extension Recipe {
       routing.deviceLimit = Int(budget.rounded(.up))
       routing.limitBudget = budget
     default:
-      routing.deviceLimit = section.optionalInt("device_limit", in: 1...RecipeSection.mostExperts, default: routing.deviceLimit)
+      routing.deviceLimit = section.optionalInt(
+        "device_limit", in: 1...RecipeSection.mostExperts, default: routing.deviceLimit)
     }
   }
 

@@ -21,9 +21,11 @@ extension Recipe {
     schedule.name = section.choice("name", default: schedule.name)
     schedule.warmupSteps = section.int("warmup_steps", in: 0...RecipeSection.mostCount, default: schedule.warmupSteps)
     schedule.epochs = section.int("epochs", in: 1...Schedule.mostEpochs, default: schedule.epochs)
-    schedule.maxSteps = section.optionalInt("max_steps", in: 1...RecipeSection.mostCount, or: "null", default: schedule.maxSteps)
+    schedule.maxSteps = section.optionalInt(
+      "max_steps", in: 1...RecipeSection.mostCount, or: "null", default: schedule.maxSteps)
     schedule.batchTokens = section.int("batch_tokens", in: 1...Schedule.mostBatchTokens, default: schedule.batchTokens)
-    schedule.accumulation = section.int("accumulation", in: 1...Schedule.mostAccumulation, default: schedule.accumulation)
+    schedule.accumulation = section.int(
+      "accumulation", in: 1...Schedule.mostAccumulation, default: schedule.accumulation)
     if schedule.batchTokens < maxTokens {
       let message = "expected at least data.max_tokens = \(maxTokens), or the longest sample fits no batch, found "
       section.report("batch_tokens", message + "'\(schedule.batchTokens)'")
@@ -37,7 +39,8 @@ extension Recipe {
   static func decodeRun(_ section: RecipeSection, hasValidation: Bool) -> Run {
     var run = Run()
     run.seed = section.int("seed", in: 0...(.max), default: run.seed)
-    run.evaluateEvery = section.optionalInt("evaluate_every", in: 1...RecipeSection.mostCount, default: run.evaluateEvery)
+    run.evaluateEvery = section.optionalInt(
+      "evaluate_every", in: 1...RecipeSection.mostCount, default: run.evaluateEvery)
     run.threads = section.optionalInt("threads", in: 1...Run.mostThreads, or: "auto", default: run.threads)
     run.activationCheckpointing = section.bool("activation_checkpointing", default: run.activationCheckpointing)
     run.keepsBest = section.bool("keep_best", default: run.keepsBest)
@@ -121,7 +124,8 @@ extension Recipe {
       let seeds = items.compactMap(\.int).filter { $0 >= 0 }
       return seeds.count == items.count && Set(seeds).count == seeds.count ? seeds : nil
     }
-    study.documents = section.optionalInt("documents", in: 1...RecipeSection.mostCount, or: "all", default: study.documents)
+    study.documents = section.optionalInt(
+      "documents", in: 1...RecipeSection.mostCount, or: "all", default: study.documents)
     study.keepsCheckpoints = section.bool("keep_checkpoints", default: study.keepsCheckpoints)
     if purpose == .study, study.arms.isEmpty, !section.reader.issues.contains(where: { $0.key.hasPrefix("study") }) {
       section.report("arms", "expected at least one arm for a study, like {standard: {}}, found none")

@@ -39,7 +39,8 @@ extension RecipeNode {
         return convert(root, path: "", issues: &issues, at: place)
       } catch YamlError.duplicatedKeysInMapping(let keys, let context) {
         attempts += 1
-        if attempts < mostAttempts, disguise(&yaml, line: context.mark.line, column: context.mark.column, by: attempts) {
+        if attempts < mostAttempts, disguise(&yaml, line: context.mark.line, column: context.mark.column, by: attempts)
+        {
           continue
         }
         let position = place(context.mark.line, context.mark.column)

@@ -13,7 +13,7 @@ import ArgumentParser
 /// Reads the number of an option, as its `transform`.
 @Sendable func number(_ text: String) throws -> Double {
   let most = 1e15
-  guard let value = Double(text), abs(value) <= most else {
+  guard let value = Double(text), !(abs(value) > most) else {
     throw ValidationError("expected a number of at most \(most), found '\(text)'")
   }
   return value

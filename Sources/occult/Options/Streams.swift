@@ -1,8 +1,12 @@
 @preconcurrency import Foundation  // stdout is a variable of C's
+import Synchronization
 import Text
 
 /// Standard output, whose errors `print` does not tell.
 enum StandardOutput {
+  /// What the system said when something was lost first; 0 for nothing.
+  private static let failure = Atomic<Int32>(0)
+
   /// From now on the program does not end well if something that it printed was lost, as on a full disk.
   ///
   /// A reader that went away, as `head` does, ends the program by a signal; where that is ignored, as quietly with its status.
@@ -10,7 +14,8 @@ enum StandardOutput {
     atexit {
       errno = 0
       let isFlushed = fflush(stdout) == 0
-      let code = errno
+      let earlier = StandardOutput.failure.load(ordering: .relaxed)
+      let code = earlier == 0 ? errno : earlier
       if isFlushed, ferror(stdout) == 0 { return }
       if code == EPIPE { _exit(128 + SIGPIPE) }
       let reason = code == 0 ? "an error" : "'\(String(cString: strerror(code)))'"
@@ -21,8 +26,10 @@ enum StandardOutput {
 
   /// Bytes, now and in order with what is printed.
   static func write(_ bytes: [UInt8]) {
-    fwrite(bytes, 1, bytes.count, stdout)
-    fflush(stdout)
+    errno = 0
+    if fwrite(bytes, 1, bytes.count, stdout) < bytes.count || fflush(stdout) != 0 {
+      _ = failure.compareExchange(expected: 0, desired: errno, ordering: .relaxed)
+    }
   }
 }
 
