@@ -39,6 +39,19 @@ struct OutputFolderTests {
     #expect(try claim(.new, "a/b/out").marker.identity.count == 16)
   }
 
+  /// Who joins after a kill, or after all files were removed, marks the folder anew; what others hold is never marked.
+  @Test func joiningMarksWhatHoldsNoFile() throws {
+    let path = scratch.path("out")
+    func join() throws { _ = try folder().join(purpose: "test", program: "test") }
+    try FileManager.default.createDirectory(atPath: path + "/tasks/m", withIntermediateDirectories: true)
+    try join()
+    #expect(folder().isMarked)
+    try FileManager.default.removeItem(atPath: path + "/" + OutputFolder.markerName)
+    try write("out/tasks/m/results_1.json")
+    try join()
+    #expect(!folder().isMarked)
+  }
+
   @Test func overwritingRemovesWhatIsOursAndNothingElse() throws {
     let identity = try claim(.new).marker.identity
     for name in ["recipe.yaml", "checkpoints/step-3.h5", "checkpoints/step-4.h5.tmp", "tasks/m/results_1.json"] {

@@ -38,6 +38,7 @@ struct Snapshot {
   /// Whether a name is that of a file being written, or of a lock.
   static func isTemporary(_ path: String) -> Bool {
     let name = (path as NSString).lastPathComponent
+    if path.split(separator: "/").contains(where: { $0.hasSuffix(".partial") }) { return true }
     return name.hasSuffix(".tmp") || name.hasSuffix(".lock") || name.contains(".nosync") || name.contains(".tmp-")
   }
 

@@ -92,7 +92,9 @@ package struct OutputFolder: Sendable, Equatable {
   package func join(purpose: String, program: String) throws -> FolderLock {
     try Self.makeFolders(path)
     let lock = try FolderLock(path, purpose: purpose, waits: true)
-    let isFresh = try FolderContents(path).names.subtracting(Self.own).isEmpty
+    // Empty folders in it are what a writer leaves that was killed, or whose files were removed.
+    let contents = try FolderContents(path)
+    let isFresh = contents.names.union(contents.files).subtracting(contents.folders).subtracting(Self.own).isEmpty
     if isFresh { try FolderMarker(kind: kind, program: program).write(in: path) }
     return lock
   }
