@@ -116,8 +116,10 @@ step() {
 # rank_process N: the process of a rank.
 rank_process() {
   for process in $(pgrep -x occult); do
-    grep -qz "^OMPI_COMM_WORLD_RANK=$1\$" "/proc/$process/environ" 2>/dev/null \
-      && grep -qz "^TMPDIR=$folder/tmp\$" "/proc/$process/environ" && echo "$process"
+    if grep -qz "^OMPI_COMM_WORLD_RANK=$1\$" "/proc/$process/environ" 2>/dev/null \
+      && grep -qz "^TMPDIR=$folder/tmp\$" "/proc/$process/environ" 2>/dev/null; then
+      echo "$process"
+    fi
   done
 }
 

@@ -11,8 +11,14 @@ final class Campaign: Sendable {
   private let scenarios: [Scenario]
 
   init(_ options: Options) throws {
-    self.options = options
+    var options = options
     try FileManager.default.createDirectory(atPath: options.folder, withIntermediateDirectories: true)
+    // Calls are told by their paths: those of the system, without links and double slashes.
+    if let path = realpath(options.folder, nil) {
+      options.folder = String(cString: path)
+      free(path)
+    }
+    self.options = options
     preload = try Preload(options)
     scenarios = Scenario.all.filter { $0.name.hasPrefix(options.scenario) }
     if scenarios.isEmpty {

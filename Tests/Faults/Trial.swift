@@ -42,6 +42,7 @@ final class Trial {
     try succeed(preload.environment(place, scratch: scratch, keep: keep))
     let trace = Call.read((try? String(contentsOfFile: scratch + "/trace", encoding: .utf8)) ?? "")
     calls = trace.calls
+    guard calls.contains(where: { $0.name == "open" }) else { throw failure("calls on its files", "none") }
     for (copy, path) in trace.kept { addKept(keep + "/" + copy, String(path.dropFirst(place.count + 1))) }
     final = results()
     known.addNew(final)

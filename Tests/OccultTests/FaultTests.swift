@@ -10,7 +10,7 @@ import Testing
     let process = Process()
     process.executableURL = CommandLineTests.program.deletingLastPathComponent().appendingPathComponent("Faults")
     process.arguments = [
-      "--occult", CommandLineTests.program.path, "--folder", folder, "--sample", "100", "--seed", "1",
+      "--occult", CommandLineTests.program.path, "--folder", folder, "--sample", "60", "--seed", "1",
     ]
     let output = folder + "/said"
     _ = FileManager.default.createFile(atPath: output, contents: nil)
@@ -22,6 +22,6 @@ import Testing
     #expect(process.terminationStatus == 0, "\(said)")
     // The table's last row counts all cases: an empty campaign finds nothing either.
     let total = said.split(separator: "\n").last { $0.hasPrefix("| all |") }?.split(separator: "|")
-    #expect(Int(total?.dropFirst().first?.trimmingCharacters(in: .whitespaces) ?? "") ?? 0 >= 75, "\(said)")
+    #expect(Int(total?.dropFirst().first?.trimmingCharacters(in: .whitespaces) ?? "") ?? 0 >= 50, "\(said)")
   }
 }
