@@ -5,10 +5,13 @@ PEER := .build/peer-venv
 # How long `make fuzz` runs, and from which seed.
 SECONDS := 60
 SEED := 1
+# How many cases `make faults` runs at a time, and of which scenarios (all).
+JOBS := 2
+SCENARIO :=
 PYTHON_FILES = $(shell find scripts Tests recipes -name '*.py')
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test build lint bench fuzz deps
+.PHONY: help quickstart test build lint bench fuzz faults deps
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,6 +35,10 @@ bench: build $(PEER)/installed ## Measure speed against transformers and PyTorch
 fuzz: deps ## Feed damaged files to all readers for a while (SECONDS=60 SEED=1)
 	swift build -c release --product Fuzz
 	.build/release/Fuzz --seconds $(SECONDS) --seed $(SEED) --folder .build/fuzz
+
+faults: build ## Fail or kill every command at each of its system calls; goes on where it was interrupted (SCENARIO=finetune)
+	swift build -c release --product Faults
+	.build/release/Faults --folder .build/faults --jobs $(JOBS) $(if $(SCENARIO),--scenario $(SCENARIO))
 
 deps:
 	@scripts/install_dependencies.sh

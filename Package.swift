@@ -82,6 +82,10 @@ let package = Package(
       name: "Fuzz",
       dependencies: ["Checkpoint", "Models", "Text", "Training", "Collaboration", "Evaluation", "Extremes"],
       path: "Tests/Fuzz", swiftSettings: strict),
+    // Faults at every system call of the command: `make faults`, and a sample of it in OccultTests.
+    .executableTarget(
+      name: "Faults", dependencies: ["Checkpoint", "Models", "Collaboration"], path: "Tests/Faults",
+      exclude: ["preload.c"], swiftSettings: strict),
     // What several test targets share.
     .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
     // Numbers at the ends of what types hold, for files, recipes and options.
@@ -117,7 +121,7 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "OccultTests",
-      dependencies: ["occult", "Checkpoint", "Models", "Collaboration", "Extremes", "TestSupport", "Text"],
+      dependencies: ["occult", "Faults", "Checkpoint", "Models", "Collaboration", "Extremes", "TestSupport", "Text"],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

@@ -92,6 +92,7 @@ package struct OutputFolder: Sendable, Equatable {
   package func join(purpose: String, program: String) throws -> FolderLock {
     try Self.makeFolders(path)
     let lock = try FolderLock(path, purpose: purpose, waits: true)
+    let isFresh = try FolderContents(path).names.subtracting(Self.own).isEmpty
     if isFresh { try FolderMarker(kind: kind, program: program).write(in: path) }
     return lock
   }

@@ -29,13 +29,16 @@ enum HDF5Library {
       errno = 0
       let status = body()
       if status >= 0 { return .success(status) }
-      let isShort = errno == ENOMEM
+      let (isShort, isUnreadable) = (errno == ENOMEM, errno == EIO)
       let messages = stack()
       // Before all others: what was not read for want of memory looks like damage.
       if isShort || messages.contains(where: { $0.contains("memory allocation failed") }) {
         return .failure(.system(path: place.file, action: action, code: ENOMEM))
       }
-      return .failure(failure(place, action, messages))
+      let found = failure(place, action, messages)
+      // Where the library forgets why it could not read.
+      if isUnreadable, case .library = found { return .failure(.system(path: place.file, action: action, code: EIO)) }
+      return .failure(found)
     }
     return try result.get()
   }

@@ -129,11 +129,20 @@ public final class HDF5Reader: Sendable {
     for name in object.split(separator: "/") {
       path += "/" + name
       let place = Place(file: self.path, item: path)
-      // Asking below a dataset is an error to the library, and simply "no" to us.
-      let exists = HDF5Library.locked { H5Lexists(file.id, path, chdf5_p_default()) }
-      guard exists > 0, try isHardLink(file.id, path, place) else { return false }
+      guard try exists(path, place), try isHardLink(file.id, path, place) else { return false }
     }
     return true
+  }
+
+  /// Whether a link is there. Asking below a dataset is an error to the library, and simply "no" to us; what cannot be read, or
+  /// is damaged, is not absent.
+  private func exists(_ path: String, _ place: Place) throws(FileError) -> Bool {
+    do {
+      return try place.check(.read) { H5Lexists(file.id, path, chdf5_p_default()) } > 0
+    } catch {
+      if case .library = error { return false }
+      throw error
+    }
   }
 
   /// An attribute of a group or dataset, the root if not said otherwise; `nil` if there is none of that name.
