@@ -24,20 +24,25 @@ package final class PendingFile: Sendable {
       throw .notAFile(path: path, expected: expected)
     }
     let temporary = path + ".tmp"
+    // Before there is a file: a signal may come right behind its making.
+    let slot = TemporaryNames.add(temporary)
+    func refuse(_ error: FileError) -> FileError {
+      if let slot { TemporaryNames.remove(slot) }
+      return error
+    }
     let descriptor = open(temporary, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else { throw .last(path, .create) }
+    guard descriptor >= 0 else { throw refuse(.last(path, .create)) }
     // A file system without locks gets none; a lock held by another writer is an error.
     if flock(descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
       close(descriptor)
-      throw .system(path: path, action: .lock, code: EAGAIN)
+      throw refuse(.system(path: path, action: .lock, code: EAGAIN))
     }
     guard ftruncate(descriptor, 0) == 0 else {
       let error = FileError.last(path, .create)
       close(descriptor)
-      throw error
+      throw refuse(error)
     }
-    (self.path, temporaryPath, self.descriptor) = (path, temporary, descriptor)
-    slot = TemporaryNames.add(temporary)
+    (self.path, temporaryPath, self.descriptor, self.slot) = (path, temporary, descriptor, slot)
   }
 
   deinit {
