@@ -121,7 +121,7 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "OccultTests",
-      dependencies: ["occult", "Faults", "Checkpoint", "Models", "Collaboration", "Extremes", "TestSupport", "Text"],
+      dependencies: ["occult", "Faults", "Checkpoint", "Models", "Collaboration", "TestSupport", "Text"],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

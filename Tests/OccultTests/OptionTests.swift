@@ -1,4 +1,3 @@
-import Extremes
 import Foundation
 import Testing
 
@@ -145,13 +144,14 @@ import Testing
         let probe = try CommandLineTests.run(command.words + own + [option.name, "12x"])
         guard probe.status == 64, probe.error.contains("'12x'") else { continue }
         guard probe.error.contains("integer") || probe.error.contains("number") || isSeed(option.name) else { continue }
-        for number in Extremes.numbers where !["1", "-0.0", "2147483647", "2147483648", "1e400"].contains(number) {
+        // Those that differ for an option, each in a process of its own: both ends, what only a real number is, and none.
+        for number in ["-9223372036854775808", "0", "9223372036854775807", "1e308", "NaN"] {
           tried += 1
           _ = try Self.ends(command.words + own + ["\(option.name)=\(number)"])
         }
       }
     }
-    #expect(tried > 500 && commands > 20)
+    #expect(tried > 300 && commands > 20)
   }
 
   private func isSeed(_ name: String) -> Bool { name == "--seed" }
