@@ -89,6 +89,9 @@ struct Finetune: ParsableCommand {
     throws
   {
     let isFirst = ranks.rank == 0
+    // Before the first long work, and held until the result is scored; what is there goes when everything is ready.
+    let lock = try ranks.together { isFirst ? try run.folder.lock() : nil }
+    defer { withExtendedLifetime(lock) {} }
     if isFirst, resume { StopSignal.onEnd(say: "stopped; to go on:\n  \(resumeCommand)") }
     var line: ProgressLine?
     if run.needsProfile, isFirst {
@@ -106,8 +109,7 @@ struct Finetune: ParsableCommand {
     if isFirst, !output.json, let limits = plan.limits { print("\n" + report.limits(limits)) }
     if isFirst, !output.json { print("\n" + report.placement(plan.routing) + "\n\n" + report.schedule(tuning) + "\n") }
 
-    // Held until the result is scored.
-    tuning.claim = isFirst ? try run.folder.claim(run.mode, program: Program.name) : nil
+    tuning.claim = isFirst ? try run.folder.claim(run.mode, program: Program.name, lock: lock) : nil
     let done = resume ? try run.folder.savedSteps().last ?? 0 : 0
     let progress = isFirst ? ProgressLine(label: "train", total: tuning.steps, unit: "steps", done: done) : nil
     let (ending, model) = try tuning.run(run.mode, sinks: progress.map { [ConsoleSink(progress: $0)] } ?? []) {

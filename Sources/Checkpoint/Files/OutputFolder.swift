@@ -63,12 +63,12 @@ package struct OutputFolder: Sendable, Equatable {
   ///   - mode: What to do where it exists.
   ///   - purpose: What is being done, for others who want the folder.
   ///   - program: Name and version of the program.
+  ///   - lock: The folder's, where the caller holds it already.
   /// - Returns: The marker and the lock.
   /// - Throws: ``FolderError``, or `FileError` where the marker cannot be read or written.
-  package func claim(_ mode: Mode, purpose: String, program: String) throws -> Claim {
+  package func claim(_ mode: Mode, purpose: String, program: String, lock: FolderLock? = nil) throws -> Claim {
     try check(mode)
-    try Self.makeFolders(path)
-    let lock = try FolderLock(path, purpose: purpose)
+    let lock = try lock ?? self.lock(purpose: purpose)
     // Again, now that nobody else changes it.
     try check(mode)
     let earlier = try FolderMarker(in: path)
@@ -80,6 +80,16 @@ package struct OutputFolder: Sendable, Equatable {
     try marker.write(in: path)
     if mode == .overwrite { try remove(keeping: Self.own) }
     return Claim(marker: marker, lock: lock)
+  }
+
+  /// Keeps others away from the folder, which is made where it is missing, before what is in it changes.
+  ///
+  /// - Parameter purpose: What is being done, for others who want the folder.
+  /// - Returns: The lock.
+  /// - Throws: ``FolderError``.
+  package func lock(purpose: String) throws(FolderError) -> FolderLock {
+    try Self.makeFolders(path)
+    return try FolderLock(path, purpose: purpose)
   }
 
   /// Takes the folder for a moment, to put files of new names beside what is there; a new folder is marked.

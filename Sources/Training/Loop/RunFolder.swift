@@ -98,18 +98,27 @@ public struct RunFolder: Sendable, Equatable {
     return mode
   }
 
+  /// Keeps others away from the folder as long as the result lives; what is in it stays.
+  ///
+  /// - Returns: The lock.
+  /// - Throws: `FolderError`.
+  package func lock() throws -> FolderLock { try output.lock(purpose: Self.purpose) }
+
+  private static let purpose = "fine-tuning"
+
   /// Makes the folder ready and keeps others away from it as long as the result lives.
   ///
   /// - Parameters:
   ///   - mode: What to do where it exists.
   ///   - program: Name and version of the program.
+  ///   - lock: The folder's, where the caller holds it already.
   /// - Returns: Marker and lock.
   /// - Throws: ``RunFolderError``, `FolderError`, `FileError`.
-  package func claim(_ mode: Mode, program: String) throws -> OutputFolder.Claim {
+  package func claim(_ mode: Mode, program: String, lock: FolderLock? = nil) throws -> OutputFolder.Claim {
     guard try check(mode) == mode else {
       throw RunFolderError.nothingToResume(path: path, found: "no checkpoint in it")
     }
-    let claim = try output.claim(mode.folderMode, purpose: "fine-tuning", program: program)
+    let claim = try output.claim(mode.folderMode, purpose: Self.purpose, program: program, lock: lock)
     try OutputFolder.makeFolders(checkpoints)
     return claim
   }
