@@ -40,7 +40,7 @@ struct Outcome: Sendable {
     case refused
     /// Our own kill.
     case killed
-    /// No memory for the language's own arrays: the process ends by a trap, with all files whole.
+    /// No memory before the program's first own line: the language ends the process by a trap, and nothing has begun.
     case shortOfMemory = "no memory"
     /// The call was not reached in this run.
     case missed

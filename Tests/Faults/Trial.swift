@@ -115,7 +115,7 @@ final class Trial {
     }
     if let signal = ending.signal {
       if fault.action.kills, signal == SIGKILL { return .killed }
-      if fault.call == "memory" { return .shortOfMemory }
+      if fault.call == "memory", entries() == begun { return .shortOfMemory }
       findings.append(Finding(.trap, "\(ending.words); \(Self.brief(ending.error))"))
       return .refused
     }
@@ -123,7 +123,7 @@ final class Trial {
     let said = ending.error
     if scenario.ranks != nil, said.contains("on signal") {
       if fault.action.kills { return .killed }
-      if fault.call == "memory" { return .shortOfMemory }
+      if fault.call == "memory", entries() == begun { return .shortOfMemory }
       findings.append(Finding(.trap, Self.brief(said)))
       return .refused
     }

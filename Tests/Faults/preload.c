@@ -13,8 +13,8 @@
 //         kill, kill-after, tear   SIGKILL before it, after it, or after half of a write
 //     FAULTS_FIRED=/file      is made when that happened
 //
-// Calls into the kernel are made directly, so that nothing here depends on what the program's own libc does around them.
-// Calls that libc makes inside itself (loading libraries, locale files, stacks of threads, fopen) do not pass through here.
+// Calls into the kernel are made directly, so that nothing here depends on what libc does around them. Calls that libc
+// makes inside itself (loading libraries, locale files, stacks of threads, fopen) do not pass through here.
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
@@ -237,7 +237,9 @@ static size_t part(int outcome, size_t count) {
   size_t n = part(outcome, count); \
   return after(outcome, kernel)
 
-ssize_t write(int file, const void *bytes, size_t count) { TRANSFER(WRITE, 1, file, count, syscall(SYS_write, file, bytes, n)); }
+ssize_t write(int file, const void *bytes, size_t count) {
+  TRANSFER(WRITE, 1, file, count, syscall(SYS_write, file, bytes, n));
+}
 ssize_t pwrite(int file, const void *bytes, size_t count, off_t at) {
   TRANSFER(WRITE, 1, file, count, syscall(SYS_pwrite64, file, bytes, n, at));
 }
@@ -248,8 +250,12 @@ ssize_t pread(int file, void *bytes, size_t count, off_t at) {
 }
 ssize_t pread64(int file, void *bytes, size_t count, off64_t at) { return pread(file, bytes, count, at); }
 ssize_t __read_chk(int file, void *bytes, size_t count, size_t size) { return read(file, bytes, count); }
-ssize_t __pread_chk(int file, void *bytes, size_t count, off_t at, size_t size) { return pread(file, bytes, count, at); }
-ssize_t __pread64_chk(int file, void *bytes, size_t count, off64_t at, size_t size) { return pread(file, bytes, count, at); }
+ssize_t __pread_chk(int file, void *bytes, size_t count, off_t at, size_t size) {
+  return pread(file, bytes, count, at);
+}
+ssize_t __pread64_chk(int file, void *bytes, size_t count, off64_t at, size_t size) {
+  return pread(file, bytes, count, at);
+}
 ssize_t sendfile(int to, int from, off_t *at, size_t count) {
   TRANSFER(WRITE, 1, to, count, syscall(SYS_sendfile, to, from, at, n));
 }
@@ -272,8 +278,12 @@ static ssize_t vector(enum call call, int kernel, int file, const struct iovec *
   }
   return after(outcome, syscall(kernel, file, pieces, count));
 }
-ssize_t writev(int file, const struct iovec *pieces, int count) { return vector(WRITE, SYS_writev, file, pieces, count); }
-ssize_t readv(int file, const struct iovec *pieces, int count) { return vector(READ, SYS_readv, file, pieces, count); }
+ssize_t writev(int file, const struct iovec *pieces, int count) {
+  return vector(WRITE, SYS_writev, file, pieces, count);
+}
+ssize_t readv(int file, const struct iovec *pieces, int count) {
+  return vector(READ, SYS_readv, file, pieces, count);
+}
 
 #define WHOLE(call, needs_room, file, bytes, kernel) \
   if (!is_tracked(file)) return kernel; \
@@ -340,7 +350,9 @@ int linkat(int base, const char *from, int other, const char *to, int flags) {
   NAMED(LINK, 1, other, to, syscall(SYS_linkat, base, from, other, to, flags));
 }
 int link(const char *from, const char *to) { return linkat(AT_FDCWD, from, AT_FDCWD, to, 0); }
-int symlinkat(const char *from, int base, const char *to) { NAMED(LINK, 1, base, to, syscall(SYS_symlinkat, from, base, to)); }
+int symlinkat(const char *from, int base, const char *to) {
+  NAMED(LINK, 1, base, to, syscall(SYS_symlinkat, from, base, to));
+}
 int symlink(const char *from, const char *to) { return symlinkat(from, AT_FDCWD, to); }
 int unlinkat(int base, const char *path, int flags) {
   NAMED((flags & AT_REMOVEDIR ? RMDIR : UNLINK), 0, base, path, syscall(SYS_unlinkat, base, path, flags));
@@ -352,7 +364,9 @@ int remove(const char *path) {
   if (lstat(path, &status) != 0) return -1;
   return unlinkat(AT_FDCWD, path, S_ISDIR(status.st_mode) ? AT_REMOVEDIR : 0);
 }
-int mkdirat(int base, const char *path, mode_t mode) { NAMED(MKDIR, 1, base, path, syscall(SYS_mkdirat, base, path, mode)); }
+int mkdirat(int base, const char *path, mode_t mode) {
+  NAMED(MKDIR, 1, base, path, syscall(SYS_mkdirat, base, path, mode));
+}
 int mkdir(const char *path, mode_t mode) { return mkdirat(AT_FDCWD, path, mode); }
 
 // MARK: Memory
