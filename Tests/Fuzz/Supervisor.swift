@@ -3,8 +3,8 @@ import Foundation
 /// Runs the loop in a child process, and says where the input lies that brought it down.
 struct Supervisor {
   private let options: Options
-  /// A child that has not moved on for so long hangs.
-  private static let patience = 10.0
+  /// A child that has not moved on for so long hangs; a disk that is busy makes a resumed run wait for seconds.
+  private static let patience = 60.0
 
   init(_ options: Options) { self.options = options }
 
