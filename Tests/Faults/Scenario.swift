@@ -5,8 +5,12 @@ struct Scenario: Sendable {
     let path: String
     /// The command that reads them; nil where none does.
     let reader: [String]?
-    /// Whether files that are there but not all, are as good as none: their absence is seen.
-    var mayBePartial = false
+    /// Names without which they are complete: markers, which are for writers.
+    var markers: Set<String> = []
+
+    func isMarker(_ path: String) -> Bool {
+      path.split(separator: "/").last.map { markers.contains(String($0)) } ?? false
+    }
   }
 
   let name: String

@@ -18,11 +18,11 @@ extension Scenario {
     Scenario(
       name: "finetune/overwrite", inputs: data + ["plain.yaml"], earlier: [("old-run", "run")],
       arguments: ["finetune", "plain.yaml", "--overwrite"], outputs: ["run"],
-      groups: [Group(path: "run", reader: nil, mayBePartial: true)]),
+      groups: [Group(path: "run", reader: nil)]),
     Scenario(
       name: "finetune/overwrite-best", inputs: data + ["best.yaml", "results-a"], earlier: [("old-best", "run")],
       arguments: ["finetune", "best.yaml", "--overwrite"], outputs: ["run"],
-      groups: [scored("run/tasks"), Group(path: "run", reader: nil, mayBePartial: true)]),
+      groups: [scored("run/tasks"), Group(path: "run", reader: nil)]),
   ]
 
   private static let study: [Scenario] = [
@@ -118,11 +118,11 @@ extension Scenario {
     Scenario(
       name: "compare", inputs: ["results-a", "results-b"],
       arguments: ["compare", "results-a", "results-b", "--draws", "100", "--output", "compared"], outputs: ["compared"],
-      groups: [Group(path: "compared", reader: nil, mayBePartial: true)]),
+      groups: [Group(path: "compared", reader: nil)]),
     Scenario(
       name: "compare/overwrite", inputs: ["results-a", "results-b"], earlier: [("old-compared", "compared")],
       arguments: ["compare", "results-a", "results-b", "--draws", "100", "--output", "compared", "--overwrite"],
-      outputs: ["compared"], groups: [Group(path: "compared", reader: nil, mayBePartial: true)]),
+      outputs: ["compared"], groups: [Group(path: "compared", reader: nil)]),
     Scenario(
       name: "recipes/copy", inputs: data + ["plain.yaml"], arguments: ["recipes", "copy", "plain.yaml", "copy.yaml"],
       outputs: ["copy.yaml"]),
@@ -132,6 +132,7 @@ extension Scenario {
   private static func scored(_ path: String, _ other: String = "results-a") -> Group {
     Group(
       path: path,
-      reader: ["compare", "a=\(other)", "b=\(path)", "--draws", "100", "--overwrite", "--output", "../check"])
+      reader: ["compare", "a=\(other)", "b=\(path)", "--draws", "100", "--overwrite", "--output", "../check"],
+      markers: ["occult.json"])
   }
 }

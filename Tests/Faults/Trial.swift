@@ -187,14 +187,15 @@ final class Trial {
   private func damage(_ found: Snapshot, _ group: Scenario.Group) throws -> Finding? {
     let files = found.files.filter {
       ($0.key == group.path || $0.key.hasPrefix(group.path + "/")) && !Snapshot.isTemporary($0.key)
-        && !Snapshot.isEvents($0.key)
+        && !Snapshot.isEvents($0.key) && !group.isMarker($0.key)
     }
     if files.isEmpty { return nil }
     let ages = files.map { known.age($0.key, $0.value) }
     let isMixed = ages.contains(.old) && ages.contains(.new)
     let names = Set(files.keys.map(Snapshot.name))
     func isWhole(_ all: [String: [Contents]], _ other: Known.Age) -> Bool {
-      let wanted = Set(all.keys.filter { $0 == group.path || $0.hasPrefix(group.path + "/") })
+      let wanted = Set(
+        all.keys.filter { ($0 == group.path || $0.hasPrefix(group.path + "/")) && !group.isMarker($0) })
       return !wanted.isEmpty && names == wanted && !ages.contains(.unknown) && !ages.contains(other)
     }
     if isWhole(known.old, .new) || isWhole(known.new, .old) { return nil }
