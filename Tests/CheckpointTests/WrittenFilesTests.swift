@@ -51,6 +51,32 @@ import Testing
         + "that name that was there before is untouched")
   }
 
+  /// A byte that changes on disk before the file gets its name: the file never gets it.
+  @Test(
+    arguments: [.chunked([1, 64]), .contiguous(), .contiguous(checksum: .rows), .contiguous(checksum: .none)]
+      as [HDF5Layout])
+  func damageBeforeTheNameIsNoticed(layout: HDF5Layout) throws {
+    let scratch = try Scratch()
+    let path = try scratch.write("a.h5", [1, 2, 3])
+    let values = ramp(4 * 128)
+    let error = failure {
+      let file = try HDF5Writer(creating: path)
+      try file.write("x", [4, 128], .float32, values, layout)
+      let tail = bytes(Array(values.suffix(16)))
+      let written = (try? contents(path + ".tmp")) ?? []
+      guard let place = written.indices.first(where: { written[$0...].starts(with: tail) }) else {
+        Issue.record("closing the dataset did not write it")
+        return
+      }
+      let descriptor = open(path + ".tmp", O_WRONLY)
+      #expect(pwrite(descriptor, [written[place] ^ 1], 1, off_t(place)) == 1)
+      close(descriptor)
+      try file.commit()
+    }
+    #expect(error != nil)
+    #expect(try scratch.files == ["a.h5"] && contents(path) == [1, 2, 3])
+  }
+
   /// A limit on the size of files, wherever it falls: below the file's size nothing is there, at it everything. Small chunks
   /// reach the disk when a dataset is closed, and the error is that of the close alone.
   @Test func everyLimitOnSizeIsNoticed() async {
