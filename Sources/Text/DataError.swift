@@ -14,6 +14,14 @@ public enum DataError: Error, Equatable, CustomStringConvertible {
   case encoding(path: String, line: Int)
   /// A line, or the JSON around it, is broken.
   case broken(path: String, line: Int, column: Int, reason: String)
+  /// The file is no text, or one packed: what it is, and what makes text of it.
+  case notText(path: String, found: String, hint: String)
+  /// JSON values that lines do not part.
+  case notLines(path: String, line: Int, found: String)
+  /// A table that cannot be read as one.
+  case table(path: String, line: Int, expected: String, found: String)
+  /// A sample says something that no template has words for, and that would be lost.
+  case unsupported(path: String, line: Int, place: String, expected: String, found: String, reason: String)
   /// A sample lacks a key.
   case missingColumn(
     path: String, line: Int, column: String, format: DataFormat, found: [String], nearest: String?)
@@ -50,6 +58,15 @@ public enum DataError: Error, Equatable, CustomStringConvertible {
       "\(path):\(line): expected UTF-8, found other bytes; try `iconv -t UTF-8`"
     case .broken(let path, let line, let column, let reason):
       "\(path):\(line):\(column): expected JSON, found \(reason); try mending or removing the line"
+    case .notText(let path, let found, let hint):
+      "\(path): expected text (JSON, CSV or plain) in UTF-8, found \(found); try \(hint)"
+    case .notLines(let path, let line, let found):
+      "\(path):\(line): expected a JSON list, or a value on every line, found \(found); try `jq -c . \(path)`"
+    case .table(let path, let line, let expected, let found):
+      "\(path):\(line): expected \(expected), found \(found); try mending the line"
+    case .unsupported(let path, let line, let place, let expected, let found, _):
+      "\(path):\(line): \(place): expected \(expected), found \(found); try the file without it, or data.on_unsupported: drop "
+        + "to leave such samples out"
     case .missingColumn(let path, let line, let column, let format, let found, let nearest):
       "\(path):\(line): expected the key '\(column)' (format \(format.rawValue)), found "
         + (found.isEmpty ? "no keys" : found.map { "'\($0)'" }.joined(separator: ", "))
@@ -58,7 +75,8 @@ public enum DataError: Error, Equatable, CustomStringConvertible {
       "\(path):\(line): \(column): expected \(expected), found \(found); try another format or column_map"
     case .unknownRole(let path, let line, let role, let known):
       "\(path):\(line): expected a role out of \(known.joined(separator: ", ")), found '\(role)'"
-        + "; try removing the sample or renaming the role"
+        + (Conversation.otherRoles[role].map { ", \($0), which no template here has words for" } ?? "")
+        + "; try renaming the role, or data.on_unsupported: drop to leave such samples out"
     case .unknownColumn(let column, let format, let nearest):
       "column_map: expected a column of format \(format.rawValue) (\(format.columns.joined(separator: ", ")))"
         + ", found '\(column)'" + (nearest.map { "; try '\($0)'" } ?? "; try 'ours: the file's'")
@@ -69,10 +87,19 @@ public enum DataError: Error, Equatable, CustomStringConvertible {
         + "; try a template that the model was trained with, or alpaca"
     case .nothingLeft(let report):
       "\(report.sources.map(\.name).joined(separator: ", ")): expected at least one sample to train on, found none:\n"
-        + "\(report)\ntry a larger max_tokens or another format"
+        + "\(report)\ntry \(report.hint)"
     case .split(let share, let documents):
       "validation: expected a share that leaves documents on both sides, found \(share) of \(documents)"
         + "; try a share between 0 and 1, or a source of its own"
+    }
+  }
+
+  /// Why a sample is left out where what is not supported is dropped, and what was found; `nil` for damage.
+  var dropped: (reason: String, found: String)? {
+    switch self {
+    case .unsupported(_, _, let place, _, let found, let reason): (reason, "\(place): \(found)")
+    case .unknownRole(_, _, let role, _): ("role '\(role)'", "'\(role)'")
+    default: nil
     }
   }
 

@@ -33,6 +33,8 @@ public struct DatasetOptions: Sendable, Equatable {
 /// prompt and response together give the tokens, and the end token follows. Where a merge reaches across the border
 /// the two differ; the original's answer is kept.
 ///
+/// Messages that say so (`weight: 0`, `train: false`) are read and not learned, whatever `loss_on` says.
+///
 /// A tokenizer that puts a token before a text (``Tokenizer/prefix``) has it once, before the first turn or the first
 /// piece, and it counts in prompt and whole alike. Templates that name that token have it where they name it. What the
 /// tokenizer would put behind a text is left out: the end token is there already.
@@ -58,9 +60,11 @@ public struct Dataset: Sendable {
     var report = DatasetReport(maxTokens: options.maxTokens)
     var nextID = 0
     for (index, source) in sources.enumerated() {
-      let read = try SampleReader(source: source, template: options.template).read()
+      let read = try SampleReader(source: source, template: options.template, lossOn: options.lossOn).read()
       var figures = DatasetReport.Source(name: source.paths.joined(separator: ", "))
       figures.dropped = read.dropped
+      figures.firstDropped = read.firstDropped
+      figures.warnings = read.unread.map(Self.warning)
       figures.samples = read.samples.count + read.dropped.values.reduce(0, +)
       for sample in read.samples {
         let parts =
@@ -81,12 +85,24 @@ public struct Dataset: Sendable {
           if part.isTruncated { figures.truncated += 1 }
         }
         figures.documents += kept
-        if kept == 0 { figures.dropped[.noLossTokens, default: 0] += 1 }
+        if kept == 0 {
+          let reason = sample.isLearned(options.lossOn) ? DropReason.noLossTokens : .nothingLearned
+          figures.dropped[reason, default: 0] += 1
+        }
       }
       report.sources.append(figures)
     }
     if documents.isEmpty { throw .nothingLeft(report: report) }
     return Dataset(documents: documents, report: report)
+  }
+
+  /// What to say of columns that nothing reads.
+  private static func warning(_ file: String, _ columns: [String]) -> String {
+    let most = 12
+    let names = columns.prefix(most).map { "'\($0)'" }.joined(separator: ", ")
+    let rest = columns.count > most ? " and \(columns.count - most) more" : ""
+    return
+      "\(file): nothing reads the columns \(names)\(rest); if one belongs to the sample, column_map gives it its place"
   }
 
   /// Takes a share of the documents away, for validation: chosen by the seed, both sides in the order of the files.
@@ -118,6 +134,13 @@ enum RandomStream {
   static let fraction: UInt64 = 3
 }
 
+extension Sample {
+  /// Whether any of its turns is learned.
+  fileprivate func isLearned(_ lossOn: LossScope) -> Bool {
+    turns.contains { $0.learnsResponse || (lossOn == .all && $0.learnsPrompt) }
+  }
+}
+
 /// The tokens of a document before they are given an identity.
 struct TokenizedPart {
   var tokens: [Int32]
@@ -141,9 +164,10 @@ struct TokenizedPart {
       let (opening, continues) = options.template.opening(ofTurn: number, tokenizer)
       let whole = opening + tokenizer.encode(turn.prompt + turn.response, continues: continues) + [end]
       let prompt = opening.count + tokenizer.encode(turn.prompt, continues: continues).count
-      let read = options.lossOn == .all ? 0 : min(prompt, whole.count - 1)
+      let read = min(prompt, whole.count - 1)
+      let learnsPrompt = options.lossOn == .all && turn.learnsPrompt
       tokens += whole
-      hasLoss += whole.indices.map { $0 >= read }
+      hasLoss += whole.indices.map { $0 < read ? learnsPrompt : turn.learnsResponse }
     }
     if tokens.count > options.maxTokens {
       isTruncated = true

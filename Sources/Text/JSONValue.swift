@@ -59,6 +59,9 @@ package struct JSONError: Error, Equatable {
   package let column: Int
   /// What was found in place of the expected, in words.
   package let reason: String
+
+  /// How ``reason`` begins where the text ends too soon, and ends where it goes on behind the value.
+  static let end = "the end of the text", trailing = "after the end of the value"
 }
 
 /// A strict JSON reader (RFC 8259) that knows the line it is on, which data files need for their messages.
@@ -73,9 +76,14 @@ package struct JSONParser {
   /// Deeper values are refused: recursion must not exhaust the stack on hostile input.
   private static let deepest = 200
 
-  /// Reads `range` of the bytes, all of them if it is `nil`; `line` is the number of the line on which it begins.
-  package init(_ bytes: [UInt8], range: Range<Int>? = nil, line: Int = 1) {
+  /// Whether Python's `NaN`, `Infinity` and `-Infinity`, which are not JSON, are numbers.
+  private let readsNonFinite: Bool
+
+  /// Reads `range` of the bytes, all of them if it is `nil`; `line` is the number of the line on which it begins, and
+  /// `readsNonFinite` says that Python's `NaN`, `Infinity` and `-Infinity` are read.
+  package init(_ bytes: [UInt8], range: Range<Int>? = nil, line: Int = 1, readsNonFinite: Bool = false) {
     self.bytes = bytes
+    self.readsNonFinite = readsNonFinite
     index = range?.lowerBound ?? 0
     end = range?.upperBound ?? bytes.count
     lineStart = index
@@ -86,7 +94,7 @@ package struct JSONParser {
   package mutating func document() throws(JSONError) -> JSONValue {
     let result = try value(depth: 0)
     skipSpace()
-    guard index == end else { throw error("\(found) after the end of the value") }
+    guard index == end else { throw error("\(found) \(JSONError.trailing)") }
     return result
   }
 
@@ -124,8 +132,22 @@ package struct JSONParser {
     case UInt8(ascii: "t"): return try word("true", .bool(true))
     case UInt8(ascii: "f"): return try word("false", .bool(false))
     case UInt8(ascii: "n"): return try word("null", .null)
+    case UInt8(ascii: "N"), UInt8(ascii: "I"), UInt8(ascii: "-"):
+      if let value = try nonFinite() { return value }
+      return try number()
     default: return try number()
     }
+  }
+
+  /// One of Python's numbers that are not finite; nil where something else stands there.
+  private mutating func nonFinite() throws(JSONError) -> JSONValue? {
+    let words: [(String, Double)] = [("NaN", .nan), ("Infinity", .infinity), ("-Infinity", -.infinity)]
+    for (word, value) in words where bytes[index..<end].starts(with: word.utf8) {
+      guard readsNonFinite else { throw error("\(word), which JSON does not have") }
+      index += word.utf8.count
+      return .number(value)
+    }
+    return nil
   }
 
   private mutating func object(depth: Int) throws(JSONError) -> JSONValue {
@@ -301,7 +323,7 @@ extension JSONParser {
 
   /// The next byte in words.
   private var found: String {
-    guard index < end else { return "the end of the text" }
+    guard index < end else { return JSONError.end }
     let byte = bytes[index]
     return (0x21..<0x7F).contains(byte)
       ? "'\(Character(Unicode.Scalar(byte)))'" : "byte 0x" + String(byte, radix: 16, uppercase: true)

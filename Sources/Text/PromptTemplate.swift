@@ -56,21 +56,31 @@ public enum PromptTemplate: String, Sendable, Equatable, CaseIterable {
   /// Pieces that must be tokens of their own, or the template would mean nothing to the model.
   var markers: [String] { end == nil ? [] : ["<|im_start|>", "<|im_end|>"] }
 
-  /// The prompt of an instruction and what it speaks of, its `input`, empty for none.
+  /// The prompt of an instruction and what it speaks of, its `input`, empty for none, with a system message before them.
   ///
   /// A chat has both in the user's message, a line break between.
-  public func prompt(instruction: String, input: String = "") -> String {
+  public func prompt(instruction: String, input: String = "", system: String? = nil) -> String {
+    let before = system.map { $0 + "\n\n" } ?? ""
     switch self {
-    case .plain: return instruction + "\n" + (input.isEmpty ? "" : input + "\n")
+    case .plain: return before + instruction + "\n" + (input.isEmpty ? "" : input + "\n")
     case .alpaca, .alpacaNewline: break
-    default: return prompt(input.isEmpty ? instruction : instruction + "\n" + input)
+    default: return prompt(Self.joined(instruction, input), system: system)
     }
     let opening =
       input.isEmpty
       ? "Below is an instruction that describes a task. "
       : "Below is an instruction that describes a task, paired with an input that provides further context. "
-    return opening + "Write a response that appropriately completes the request.\n\n"
-      + "### Instruction:\n\(instruction)\n\n" + (input.isEmpty ? "" : "### Input:\n\(input)\n\n") + heading
+    return before + opening + "Write a response that appropriately completes the request.\n\n"
+      + sections(instruction, input)
+  }
+
+  /// What a later instruction becomes, after the response before it and its end token.
+  public func followUp(instruction: String, input: String = "") -> String {
+    switch self {
+    case .plain: prompt(instruction: instruction, input: input)
+    case .alpaca, .alpacaNewline: "\n\n" + sections(instruction, input)
+    default: followUp(Self.joined(instruction, input))
+    }
   }
 
   /// The prompt that a message opens: a free-standing prompt, or a user's first message, with the system message that
@@ -78,7 +88,7 @@ public enum PromptTemplate: String, Sendable, Equatable, CaseIterable {
   public func prompt(_ message: String, system: String? = nil) -> String {
     switch self {
     case .plain: return (system.map { $0 + "\n\n" } ?? "") + message
-    case .alpaca, .alpacaNewline: return (system.map { $0 + "\n\n" } ?? "") + prompt(instruction: message)
+    case .alpaca, .alpacaNewline: return prompt(instruction: message, system: system)
     case .chatml: return (system.map(Self.chatmlSystem) ?? "") + Self.chatmlUser(message)
     case .qwen: return Self.chatmlSystem(system ?? "You are a helpful assistant.") + Self.chatmlUser(message)
     case .llama2:
@@ -94,7 +104,7 @@ public enum PromptTemplate: String, Sendable, Equatable, CaseIterable {
   public func followUp(_ message: String) -> String {
     switch self {
     case .plain: message
-    case .alpaca, .alpacaNewline: "\n\n### Instruction:\n\(message)\n\n" + heading
+    case .alpaca, .alpacaNewline: followUp(instruction: message)
     case .chatml, .qwen: "\n" + Self.chatmlUser(message)
     case .olmoe: "\n" + Self.olmoeUser(message)
     case .llama2, .mistral, .deepseek: prompt(message)
@@ -108,6 +118,15 @@ public enum PromptTemplate: String, Sendable, Equatable, CaseIterable {
     case .llama2: " \(Self.stripped(message)) "
     case .mistral, .deepseek: " " + message
     }
+  }
+
+  /// Alpaca's sections, up to where the response begins.
+  private func sections(_ instruction: String, _ input: String) -> String {
+    "### Instruction:\n\(instruction)\n\n" + (input.isEmpty ? "" : "### Input:\n\(input)\n\n") + heading
+  }
+
+  private static func joined(_ instruction: String, _ input: String) -> String {
+    input.isEmpty ? instruction : instruction + "\n" + input
   }
 
   private var heading: String { self == .alpacaNewline ? "### Response:\n" : "### Response:" }

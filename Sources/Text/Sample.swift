@@ -6,11 +6,17 @@ public struct Sample: Sendable, Equatable {
     public let prompt: String
     /// What it is to say.
     public let response: String
+    /// Whether the prompt is learned where prompts are.
+    public let learnsPrompt: Bool
+    /// Whether the response is learned; else it is only read.
+    public let learnsResponse: Bool
 
     /// A prompt and its response.
-    public init(prompt: String, response: String) {
+    public init(prompt: String, response: String, learnsPrompt: Bool = true, learnsResponse: Bool = true) {
       self.prompt = prompt
       self.response = response
+      self.learnsPrompt = learnsPrompt
+      self.learnsResponse = learnsResponse
     }
   }
 

@@ -2,113 +2,92 @@
 struct SampleReader {
   let source: DataSource
   let template: PromptTemplate
+  let lossOn: LossScope
 
   /// What the files hold.
-  struct Result {
+  struct Content {
     var samples: [Sample] = []
     /// Samples that cannot be used, and why.
     var dropped: [DropReason: Int] = [:]
+    /// Of each reason that has one, the first place with what was found there.
+    var firstDropped: [DropReason: String] = [:]
+    /// Columns that nothing reads, by file.
+    var unread: [(file: String, columns: [String])] = []
   }
 
-  func read() throws(DataError) -> Result {
-    var result = Result()
+  func read() throws(DataError) -> Content {
+    var result = Content()
+    let keys = RowKeys.row(source.format)
     for file in try source.files() {
       let bytes = try JSONRows.bytes(of: file)
-      let isJSON = file.hasSuffix(".jsonl") || file.hasSuffix(".json") || file.hasSuffix(".ndjson")
-      if source.format == .text, !isJSON {
+      var unread = UnreadColumns()
+      if [".csv", ".tsv"].contains(where: file.lowercased().hasSuffix) {
+        for (value, line) in try JSONRows.table(bytes, file: file) {
+          try append(value, file, line, keys, &unread, &result)
+        }
+      } else if source.format == .text, ![".jsonl", ".json", ".ndjson"].contains(where: file.lowercased().hasSuffix) {
         let text = String(decoding: bytes, as: UTF8.self)
         result.samples.append(Sample(turns: [.init(prompt: "", response: text)], file: file, line: 1))
       } else {
         try JSONRows.read(bytes, file: file) { (value, line) throws(DataError) in
-          try append(value, file, line, &result)
+          try append(value, file, line, keys, &unread, &result)
         }
       }
+      if !unread.names.isEmpty { result.unread.append((file, unread.names)) }
     }
     return result
   }
 
-  private func append(_ value: JSONValue, _ file: String, _ line: Int, _ result: inout Result) throws(DataError) {
+  private func append(
+    _ value: JSONValue, _ file: String, _ line: Int, _ keys: RowKeys, _ unread: inout UnreadColumns,
+    _ result: inout Content
+  ) throws(DataError) {
     let row = Row(value: value, source: source, file: file, line: line)
-    guard case .object = value else {
-      throw .wrongType(path: file, line: line, column: "sample", expected: "an object", found: value.kind)
+    func drop(_ reason: DropReason, _ found: String?) {
+      result.dropped[reason, default: 0] += 1
+      if let found, result.firstDropped[reason] == nil { result.firstDropped[reason] = "\(file):\(line): \(found)" }
     }
-    let turns: [Sample.Turn]
+    do throws(DataError) {
+      try row.check(keys, &unread)
+      switch try turns(row) {
+      case .success(let turns): result.samples.append(Sample(turns: turns, file: file, line: line))
+      case .failure(.notAlternating(let found)): drop(.notAlternating, found)
+      case .failure: drop(.noResponse, nil)
+      }
+    } catch {
+      guard source.onUnsupported == .drop, let (reason, found) = error.dropped else { throw error }
+      drop(.unsupported(reason), found)
+    }
+  }
+
+  private func turns(_ row: Row) throws(DataError) -> Result<[Sample.Turn], Conversation.Problem> {
     switch source.format {
     case .alpaca:
-      let instruction = try row.text("instruction")
-      let prompt = template.prompt(instruction: instruction, input: try row.optionalText("input") ?? "")
-      turns = [.init(prompt: prompt, response: template.response(try row.text("output")))]
+      return .success(try instruction(row))
     case .promptCompletion:
-      let prompt = template.prompt(try row.text("prompt"))
-      turns = [.init(prompt: prompt, response: template.response(try row.text("completion")))]
+      if let messages = try row.conversationalPrompt() { return try row.turns(messages, template, lossOn) }
+      let prompt = template.prompt(try row.text("prompt"), system: try row.optionalText("system"))
+      return .success([.init(prompt: prompt, response: template.response(try row.text("completion")))])
     case .text:
-      turns = [.init(prompt: "", response: try row.text("text"))]
+      return .success([.init(prompt: "", response: try row.text("text"))])
     case .chat, .sharegpt:
-      guard let conversation = Conversation.turns(try row.messages(), template: template) else {
-        result.dropped[.notAlternating, default: 0] += 1
-        return
-      }
-      turns = conversation
+      return try row.turns(try row.messages(), template, lossOn)
     }
-    result.samples.append(Sample(turns: turns, file: file, line: line))
-  }
-}
-
-/// One object of a file.
-struct Row {
-  let value: JSONValue
-  let source: DataSource
-  let file: String
-  let line: Int
-
-  private func key(_ column: String) -> String { source.columnMap[column] ?? column }
-
-  private func find(_ column: String) throws(DataError) -> JSONValue {
-    if let found = value[key(column)] { return found }
-    throw missing(key(column), in: value)
   }
 
-  private func missing(_ key: String, in value: JSONValue) -> DataError {
-    var keys: [String] = []
-    if case .object(let members) = value { keys = members.map(\.key) }
-    return .missingColumn(
-      path: file, line: line, column: key, format: source.format, found: keys,
-      nearest: Spelling.nearest(to: key, in: keys))
-  }
-
-  private func wrongType(_ column: String, _ expected: String, _ found: JSONValue) -> DataError {
-    .wrongType(path: file, line: line, column: column, expected: expected, found: found.kind)
-  }
-
-  func text(_ column: String) throws(DataError) -> String {
-    let found = try find(column)
-    guard let text = found.string else { throw wrongType(key(column), "a text", found) }
-    return text
-  }
-
-  /// A column that may be left out or null.
-  func optionalText(_ column: String) throws(DataError) -> String? {
-    // A key that `column_map` names must be there.
-    if source.columnMap[column] == nil, value[column] == nil { return nil }
-    return try find(column) == .null ? nil : try text(column)
-  }
-
-  func messages() throws(DataError) -> [Conversation.Message] {
-    let column = source.format.columns[0]
-    let found = try find(column)
-    guard case .array(let rows) = found else { throw wrongType(key(column), "a list of messages", found) }
-    let (roleKey, textKey) = source.format == .chat ? ("role", "content") : ("from", "value")
-    var messages: [Conversation.Message] = []
-    for row in rows {
-      guard let name = row[roleKey] else { throw missing(roleKey, in: row) }
-      guard let content = row[textKey] else { throw missing(textKey, in: row) }
-      guard let text = content.string else { throw wrongType(textKey, "a text", content) }
-      guard let role = name.string.flatMap({ Conversation.roles[$0] }) else {
-        throw .unknownRole(
-          path: file, line: line, role: name.string ?? name.kind, known: Conversation.roles.keys.sorted())
-      }
-      messages.append(.init(role: role, text: text))
+  /// An instruction with the turns of its history before it, all of which are learned.
+  ///
+  /// - Source: `AlpacaDatasetConverter` of LLaMA-Factory.
+  private func instruction(_ row: Row) throws(DataError) -> [Sample.Turn] {
+    let (instruction, input) = (try row.text("instruction"), try row.optionalText("input") ?? "")
+    let (output, system) = (try row.text("output"), try row.optionalText("system"))
+    let pairs = try row.history().map { ($0.instruction, "", $0.output) } + [(instruction, input, output)]
+    return pairs.enumerated().map { number, pair in
+      .init(
+        prompt: number == 0
+          ? template.prompt(instruction: pair.0, input: pair.1, system: system)
+          : template.followUp(instruction: pair.0, input: pair.1),
+        response: template.response(pair.2))
     }
-    return messages
   }
 }

@@ -64,6 +64,7 @@ struct Compare: ParsableCommand {
     let comparison = try QualityComparison(
       arms, reference: standard ?? arms.first { $0.name != base }?.name ?? "", base: base,
       margin: margin?.value ?? .standard, bootstrap: Bootstrap(draws: draws, seed: seed))
+    for note in comparison.notes { logger.warning("\(note)") }
     let table = QualityTable(comparison)
     let json = String(decoding: try comparison.json(), as: UTF8.self)
     let lock =

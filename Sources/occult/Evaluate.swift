@@ -83,7 +83,8 @@ struct Evaluate: ParsableCommand {
       }
       let nodes = routing == nil ? 1 : parallel.nodes
       return (
-        files, model, routing, try recipe.map { try held($0, files) }, try taskOptions.load(limit: limit, ranks), nodes
+        files, model, routing, try recipe.map { try held($0, files, ranks) }, try taskOptions.load(limit: limit, ranks),
+        nodes
       )
     }
     var result = EvaluationResult(model: options.model, routing: routing, program: Program.name)
@@ -117,9 +118,13 @@ struct Evaluate: ParsableCommand {
   }
 
   /// Test and retention documents of a recipe.
-  private func held(_ recipe: Recipe, _ files: ModelFiles) throws -> TrainingData {
+  private func held(_ recipe: Recipe, _ files: ModelFiles, _ ranks: any Communicator) throws -> TrainingData {
     let (tokenizer, end) = try TrainingData.tokenizer(of: files)
-    return try TrainingData(recipe, tokenizer: tokenizer, endOfSequence: end, parts: .evaluation).limited(to: limit)
+    let data = try TrainingData(recipe, tokenizer: tokenizer, endOfSequence: end, parts: .evaluation)
+    for (part, report) in data.reports where ranks.rank == 0 && !report.isWhole {
+      logger.warning("\(part): \(report)")
+    }
+    return data.limited(to: limit)
   }
 
   private func measure(

@@ -59,7 +59,7 @@ struct TaskFileReading: Reader {
   }
 }
 
-/// What `occult compare` reads: results, and samples beside them.
+/// What `occult compare` reads and makes of it: results, and samples beside them.
 struct EvaluationReading: Reader {
   let fileName: String
   let corpus: [[UInt8]]
@@ -78,7 +78,9 @@ struct EvaluationReading: Reader {
   func mutate(_ input: inout [UInt8], _ random: inout SplitMix64) { mutateText(&input, &random) }
 
   func read(_ path: String) throws {
-    _ = try EvaluationRun(
+    let run = try EvaluationRun(
       Samples.shared.get().folder(fixturePath(Self.run), named: fileName, with: path, as: part))
+    let arms = ["a", "b"].map { ComparedArm(name: $0, runs: [run]) }
+    _ = try QualityComparison(arms, reference: "a", bootstrap: Bootstrap(draws: 100)).json()
   }
 }

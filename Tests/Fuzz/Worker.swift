@@ -25,6 +25,7 @@ struct Worker {
       AdapterReading("adapter_model.safetensors"),
     ]
     readers += try TaskDataReading.all()
+    readers += try DataRowsReading.all()
     readers += try RunFolderReading.all()
     return readers
   }

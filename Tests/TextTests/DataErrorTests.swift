@@ -40,12 +40,19 @@ import Testing
       message: "DIR/d.jsonl:1: completion: expected a text, found the number 3; try another format or column_map"),
     Case(
       text: #"{"messages": [{"role": "tool", "content": "x"}]}"#, format: .chat,
-      message: "DIR/d.jsonl:1: expected a role out of assistant, gpt, human, system, user, found 'tool'; "
-        + "try removing the sample or renaming the role"),
+      message:
+        "DIR/d.jsonl:1: expected a role out of assistant, gpt, human, system, user, found 'tool', what a tool answered, "
+        + "which no template here has words for; try renaming the role, or data.on_unsupported: drop to leave such "
+        + "samples out"),
+    Case(
+      text: #"{"messages": [{"role": "bard", "content": "x"}]}"#, format: .chat,
+      message: "DIR/d.jsonl:1: expected a role out of assistant, gpt, human, system, user, found 'bard'; "
+        + "try renaming the role, or data.on_unsupported: drop to leave such samples out"),
     Case(
       text: "{}", map: ["promt": "question"],
       message:
-        "column_map: expected a column of format prompt_completion (prompt, completion), found 'promt'; try 'prompt'"),
+        "column_map: expected a column of format prompt_completion (prompt, completion, system), found 'promt'; try 'prompt'"
+    ),
     Case(
       text: "{}", path: "e.jsonl", message: "DIR/e.jsonl: expected a file, found none; try 'd.jsonl'"),
     Case(

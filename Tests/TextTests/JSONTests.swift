@@ -31,7 +31,10 @@ import Testing
     ("\"\\u12g4\"", 1, 4, "an escape that is not hexadecimal"), ("01", 1, 3, "a malformed number"),
     ("1.", 1, 3, "a malformed number"), ("-", 1, 2, "a malformed number"), ("1e", 1, 3, "a malformed number"),
     ("1e999", 1, 6, "a number out of range"), ("nul", 1, 1, "'n' in place of a value"),
-    ("NaN", 1, 1, "'N' in place of a value"), ("1 2", 1, 3, "'2' after the end of the value"),
+    ("NaN", 1, 1, "NaN, which JSON does not have"),
+    ("[-Infinity]", 1, 2, "-Infinity, which JSON does not have"),
+    ("Nan", 1, 1, "'N' in place of a value"), ("-I", 1, 2, "a malformed number"),
+    ("1 2", 1, 3, "'2' after the end of the value"),
     (String(repeating: "[", count: 300), 1, 201, "more than 200 nested values"),
   ]
 
@@ -39,5 +42,16 @@ import Testing
   func refuses(index: Int) {
     let (text, line, column, reason) = Self.broken[index]
     #expect(throws: JSONError(line: line, column: column, reason: reason)) { try parse(text) }
+  }
+
+  /// What Python's `json` writes and reads beyond JSON, where that is asked for.
+  @Test func pythonsNumbers() throws {
+    var parser = JSONParser(Array("[NaN, -Infinity, {\"a\": Infinity}, -1]".utf8), readsNonFinite: true)
+    guard case .array(let values) = try parser.document(), case .number(let first) = values[0] else {
+      Issue.record("no list of numbers")
+      return
+    }
+    #expect(first.isNaN && values[1] == .number(-.infinity) && values[2]["a"] == .number(.infinity))
+    #expect(values[3] == .integer(-1))
   }
 }

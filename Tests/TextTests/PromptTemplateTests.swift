@@ -27,7 +27,7 @@ import Testing
         Conversation.Message(role: index.isMultiple(of: 2) ? .user : .assistant, text: text)
       }
       if let system = chat.system { messages.insert(.init(role: .system, text: system), at: 0) }
-      let turns = try #require(Conversation.turns(messages, template: template))
+      let turns = try Conversation.turns(messages, template: template, lossOn: .response)
       var (whole, prompt) = ("", "")
       for (number, turn) in turns.enumerated() {
         let begins = template.beginning == .turn || (template.beginning == .text && number == 0)

@@ -18,7 +18,7 @@ import Testing
   /// `prompt` of every sample, by the reader that recipes use.
   private func prompts(_ name: String, _ format: DataFormat, map: [String: String] = [:]) throws -> [String] {
     let source = DataSource(paths: [Self.folder + "/" + name], format: format, columnMap: map)
-    return try SampleReader(source: source, template: .plain).read().samples.map(\.prompt)
+    return try SampleReader(source: source, template: .plain, lossOn: .response).read().samples.map(\.prompt)
   }
 
   @Test func trainAndTestAreDisjoint() throws {

@@ -88,7 +88,7 @@ import Text
     let modes = ["attention", "experts", "router", "shared_experts", "embeddings", "norms"]
     var expected: [String: [String]] = [
       "data.train.format": words(DataFormat.self), "data.template": words(PromptTemplate.self),
-      "data.loss_on": words(LossScope.self),
+      "data.loss_on": words(LossScope.self), "data.on_unsupported": words(UnsupportedSamples.self),
       "routing.placement": words(Recipe.PlacementMethod.self) + [".json"],
       "routing.policy": words(Recipe.Policy.self), "routing.similarity": words(LogitSimilarity.self),
       "routing.group_score": words(GroupScore.self), "routing.weight_source": words(Recipe.WeightSource.self),

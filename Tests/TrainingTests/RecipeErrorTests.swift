@@ -67,7 +67,7 @@ func messages(_ text: String, _ overrides: [String] = [], purpose: Recipe.Purpos
         "r.yaml:6:30: data.train.format: expected alpaca, sharegpt, chat, prompt_completion or text, found 'alpacca'; "
           + "did you mean 'alpaca'?",
         "r.yaml:6:47: data.train.weight: expected a number above 0 and at most 1000, found '0'",
-        "r.yaml:7:62: data.train.column_map.promt: expected a column of prompt_completion (prompt, completion), "
+        "r.yaml:7:62: data.train.column_map.promt: expected a column of prompt_completion (prompt, completion, system), "
           + "found 'promt'; did you mean 'prompt'?",
         "r.yaml:7:84: data.train.column_map.completion: expected a name in the file, found a list",
         "r.yaml:8:15: data.validation: expected a share from 0 to below 1, or a source, found '1.0'",

@@ -32,6 +32,7 @@ import Testing
       template: alpaca_newline
       loss_on: all
       max_tokens: 100
+      on_unsupported: drop
       packing: false
     routing: {devices: 8, placement: placements/p.json, load_cap: none, policy: best_mass, device_limit: 3, \
     device_limit_schedule: [[0, 7], [5, 3]], epsilon: 0.01, similarity: centered, \

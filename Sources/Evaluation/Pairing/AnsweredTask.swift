@@ -1,17 +1,30 @@
 /// The answers of one run to the questions of one task: what a samples file of lm-evaluation-harness holds.
 struct AnsweredTask: Sendable {
-  /// Name of the task; with several filters, of the task and the filter.
-  let name: String
+  /// Name of the task.
+  let task: String
+  /// The filter, where the task has several.
+  let filter: String?
+  /// Whether these are the answers of another filter once more.
+  let isFurther: Bool
   /// Metrics that every question has.
   let metrics: [String]
   /// Answers by the question's number.
   let answers: [String: Answer]
+  /// What was left out of the file, and why.
+  let notes: [String]
+
+  /// Name of the task; with several filters, of the task and the filter.
+  var name: String { Self.name(task, filter) }
+
+  static func name(_ task: String, _ filter: String?) -> String { filter.map { "\(task), \($0)" } ?? task }
 }
 
 /// What a run made of one question.
 struct Answer: Sendable {
   /// Hash of the question's data row; nil where the file has none.
   let hash: String?
+  /// Hash of the prompt; nil where the file has none.
+  let promptHash: String?
   /// Values of the metrics.
   let values: [String: MetricValue]
   /// The question in words.
@@ -51,7 +64,7 @@ struct Wording: Sendable {
       default: value
       }
     }
-    guard let best = scores.max() else { return nil }
+    guard !scores.contains(where: \.isNaN), let best = scores.max() else { return nil }
     return scores.firstIndex(of: best)
   }
 

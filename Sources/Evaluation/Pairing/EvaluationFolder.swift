@@ -16,6 +16,8 @@ public struct EvaluationRun: Sendable {
   let communication: CommunicationFigures?
   /// Limit it was evaluated under; nil for none, or where it did not say.
   let deviceLimit: Int?
+  /// What was left out of its files, and why.
+  let notes: [String]
 
   /// Reads an evaluation.
   ///
@@ -26,9 +28,11 @@ public struct EvaluationRun: Sendable {
   public init(_ path: String) throws {
     let files = try EvaluationFiles(path)
     var tasks: [String: AnsweredTask] = [:]
+    var notes: [String] = []
     for (task, time) in files.samples {
       for answered in try SamplesFile(path: "\(files.folder)/samples_\(task)_\(time).jsonl").tasks(task) {
         tasks[answered.name] = answered
+        notes += answered.notes
       }
     }
     self.path = path
@@ -38,14 +42,21 @@ public struct EvaluationRun: Sendable {
     var facts: ResultFacts?
     for time in files.results {
       let file = "\(files.folder)/results_\(time).json"
-      let text = try TextFile.read(file)
-      let object = try SamplesFile.parse(Array(text.utf8), file: file, line: 1)
+      let object = try SamplesFile.parse(Array(try TextFile.read(file).utf8), file: file, line: 1)
       groups.merge(Self.groups(object)) { $1 }
       lower.formUnion(Self.lower(object))
-      let own = try? JSONDecoder().decode(ResultFacts.self, from: Data(text.utf8))
-      if own?.communication != nil || facts == nil { facts = own }
+      var unread = UnreadColumns()
+      if case .object(let members) = object {
+        for member in members where !HarnessKeys.results.contains(member.key) && member.value != .null {
+          unread.add(member.key)
+        }
+      }
+      notes += [HarnessKeys.note(file, unread)].compactMap(\.self)
+      let own = ResultFacts(object, file, &notes)
+      if own.communication != nil || facts == nil { facts = own }
     }
     self.groups = groups
+    self.notes = notes
     lowerIsBetter = lower
     communication = facts?.communication
     deviceLimit = facts?.deviceLimit
@@ -79,20 +90,33 @@ public struct EvaluationRun: Sendable {
 }
 
 /// What results may say about communication: at the top, as `evaluate --recipe` has it, or under `occult`.
-private struct ResultFacts: Decodable {
+private struct ResultFacts {
   let communication: CommunicationFigures?
   let deviceLimit: Int?
 
-  enum CodingKeys: String, CodingKey {
-    case communication, occult
-    case deviceLimit = "device_limit"
+  init(_ results: JSONValue, _ file: String, _ notes: inout [String]) {
+    let inner = results["occult"] ?? results
+    deviceLimit = inner["device_limit"]?.integer
+    guard let figures = inner["communication"], figures != .null else {
+      communication = nil
+      return
+    }
+    communication =
+      figures.isFinite
+      ? try? JSONDecoder().decode(CommunicationFigures.self, from: Data(figures.text().utf8)) : nil
+    if communication == nil { notes.append("\(file): communication is left out: expected figures, found other values") }
   }
+}
 
-  init(from decoder: any Decoder) throws {
-    let top = try decoder.container(keyedBy: CodingKeys.self)
-    let inner = top.contains(.occult) ? try top.nestedContainer(keyedBy: CodingKeys.self, forKey: .occult) : top
-    communication = try inner.decodeIfPresent(CommunicationFigures.self, forKey: .communication)
-    deviceLimit = try inner.decodeIfPresent(Int.self, forKey: .deviceLimit)
+extension JSONValue {
+  /// Whether there is no NaN and no infinity in it.
+  fileprivate var isFinite: Bool {
+    switch self {
+    case .null, .bool, .integer, .string: true
+    case .number(let value): value.isFinite
+    case .array(let items): items.allSatisfy(\.isFinite)
+    case .object(let members): members.allSatisfy(\.value.isFinite)
+    }
   }
 }
 

@@ -12,6 +12,10 @@ struct PairedTask: Sendable {
   let metrics: [String]
   /// Metrics of which a lower value is better.
   let lowerIsBetter: Set<String>
+  /// Whether these are the answers of another task under a further filter, which count once.
+  let isFurther: Bool
+  /// What has to be said of the pairing.
+  let notes: [String]
 
   /// Share of an arm's runs that answer a question rightly.
   func share(_ metric: PairedMetric, _ arm: Int, _ question: Int) -> Double {
@@ -22,10 +26,12 @@ struct PairedTask: Sendable {
   /// Pairs the runs of all arms.
   ///
   /// - Parameter arms: Runs by arm and seed.
-  /// - Returns: Tasks that all runs have, and the names of those that only some have.
-  /// - Throws: ``PairingError`` where runs share no task, no question of a task or no metric of it, or where a question's
+  /// - Returns: Tasks that all runs have, the names of those that only some have, and what was left out.
+  /// - Throws: ``PairingError`` where runs share no task, no question of a task or no metric of any, or where a question's
   ///   data differ.
-  static func pair(_ arms: [ComparedArm]) throws(PairingError) -> (tasks: [PairedTask], lone: [String]) {
+  static func pair(
+    _ arms: [ComparedArm]
+  ) throws(PairingError) -> (tasks: [PairedTask], lone: [String], notes: [String]) {
     let runs = arms.flatMap(\.runs)
     var groups: [String: String] = [:]
     for run in runs { groups.merge(run.groups) { first, _ in first } }
@@ -40,11 +46,23 @@ struct PairedTask: Sendable {
         run: runs[first].path, tasks: units[first].keys.sorted(), other: runs[second].path,
         others: units[second].keys.sorted())
     }
-    var tasks: [PairedTask] = []
+    var (tasks, notes): ([PairedTask], [String]) = ([], [])
+    for run in runs { notes += run.notes }
+    var incomparable: PairingError?
     for name in common.sorted() {
-      tasks.append(try PairedTask(name, units.compactMap { $0[name] }, arms, runs))
+      do throws(PairingError) {
+        let task = try PairedTask(name, units.compactMap { $0[name] }, arms, runs)
+        tasks.append(task)
+        notes += task.notes
+      } catch {
+        // A task without a metric of questions does not keep the others from being compared.
+        guard case .noCommonMetric = error else { throw error }
+        incomparable = incomparable ?? error
+        notes.append("\(name) is left out: \(error)")
+      }
     }
-    return (tasks, all.subtracting(common).sorted())
+    if tasks.isEmpty, let incomparable { throw incomparable }
+    return (tasks, all.subtracting(common).sorted(), notes)
   }
 
   /// Two runs without a common task, or the first and the last where only all together have none.
@@ -84,6 +102,8 @@ struct PairedTask: Sendable {
       throw .noCommonMetric(task: name, run: runs[0].path, other: runs[lone ?? units.count - 1].path)
     }
     (self.name, self.questions, leftOut) = (name, questions, all.count - common.count)
+    isFurther = units.contains(where: \.isFurther)
+    notes = Self.otherPrompts(name, units, runs, questions)
     self.metrics = metrics.sorted()
     lowerIsBetter = units.reduce(into: []) { $0.formUnion($1.lowerIsBetter) }
     var place = 0
@@ -95,28 +115,47 @@ struct PairedTask: Sendable {
     }
   }
 
+  /// Runs whose prompts differ from those of the first one: with other examples or another template.
+  private static func otherPrompts(
+    _ name: String, _ units: [Unit], _ runs: [EvaluationRun], _ questions: [String]
+  ) -> [String] {
+    zip(units, runs).dropFirst().compactMap { unit, run in
+      let count = questions.count { question in
+        guard let own = unit.answers[question]?.promptHash, let first = units[0].answers[question]?.promptHash else {
+          return false
+        }
+        return own != first
+      }
+      if count == 0 { return nil }
+      return "\(name): \(run.path) was asked \(count) of \(questions.count) questions in other words than "
+        + "\(runs[0].path) (prompt_hash): other examples, another description or another template"
+    }
+  }
+
   /// A task of one run, or the tasks of one group together.
   private struct Unit {
     var answers: [String: Answer]
     var metrics: Set<String>
     var lowerIsBetter: Set<String>
+    let isFurther: Bool
 
     static func units(of run: EvaluationRun, _ groups: [String: String]) -> [String: Unit] {
       var units: [String: Unit] = [:]
       for (name, task) in run.tasks {
-        let group = groups[name]
+        let group = groups[task.task].map { AnsweredTask.name($0, task.filter) }
         let answers =
           group == nil
           ? task.answers
           : Dictionary(task.answers.map { ("\(name)/\($0.key)", $0.value) }) { first, _ in first }
-        let lower = Set(task.metrics.filter { run.lowerIsBetter.contains("\(name)/\($0)") })
+        let lower = Set(task.metrics.filter { run.lowerIsBetter.contains("\(task.task)/\($0)") })
         if var unit = units[group ?? name] {
           unit.answers.merge(answers) { first, _ in first }
           unit.metrics.formIntersection(task.metrics)
           unit.lowerIsBetter.formUnion(lower)
           units[group ?? name] = unit
         } else {
-          units[group ?? name] = Unit(answers: answers, metrics: Set(task.metrics), lowerIsBetter: lower)
+          units[group ?? name] = Unit(
+            answers: answers, metrics: Set(task.metrics), lowerIsBetter: lower, isFurther: task.isFurther)
         }
       }
       return units

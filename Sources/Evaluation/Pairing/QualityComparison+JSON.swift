@@ -5,8 +5,8 @@ public import Foundation
 ///     {"format": "occult-quality-comparison", "version": 1, "headline", "verdict": [paragraph, …],
 ///      "reference", "base", "bootstrap": {"draws", "seed"},
 ///      "arms": [{"name", "runs": [path, …], "device_limit", "communication": {…}}, …],
-///      "tasks": [{"task", "questions", "left_out", "at_chance", "metrics": [metric, …]}, …],   the primary metric first
-///      "mean": metric, "lone_tasks": [name, …],
+///      "tasks": [{"task", "questions", "left_out", "at_chance", "further_filter", "metrics": [metric, …]}, …],
+///      "mean": metric, "lone_tasks": [name, …], "notes": [sentence, …],
 ///      "flips": [{"task", "question", "arm", "direction": "gained" | "lost", "share", "reference_share", "prompt",
 ///       "choices", "gold", "answer", "reference_answer"}, …]}
 ///
@@ -15,7 +15,7 @@ public import Foundation
 ///      "differences": [{"arm", "difference": {"mean", "low", "high", "detectable"}, "p", "test": "mcnemar" | "bootstrap",
 ///       "adjusted", "verdict": "better" | "worse" | "no_difference_shown", "gained", "lost", "non_inferiority": {…}}, …]}
 ///
-/// Keys without a value are left out. `non_inferiority` and `communication` are as in the `comparison.json` of a study.
+/// The primary metric of a task is the first; one under a further filter is in no verdict and no mean. Keys without a value are left out. `non_inferiority` and `communication` are as in the `comparison.json` of a study.
 extension QualityComparison: Encodable {
   /// The value of `format`.
   static let format = "occult-quality-comparison"
@@ -23,7 +23,7 @@ extension QualityComparison: Encodable {
   static let version = 1
 
   enum CodingKeys: String, CodingKey {
-    case format, version, headline, verdict, reference, base, bootstrap, arms, tasks, mean, flips
+    case format, version, headline, verdict, reference, base, bootstrap, arms, tasks, mean, flips, notes
     case loneTasks = "lone_tasks"
   }
 
@@ -41,6 +41,7 @@ extension QualityComparison: Encodable {
     try container.encode(tasks, forKey: .tasks)
     try container.encodeIfPresent(mean, forKey: .mean)
     try container.encode(loneTasks, forKey: .loneTasks)
+    if !notes.isEmpty { try container.encode(notes, forKey: .notes) }
     try container.encode(flips, forKey: .flips)
   }
 

@@ -21,6 +21,8 @@ public struct QualityComparison: Equatable, Sendable {
   public let loneTasks: [String]
   /// Questions that changed, task by task and arm by arm.
   public let flips: [Flip]
+  /// What was left out of the files, and what makes runs hard to compare.
+  public let notes: [String]
   /// The verdict in a line, then in sentences.
   public let headline: String
   /// One paragraph an arm, then what was left out, and how far all this reaches.
@@ -28,10 +30,11 @@ public struct QualityComparison: Equatable, Sendable {
 
   init(
     bootstrap: Bootstrap, arms: [QualityArm], reference: String, base: String?, tasks: [QualityTask],
-    mean: QualityMetric?, loneTasks: [String], flips: [Flip], headline: String = "", verdict: [String] = []
+    mean: QualityMetric?, loneTasks: [String], flips: [Flip], notes: [String] = [], headline: String = "",
+    verdict: [String] = []
   ) {
     (self.bootstrap, self.arms, self.reference, self.base, self.tasks) = (bootstrap, arms, reference, base, tasks)
-    (self.mean, self.loneTasks, self.flips) = (mean, loneTasks, flips)
+    (self.mean, self.loneTasks, self.flips, self.notes) = (mean, loneTasks, flips, notes)
     (self.headline, self.verdict) = (headline, verdict)
   }
 
@@ -49,7 +52,7 @@ public struct QualityComparison: Equatable, Sendable {
     bootstrap: Bootstrap = Bootstrap()
   ) throws(PairingError) {
     let places = try Self.check(arms, reference, base, bootstrap)
-    let (paired, lone) = try PairedTask.pair(arms)
+    let (paired, lone, notes) = try PairedTask.pair(arms)
     let pairing = QualityPairing(
       names: arms.map(\.name), reference: places.reference, base: places.base, margin: margin, bootstrap: bootstrap)
     var drafts = paired.map { TaskDraft($0, pairing) }
@@ -67,7 +70,7 @@ public struct QualityComparison: Equatable, Sendable {
     let verdict = QualityVerdict(plain)
     self.init(
       bootstrap: bootstrap, arms: plain.arms, reference: reference, base: base, tasks: plain.tasks, mean: mean,
-      loneTasks: lone, flips: flips, headline: verdict.headline, verdict: verdict.sentences)
+      loneTasks: lone, flips: flips, notes: notes, headline: verdict.headline, verdict: verdict.sentences)
   }
 
   private static func check(
@@ -140,6 +143,8 @@ public struct QualityTask: Codable, Equatable, Sendable {
   public let leftOut: Int
   /// Whether no run is shown to do better than guessing.
   public let isAtChance: Bool
+  /// Whether these are the answers of another entry under a further filter: shown, and left out of verdicts and means.
+  public let isFurtherFilter: Bool
   /// Its metrics, the primary one first.
   public var metrics: [QualityMetric]
 
@@ -147,6 +152,7 @@ public struct QualityTask: Codable, Equatable, Sendable {
     case task, questions, metrics
     case leftOut = "left_out"
     case isAtChance = "at_chance"
+    case isFurtherFilter = "further_filter"
   }
 
   /// The metric that counts for the verdict.

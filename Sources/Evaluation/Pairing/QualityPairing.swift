@@ -78,7 +78,7 @@ struct QualityPairing {
 
   /// The mean over tasks of their right-or-wrong primary metrics, those at chance level left out.
   func mean(_ drafts: [TaskDraft]) -> QualityMetric? {
-    let used = drafts.filter { $0.primary.isRight && !$0.result.isAtChance }
+    let used = drafts.filter { $0.primary.isRight && !$0.result.isAtChance && !$0.task.isFurther }
     guard used.count >= 2 else { return nil }
     let share = 1 / Double(used.count)
     let figures = names.indices.map { arm in
@@ -95,7 +95,8 @@ struct QualityPairing {
     let families = [others.filter { $0 == base }, others.filter { $0 != base }]
     for family in families {
       let arms = family.map { names[$0] }
-      let places = drafts.indices.filter { !drafts[$0].result.metrics[0].isAtChance }.flatMap { task in
+      let counted = drafts.indices.filter { !drafts[$0].result.metrics[0].isAtChance && !drafts[$0].task.isFurther }
+      let places = counted.flatMap { task in
         drafts[task].result.metrics[0].differences.indices.filter {
           arms.contains(drafts[task].result.metrics[0].differences[$0].arm)
         }.map { (task, $0) }
@@ -157,7 +158,7 @@ struct TaskDraft {
     primaryFigures = first
     result = QualityTask(
       task: task.name, questions: task.questions.count, leftOut: task.leftOut, isAtChance: isAtChance,
-      metrics: results)
+      isFurtherFilter: task.isFurther, metrics: results)
   }
 
   private static func result(
@@ -218,6 +219,10 @@ struct TaskDraft {
     }
     let places = known.compactMap(\.self)
     guard places.count == known.count else { return nil }
+    for (question, place) in places.enumerated() {
+      let values = task.answers.joined().lazy.map { $0[question].wording.logLikelihoods }
+      guard values.allSatisfy({ $0.indices.contains(place) && $0[place].isFinite }) else { return nil }
+    }
     return pairing.figures(task) { question, answer in (answer.wording.logLikelihoods[places[question]], 1) }
   }
 }

@@ -10,6 +10,9 @@ struct QualityVerdict {
     return names.filter { $0 != comparison.base } + names.filter { $0 == comparison.base }
   }
 
+  /// Tasks that count: a further filter of the same answers does not.
+  private var counted: [QualityTask] { comparison.tasks.filter { !$0.isFurtherFilter } }
+
   /// Tasks with a verdict on an arm.
   private func tasks(_ arm: String, _ verdict: QualityDifference.Verdict) -> [QualityTask] {
     comparison.tasks.filter { $0.primary.difference(arm)?.verdict == verdict }
@@ -21,10 +24,10 @@ struct QualityVerdict {
     let parts = spoken.prefix(3).map { arm -> String in
       let counts = [("better", QualityDifference.Verdict.better), ("worse", .worse)].compactMap { word, verdict in
         let count = tasks(arm, verdict).count
-        return count == 0 ? nil : "\(word) on \(count) of \(Self.tasks(comparison.tasks.count))"
+        return count == 0 ? nil : "\(word) on \(count) of \(Self.tasks(counted.count))"
       }
       let quality =
-        counts.isEmpty ? "no difference shown on \(Self.tasks(comparison.tasks.count))" : counts.joined(separator: ", ")
+        counts.isEmpty ? "no difference shown on \(Self.tasks(counted.count))" : counts.joined(separator: ", ")
       return ([quality] + [traffic(arm)].compactMap(\.self)).joined(separator: ", ")
     }
     let rest = spoken.count > 3 ? " And \(spoken.count - 3) more." : ""
@@ -70,7 +73,7 @@ struct QualityVerdict {
     if let mean = comparison.mean, let statement = mean.difference(arm)?.nonInferiority {
       return " " + statement.sentence("'\(arm)'", "on the \(mean.metric)", digits: mean.digits, unit: "")
     }
-    return comparison.tasks.compactMap { task in
+    return counted.compactMap { task in
       task.primary.difference(arm)?.nonInferiority.map {
         " "
           + $0.sentence(
@@ -117,6 +120,12 @@ struct QualityVerdict {
         "At chance level, so left out of verdicts on accuracy\(means): \(chance.map(\.task).joined(separator: ", ")). "
           + "There the log-likelihood of the right answer is compared instead, where it is known.")
     }
+    let further = comparison.tasks.filter(\.isFurtherFilter)
+    if !further.isEmpty {
+      parts.append(
+        "Further filters of the same answers are shown and not counted: \(further.map(\.task).joined(separator: "; "))."
+      )
+    }
     let partial = comparison.tasks.filter { $0.leftOut > 0 }
     if !partial.isEmpty {
       let list = partial.map { "\($0.task) (\(Numbers.grouped($0.leftOut)))" }.joined(separator: ", ")
@@ -134,7 +143,7 @@ struct QualityVerdict {
     let seeds =
       count == 1
       ? "These are single runs: another training seed may differ." : "Intervals cover \(count) seeds and the questions."
-    let corrected = comparison.tasks.count * arms.count { $0 != comparison.base }
+    let corrected = counted.count * arms.count { $0 != comparison.base }
     return seeds + (corrected > 1 ? " Verdicts are corrected for \(corrected) comparisons (Holm)." : "")
   }
 }

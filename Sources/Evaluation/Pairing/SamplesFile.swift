@@ -8,9 +8,10 @@ internal import Text
 ///      "arguments": {"gen_args_0": {"arg_0": prompt, "arg_1": continuation}, …},
 ///      "filtered_resps": [[log-likelihood, is greedy], …] or [text]}
 ///
-/// The harness writes numbers in `target` and `filtered_resps` as strings; both forms are read. A metric's value is a
-/// number, true or false, or a pair of log-likelihood and count; others (those that need the whole set, as `f1`) are
-/// left out.
+/// The harness writes numbers in `target` and `filtered_resps` as strings; both forms are read, and so are Python's `NaN`
+/// and `Infinity`. A metric's value is a number, true or false, or a pair of log-likelihood and count; others (those that
+/// need the whole set, as `f1`) are left out. A metric with a value that cannot be compared is left out with a note; it is
+/// an error where nothing else is left. Log-likelihoods of choices may be infinite.
 struct SamplesFile {
   let path: String
 
@@ -22,12 +23,12 @@ struct SamplesFile {
   func tasks(_ task: String) throws -> [AnsweredTask] {
     let text = Array(try TextFile.read(path).utf8)
     var answers: [String: [String: Answer]] = [:]
-    var filters: [String] = []
-    var number = 0
+    var (filters, number): ([String], Int) = ([], 0)
+    var notes = SampleNotes(path: path)
     for line in text.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
       number += 1
       guard line.contains(where: { $0 != 0x20 && $0 != 0x0D }) else { continue }
-      let entry = try entry(line, number)
+      let entry = try entry(line, number, &notes)
       if answers[entry.filter] == nil { filters.append(entry.filter) }
       guard answers[entry.filter, default: [:]].updateValue(entry.answer, forKey: entry.id) == nil else {
         throw PairingError.repeated(file: path, line: number, question: entry.id)
@@ -36,61 +37,79 @@ struct SamplesFile {
     guard !filters.isEmpty else {
       throw PairingError.damaged(file: path, line: 1, expected: "one object a question", found: "an empty file")
     }
-    return filters.map { filter in
+    return try filters.enumerated().map { place, filter in
       let all = answers[filter] ?? [:]
       let names = Set(all.values.first.map { Array($0.values.keys) } ?? [])
       let metrics = all.values.reduce(names) { $0.intersection($1.values.keys) }
+      if metrics.isEmpty, let problem = notes.problems[filter]?.first?.error { throw problem }
       return AnsweredTask(
-        name: filters.count > 1 ? "\(task), \(filter)" : task, metrics: metrics.sorted(), answers: all)
+        task: task, filter: filters.count > 1 ? filter : nil, isFurther: place > 0, metrics: metrics.sorted(),
+        answers: all, notes: notes.words(of: filter, task) + (place == 0 ? notes.ofTheFile : []))
     }
   }
 
-  private func entry(_ bytes: ArraySlice<UInt8>, _ line: Int) throws -> (id: String, filter: String, answer: Answer) {
+  private func entry(
+    _ bytes: ArraySlice<UInt8>, _ line: Int, _ notes: inout SampleNotes
+  ) throws -> (id: String, filter: String, answer: Answer) {
     let object = try Self.parse(Array(bytes), file: path, line: line)
-    guard case .object = object else { throw damaged(line, "an object", object.kind) }
+    guard case .object(let members) = object else { throw damaged(line, "an object", object.kind) }
     guard let id = object["doc_id"]?.integer.map({ "\($0)" }) ?? object["doc_id"]?.string else {
       throw damaged(line, "a doc_id", object["doc_id"]?.kind ?? "no such key")
     }
-    guard case .array(let names)? = object["metrics"] else {
+    guard case .array(let list)? = object["metrics"] else {
       throw damaged(line, "a list of metrics", object["metrics"]?.kind ?? "no such key")
     }
+    let (names, filter) = (list.compactMap(\.string), object["filter"]?.string ?? "none")
     var values: [String: MetricValue] = [:]
-    for name in names.compactMap(\.string) {
-      guard let value = object[name] else { throw damaged(line, "a value of \(name)", "no such key") }
-      if let value = try metric(value, name, line) { values[name] = value }
+    for name in names {
+      do throws(PairingError) {
+        guard let value = object[name] else { throw damaged(line, "a value of \(name)", "no such key") }
+        if let value = try metric(value, name, line) { values[name] = value }
+      } catch {
+        notes.add(error, of: name, filter: filter)
+      }
     }
-    return (
-      id, object["filter"]?.string ?? "none",
-      Answer(hash: object["doc_hash"]?.string, values: values, wording: try wording(object, values, line))
-    )
+    for member in members where !HarnessKeys.samples.contains(member.key) && !names.contains(member.key) {
+      if member.value != .null { notes.unread.add(member.key) }
+    }
+    let wording = try wording(object, values, line)
+    if let bad = wording.logLikelihoods.first(where: { !$0.isFinite }) {
+      notes.infinite.append((line, Self.words(.number(bad))))
+    }
+    let answer = Answer(
+      hash: object["doc_hash"]?.string, promptHash: object["prompt_hash"]?.string, values: values, wording: wording)
+    return (id, filter, answer)
   }
 
-  /// One JSON value; Python's NaN and Infinity, which are not JSON, get a message of their own.
+  /// One JSON value, with Python's NaN and Infinity.
   static func parse(_ bytes: [UInt8], file: String, line: Int) throws -> JSONValue {
-    var parser = JSONParser(bytes, line: line)
+    var parser = JSONParser(bytes, line: line, readsNonFinite: true)
     do throws(JSONError) {
       return try parser.document()
     } catch {
-      let text = String(decoding: bytes, as: UTF8.self)
-      if let match = text.firstMatch(of: /"([^"]*)": *\[?(?:[-0-9.e]+, *)?(NaN|-?Infinity)/) {
-        throw PairingError.notFinite(file: file, line: error.line, name: String(match.1), found: String(match.2))
-      }
       throw PairingError.damaged(file: file, line: error.line, expected: "JSON", found: error.reason)
     }
   }
 
-  private func metric(_ value: JSONValue, _ name: String, _ line: Int) throws -> MetricValue? {
+  private func metric(_ value: JSONValue, _ name: String, _ line: Int) throws(PairingError) -> MetricValue? {
     if case .array(let pair) = value {
       guard pair.count == 2, let sum = pair[0].real, let count = pair[1].real else { return nil }
-      guard sum.isFinite, count.isFinite else {
-        throw PairingError.notFinite(file: path, line: line, name: name, found: "\(sum), \(count)")
+      for (value, number) in zip(pair, [sum, count]) where !number.isFinite {
+        throw .notFinite(file: path, line: line, name: name, found: Self.words(value))
       }
       guard count > 0 else { throw damaged(line, "a positive count in \(name)", "\(count)") }
       return .ratio(sum: sum, count: count)
     }
     guard let number = value.bool.map({ $0 ? 1 : 0 }) ?? value.real else { return nil }
-    guard number.isFinite else { throw PairingError.notFinite(file: path, line: line, name: name, found: "\(number)") }
+    guard number.isFinite else { throw .notFinite(file: path, line: line, name: name, found: Self.words(value)) }
     return .number(number)
+  }
+
+  /// A number that is not finite as the file has it.
+  private static func words(_ value: JSONValue) -> String {
+    if let text = value.string { return text }
+    guard let number = value.real else { return value.kind }
+    return number.isNaN ? "NaN" : number > 0 ? "Infinity" : "-Infinity"
   }
 
   private func damaged(_ line: Int, _ expected: String, _ found: String) -> PairingError {
@@ -126,9 +145,6 @@ struct SamplesFile {
         gold: nil, target: target, free: answer)
     }
     let numbers = likelihoods.compactMap(\.self)
-    if let bad = numbers.first(where: { !$0.isFinite }) {
-      throw PairingError.notFinite(file: path, line: line, name: "log-likelihood", found: "\(bad)")
-    }
     requests = Array(requests.prefix(numbers.count))
     // Choices are what differs: mostly the continuations, in tasks as WinoGrande the prompts.
     let isVaried = Set(requests.map(\.continuation)).count > 1
@@ -148,6 +164,39 @@ struct SamplesFile {
     guard let taken = wording.taken("acc"), let acc = values["acc"] else { return nil }
     if acc == .number(1) { return taken }
     return wording.choices.count == 2 ? 1 - taken : nil
+  }
+}
+
+/// What is said of a samples file beside its answers.
+private struct SampleNotes {
+  let path: String
+  /// By filter: metrics that cannot be compared, each with the first reason.
+  private(set) var problems: [String: [(metric: String, error: PairingError)]] = [:]
+  /// Keys that nothing reads.
+  var unread = UnreadColumns()
+  /// Lines with a log-likelihood of a choice that is not finite, and the value.
+  var infinite: [(line: Int, found: String)] = []
+
+  mutating func add(_ error: PairingError, of metric: String, filter: String) {
+    if problems[filter]?.contains(where: { $0.metric == metric }) != true {
+      problems[filter, default: []].append((metric, error))
+    }
+  }
+
+  func words(of filter: String, _ task: String) -> [String] {
+    (problems[filter] ?? []).map { "\(task): \($0.metric) is left out: \($0.error)" }
+  }
+
+  var ofTheFile: [String] {
+    var notes: [String] = []
+    if let first = infinite.first {
+      notes.append(
+        "\(path):\(first.line): a log-likelihood of a choice is \(first.found)"
+          + (infinite.count > 1 ? ", and so in \(infinite.count - 1) more lines" : "")
+          + "; where the right choice has it, gold_logprob is not compared")
+    }
+    if let note = HarnessKeys.note(path, unread) { notes.append(note) }
+    return notes
   }
 }
 

@@ -14,6 +14,11 @@ struct TokenRequest: Sendable, Equatable {
   var firstRow: Int { tokens.count - 1 - scored }
 }
 
+/// A continuation that adds no token to its context, or more than the model reads.
+struct ContinuationLength: Error, Equatable {
+  let tokens: Int
+}
+
 /// Turns texts into tokens by lm-evaluation-harness's rules.
 ///
 /// - Source: lm_eval 0.4.13, `api/model.py` (`_encode_pair`), `models/huggingface.py`, `utils.py` (rolling windows).
@@ -35,23 +40,28 @@ struct RequestEncoder {
   /// White space at the end of the context goes to the continuation; both are encoded together, and what the context alone
   /// does not have is scored. Tokens that are too many are cut off at the left.
   ///
-  /// - Returns: The request and whether it was cut; nil where nothing is left to score, or more than the context holds.
-  func pair(_ context: String, _ continuation: String) -> (request: TokenRequest, isCut: Bool)? {
+  /// - Returns: The request and whether it was cut.
+  /// - Throws: The number of tokens where none is left to score, or more than the context holds.
+  func pair(
+    _ context: String, _ continuation: String
+  ) throws(ContinuationLength) -> (request: TokenRequest, isCut: Bool) {
     let bare = context.stripped(start: false)
     let moved = String(context.unicodeScalars.dropFirst(bare.unicodeScalars.count)) + continuation
     if bare.isEmpty {
       let tokens = tokenizer.encode(moved)
       // A text that begins with the prefix itself has it once.
       let isThere = tokens.first == prefixToken
-      return cut(isThere ? tokens : [prefixToken] + tokens, scored: tokens.count - (isThere ? 1 : 0))
+      return try cut(isThere ? tokens : [prefixToken] + tokens, scored: tokens.count - (isThere ? 1 : 0))
     }
     let (whole, before) = (encode(bare + moved), encode(bare))
-    guard whole.count > before.count else { return nil }
-    return cut(before + whole[before.count...], scored: whole.count - before.count)
+    guard whole.count > before.count else { throw ContinuationLength(tokens: 0) }
+    return try cut(before + whole[before.count...], scored: whole.count - before.count)
   }
 
-  private func cut(_ tokens: [Int32], scored: Int) -> (request: TokenRequest, isCut: Bool)? {
-    guard scored >= 1, scored <= maxLength else { return nil }
+  private func cut(
+    _ tokens: [Int32], scored: Int
+  ) throws(ContinuationLength) -> (request: TokenRequest, isCut: Bool) {
+    guard scored >= 1, scored <= maxLength else { throw ContinuationLength(tokens: scored) }
     return (TokenRequest(tokens: tokens.suffix(maxLength + 1), scored: scored), tokens.count > maxLength + 1)
   }
 

@@ -79,14 +79,15 @@ public struct TaskEvaluation: Sendable {
           requests += encoder.windows(request.continuation)
           continue
         }
-        guard let encoded = encoder.pair(request.context, request.continuation) else {
+        do throws(ContinuationLength) {
+          let encoded = try encoder.pair(request.context, request.continuation)
+          requests.append(encoded.request)
+          if encoded.isCut { truncated.insert(place) }
+        } catch {
           throw TaskDataError.room(
             task: task.definition.name, file: task.file, line: document.line, context: encoder.maxLength,
-            expected: "a continuation of 1 to \(encoder.maxLength) tokens",
-            found: encoder.tokenizer.encode(request.continuation).count)
+            expected: "a continuation of 1 to \(encoder.maxLength) tokens", found: error.tokens)
         }
-        requests.append(encoded.request)
-        if encoded.isCut { truncated.insert(place) }
       }
       questions.append(requests)
     }
@@ -115,7 +116,12 @@ public struct TaskEvaluation: Sendable {
     let rule = task.definition.generation
     var prompts: [(tokens: [Int32], isCut: Bool)] = []
     for document in task.documents {
-      guard rule.maxTokens < encoder.maxLength, let request = document.requests.first, !request.context.isEmpty else {
+      guard let request = document.requests.first, !request.context.isEmpty else {
+        throw TaskDataError.row(
+          task: task.definition.name, file: task.file, line: document.line, key: "doc_to_text", expected: "a prompt",
+          found: "an empty one")
+      }
+      guard rule.maxTokens < encoder.maxLength else {
         throw TaskDataError.room(
           task: task.definition.name, file: task.file, line: document.line, context: encoder.maxLength,
           expected: "a prompt and fewer new tokens (max_gen_toks)", found: rule.maxTokens)

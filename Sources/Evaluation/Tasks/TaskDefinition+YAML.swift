@@ -10,18 +10,21 @@ extension TaskDefinition {
   /// - Returns: The tasks.
   /// - Throws: `RecipeError` with everything that is wrong.
   static func parse(_ text: String, file: String) throws(RecipeError) -> [TaskDefinition] {
-    try SmallFile.parse(text, file: file, kind: "a task", example: "docs/evaluation.md for the keys") {
+    try SmallFile.parse(
+      text, file: file, kind: "a task", example: "docs/evaluation.md for the keys", nullIsAbsent: true
+    ) {
       TaskReader(section: $0, file: file).tasks()
     }
   }
 }
 
 /// Reads one task file.
-private struct TaskReader {
+struct TaskReader {
   let section: RecipeSection
   let file: String
 
   func tasks() -> [TaskDefinition] {
+    TaskKeys.task.check(section)
     let name = section.requiredText("task", hint: "the task's name")
     let output = section.choice("output_type", default: TaskOutput.multipleChoice)
     if section.node("output_type") == nil {
@@ -34,13 +37,20 @@ private struct TaskReader {
         texts("fewshot", data)
       )
     }
-    let version = section.section("metadata") { $0.value("version", default: 0, expected: "a number", \.double) }
+    let version = section.section("metadata") { metadata in
+      // Whatever else an author notes there.
+      for key in metadata.keys { _ = metadata.node(key) }
+      return metadata.value("version", default: 0, expected: "a number", \.double)
+    }
     let isRolling = output == .rolling
     let contexts = choices("contexts", required: false)
     let definition = TaskDefinition(
       name: name, alias: name, output: output, split: split, files: files, exampleFiles: examples,
       exampleSplit: section.node("fewshot_split") == nil ? nil : text("fewshot_split"),
-      exampleOrder: section.section("fewshot_config") { $0.choice("sampler", default: .random) },
+      exampleOrder: section.section("fewshot_config") { keys in
+        TaskKeys.examples.check(keys)
+        return keys.choice("sampler", default: .random)
+      },
       layouts: layouts(), description: text("description"),
       text: template("doc_to_text", required: contexts == nil && !isRolling), contexts: contexts,
       choices: choices("doc_to_choice", required: output == .multipleChoice && contexts == nil),
@@ -54,51 +64,6 @@ private struct TaskReader {
   }
 
   // MARK: Parts
-
-  private func metrics(_ output: TaskOutput) -> [TaskMetric] {
-    let names = texts("metric_list", section, required: true)
-    return names.compactMap { name in
-      if let metric = TaskMetric(rawValue: name), output.metrics.contains(metric) { return metric }
-      section.report(
-        "metric_list", "expected \(output.metrics.map(\.rawValue).joined(separator: ", ")), found '\(name)'")
-      return nil
-    }
-  }
-
-  private func generation(_ output: TaskOutput) -> TaskDefinition.Generation {
-    var generation = TaskDefinition.Generation()
-    section.section("generation_kwargs") { keys in
-      generation.until = texts("until", keys)
-      generation.maxTokens = keys.int("max_gen_toks", in: 1...1_000_000, default: 256)
-    }
-    section.section("exact_match") { keys in
-      generation.ignoresCase = keys.bool("ignore_case", default: false)
-      generation.ignored = texts("regexes_to_ignore", keys).compactMap { pattern($0, "regexes_to_ignore", keys) }
-    }
-    generation.filters = entries("filter_list").compactMap { name, node in
-      guard let source = node["regex"]?.string, let pattern = pattern(source, "filter_list", section) else {
-        section.report("filter_list", "expected {name: {regex: …, group_select: 0}}, found \(node.found)")
-        return nil
-      }
-      let selected = node["group_select"]
-      guard let match = selected.map(\.int) ?? 0, ResponseFilter.matches.contains(match) else {
-        section.report(
-          "filter_list", "expected a group_select in \(ResponseFilter.matches), found \(selected?.found ?? "nothing")")
-        return nil
-      }
-      return ResponseFilter(name: name, pattern: pattern, match: match)
-    }
-    if output == .generate, generation.filters.isEmpty {
-      section.report("filter_list", "expected at least one filter {name: {regex: …}}, found none")
-    }
-    return generation
-  }
-
-  private func pattern(_ source: String, _ key: String, _ keys: RecipeSection) -> Pattern? {
-    let pattern = Pattern(source)
-    if pattern == nil { keys.report(key, "expected a regular expression, found '\(source)'") }
-    return pattern
-  }
 
   private func layouts() -> [RowLayout] {
     entries("rows").map { name, node in
@@ -151,7 +116,7 @@ private struct TaskReader {
   }
 
   /// A list of texts, or one.
-  private func texts(_ key: String, _ keys: RecipeSection, required: Bool = false) -> [String] {
+  func texts(_ key: String, _ keys: RecipeSection, required: Bool = false) -> [String] {
     if required, keys.node(key) == nil { keys.report(key, "expected a list of names, found no such key") }
     return keys.value(key, default: [], expected: "a list of texts") { node in
       if let text = node.string { return [text] }
@@ -161,7 +126,7 @@ private struct TaskReader {
     }
   }
 
-  private func entries(_ key: String) -> [(String, RecipeNode)] {
+  func entries(_ key: String) -> [(String, RecipeNode)] {
     guard let node = section.node(key) else { return [] }
     guard case .map(let entries) = node.content else {
       section.report(key, "expected a map, found \(node.found)")
@@ -175,6 +140,19 @@ private struct TaskReader {
   /// One task for each subtask; `{{subtask}}` in its files and description is its name, `{{subject}}` the same in words.
   private func expanded(_ task: TaskDefinition) -> [TaskDefinition] {
     let groups = entries("subtasks")
+    let fixed = [
+      ("target_delimiter", [task.targetDelimiter]), ("fewshot_delimiter", [task.exampleDelimiter]),
+      ("data.split", [task.split]),
+    ]
+    let filled = [("description", [task.description]), ("data.files", task.files), ("data.fewshot", task.exampleFiles)]
+    for (key, texts) in fixed + (groups.isEmpty ? filled : []) {
+      for text in texts where !TemplateScanner.isLiteral(text) {
+        section.reader.report(
+          key, section.position(of: key.pieces(".")[0]),
+          "expected text without braces, found '\(text)'; fields of rows stand in doc_to_text, {{subject}} where there "
+            + "are subtasks")
+      }
+    }
     if groups.isEmpty { return [task] }
     let outer = TaskGroup(name: task.name, alias: task.name, version: 2)
     return groups.flatMap { key, node -> [TaskDefinition] in
@@ -193,9 +171,9 @@ private struct TaskReader {
         one.name = "\(task.name)_\(subtask)"
         one.alias = subtask
         one.groups = [outer, group]
-        one.files = task.files.map { filled($0, row) }
-        one.exampleFiles = task.exampleFiles.map { filled($0, row) }
-        one.description = filled(task.description, row)
+        one.files = task.files.map { self.filled($0, row) }
+        one.exampleFiles = task.exampleFiles.map { self.filled($0, row) }
+        one.description = self.filled(task.description, row)
         return one
       }
     }

@@ -41,6 +41,16 @@ enum TaskMetric: String, Sendable, CaseIterable {
   /// Share of generated answers that equal the gold one.
   case exactMatch = "exact_match"
 
+  /// What the harness calls the way from documents to a figure.
+  var aggregation: String {
+    switch self {
+    case .acc, .accNorm, .accBytes, .exactMatch: "mean"
+    case .perplexity: "perplexity"
+    case .wordPerplexity, .bytePerplexity: "weighted_perplexity"
+    case .bitsPerByte: "bits_per_byte"
+    }
+  }
+
   /// Whether more is better.
   var isHigherBetter: Bool {
     switch self {

@@ -147,7 +147,7 @@ struct DocumentBuilder {
     switch task.contexts ?? task.choices {
     case nil: return []
     case .each(let templates):
-      for template in templates { values.append(try value(template, key, fields, row)) }
+      for template in templates { values.append(try value(template, key, fields, row, isFieldName: false)) }
     case .list(let template):
       let value = try value(template, key, fields, row)
       guard case .array(let items) = value else { throw error(row, key, "a list of choices", value.kind) }
@@ -185,9 +185,11 @@ struct DocumentBuilder {
     }
   }
 
+  /// A template's value; as in the harness, text that is the name of a field stands for the field.
   private func value(
-    _ template: Template, _ key: String, _ fields: JSONValue, _ row: TaskRow
+    _ template: Template, _ key: String, _ fields: JSONValue, _ row: TaskRow, isFieldName: Bool = true
   ) throws(TaskDataError) -> JSONValue {
+    if isFieldName, template.isLiteral, let field = fields[template.source] { return field }
     do throws(TemplateError) {
       return try template.value(fields)
     } catch {
@@ -199,6 +201,9 @@ struct DocumentBuilder {
     _ template: Template?, _ key: String, _ fields: JSONValue, _ row: TaskRow
   ) throws(TaskDataError) -> String {
     do throws(TemplateError) {
+      if let template, template.isLiteral, let field = fields[template.source] {
+        return try Template.printed(field)
+      }
       return try template?.text(fields) ?? ""
     } catch {
       throw self.error(row, key, error.expected, error.found)

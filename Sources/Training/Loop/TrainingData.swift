@@ -54,7 +54,8 @@ public struct TrainingData: Sendable {
       template: data.template, lossOn: data.lossOn, maxTokens: data.maxTokens, endOfSequence: endOfSequence)
     var reports: [(String, DatasetReport)] = []
     func load(_ part: String, _ sources: [Recipe.Source]) throws(DataError) -> Dataset {
-      let dataset = try Dataset.load(sources.map(DataSource.init), options: options, tokenizer: tokenizer)
+      let dataset = try Dataset.load(
+        sources.map { DataSource($0, data.onUnsupported) }, options: options, tokenizer: tokenizer)
       reports.append((part, dataset.report))
       return dataset
     }
@@ -173,7 +174,9 @@ public enum ModelTextError: Error, Equatable, CustomStringConvertible {
 
 extension DataSource {
   /// A source as a recipe describes it.
-  init(_ source: Recipe.Source) {
-    self.init(paths: [source.path], format: source.format, columnMap: source.columnMap, weight: source.weight)
+  init(_ source: Recipe.Source, _ onUnsupported: UnsupportedSamples) {
+    self.init(
+      paths: [source.path], format: source.format, columnMap: source.columnMap, weight: source.weight,
+      onUnsupported: onUnsupported)
   }
 }

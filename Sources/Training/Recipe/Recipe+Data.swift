@@ -23,6 +23,8 @@ extension Recipe {
     public var lossOn: LossScope = .response
     /// Longest sample, in tokens. Default: 512.
     public var maxTokens: Int = 512
+    /// What becomes of samples that no template has words for: calls of tools, thoughts, pictures. Default: `error`.
+    public var onUnsupported: UnsupportedSamples = .error
     /// Whether several samples share a row, kept apart by a block-diagonal mask. Default: true.
     public var packing: Bool = true
 

@@ -21,6 +21,7 @@ extension Recipe {
     data.template = section.choice("template", default: data.template)
     data.lossOn = section.choice("loss_on", default: data.lossOn)
     data.maxTokens = section.int("max_tokens", in: 2...Datasets.mostTokens, default: data.maxTokens)
+    data.onUnsupported = section.choice("on_unsupported", default: data.onUnsupported)
     data.packing = section.bool("packing", default: data.packing)
     return data
   }

@@ -31,7 +31,9 @@ extension Recipe {
   }
 
   /// Keys that came after the first version, with their defaults: at these a recipe computes what it did before them.
-  private static let laterDefaults = ["run.keep_best": "false", "run.early_stopping": "none"]
+  private static let laterDefaults = [
+    "run.keep_best": "false", "run.early_stopping": "none", "data.on_unsupported": "error",
+  ]
 
   /// What changed since `earlier`, in the order of the file.
   public func differences(from earlier: Recipe) -> [Difference] {

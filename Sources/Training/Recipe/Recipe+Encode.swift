@@ -91,6 +91,7 @@ extension Recipe {
       ("template", .text(data.template.rawValue)),
       ("loss_on", .text(data.lossOn.rawValue)),
       ("max_tokens", .int(data.maxTokens)),
+      ("on_unsupported", .text(data.onUnsupported.rawValue)),
       ("packing", .word(data.packing ? "true" : "false")),
     ]
     return .map(entries)

@@ -97,6 +97,12 @@ extension RecipeNode {
     _ node: Node, path: String, issues: inout [RecipeError.Issue], at place: (Int, Int) -> RecipePosition
   ) -> RecipeNode {
     let position = place(node.mark?.line ?? 1, node.mark?.column ?? 1)
+    if let tag = foreignTag(node) {
+      issues.append(
+        .init(
+          position: position, key: path,
+          message: "expected a value without a tag, found '\(tag)'; code and types of other programs are not read"))
+    }
     switch node {
     case .scalar(let scalar):
       let plain = scalar.style == .plain || scalar.style == .any
@@ -131,6 +137,19 @@ extension RecipeNode {
     case .alias:
       preconditionFailure("RecipeNode.parse: Yams resolves aliases while composing, found one left")
     }
+  }
+
+  /// The tag of a node if it is none of YAML's own, as in `!function utils.process_docs`.
+  private static func foreignTag(_ node: Node) -> String? {
+    let tag: String
+    switch node {
+    case .scalar(let scalar): tag = scalar.tag.description
+    case .sequence(let sequence): tag = sequence.tag.description
+    case .mapping(let mapping): tag = mapping.tag.description
+    case .alias: return nil
+    }
+    let own = ["", "!"] + ["str", "int", "float", "bool", "null", "seq", "map"].map { "tag:yaml.org,2002:" + $0 }
+    return own.contains(tag) ? nil : tag
   }
 
   private static func syntax(_ error: any Error, at place: (Int, Int) -> RecipePosition) -> RecipeError.Issue {

@@ -28,6 +28,9 @@ package final class RecipeSection {
 
   package func path(of key: String) -> String { path.isEmpty ? key : path + "." + key }
 
+  /// The keys that are written, in their order.
+  package var keys: [String] { entries.map(\.key) }
+
   /// Where `key` is written, or the section if it is not.
   package func position(of key: String) -> RecipePosition {
     entries.first { $0.key == key }?.value.position ?? position

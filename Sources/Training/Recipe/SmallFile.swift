@@ -26,9 +26,10 @@ package enum SmallFile {
     return try parse(text, file: path, kind: kind, example: example, decode)
   }
 
-  /// The same from text.
+  /// The same from text; `nullIsAbsent` says that a key whose value is null is as good as not written.
   package static func parse<Value>(
-    _ text: String, file: String, kind: String, example: String, _ decode: (RecipeSection) -> Value
+    _ text: String, file: String, kind: String, example: String, nullIsAbsent: Bool = false,
+    _ decode: (RecipeSection) -> Value
   ) throws(RecipeError) -> Value {
     let reader = RecipeReader(folders: .init(recipe: "", working: ""), checksFiles: false)
     let place = { RecipePosition.file(file, line: $0, column: $1) }
@@ -36,13 +37,31 @@ package enum SmallFile {
       if reader.issues.isEmpty { reader.report("", place(1, 1), "expected \(kind), found nothing; try \(example)") }
       throw RecipeError(reader.issues)
     }
-    let section = RecipeSection(root, path: "", position: place(1, 1), reader: reader)
+    let content = nullIsAbsent ? root.withoutNulls : root
+    let section = RecipeSection(content, path: "", position: place(1, 1), reader: reader)
     _ = section.int("version", in: 1...1, default: 1)
     let value = decode(section)
     section.finish()
     reader.finish()
     guard reader.issues.isEmpty else { throw RecipeError(reader.issues) }
     return value
+  }
+}
+
+extension RecipeNode {
+  /// Maps without the keys whose values are null.
+  fileprivate var withoutNulls: RecipeNode {
+    var copy = self
+    switch content {
+    case .scalar: break
+    case .list(let items): copy.content = .list(items.map(\.withoutNulls))
+    case .map(let entries):
+      copy.content = .map(
+        entries.filter { !$0.value.isNull }.map { entry in
+          .init(key: entry.key, position: entry.position, value: entry.value.withoutNulls)
+        })
+    }
+    return copy
   }
 }
 

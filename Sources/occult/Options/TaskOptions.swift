@@ -62,11 +62,15 @@ extension TaskSuite {
     let line = ranks.rank == 0 ? ProgressLine(label: "evaluate", total: set.documents, unit: "documents") : nil
     let evaluation = try score(model, routing: routing, ranks: ranks) { line?.update($0, note: $1) }
     line?.finish()
-    for (task, documents) in evaluation.truncated where ranks.rank == 0 {
+    let cut = evaluation.truncated
+    if ranks.rank == 0, !cut.isEmpty {
+      let count = cut.reduce(0) { $0 + $1.documents }
+      let list = cut.prefix(8).map { "\($0.task) \($0.documents)" }.joined(separator: ", ")
       logger.warning(
         """
-        \(task): \(documents) prompts are longer than the model's context of \(files.configuration.maxPositions) tokens \
-        and were cut at the left; fewer --shots avoid that
+        \(count) \(count == 1 ? "prompt is" : "prompts are") longer than the model's context of \
+        \(files.configuration.maxPositions) tokens and \(count == 1 ? "was" : "were") cut at the left; fewer --shots avoid \
+        that: \(list)\(cut.count > 8 ? " and \(cut.count - 8) more tasks" : "")
         """)
     }
     return evaluation

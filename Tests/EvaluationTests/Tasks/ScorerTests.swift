@@ -16,7 +16,7 @@ import Text
       Self.tasks, catalog: try TaskCatalog(), folder: HarnessOracle.folder, limit: 6, shots: nil)
     let encoder = RequestEncoder(base.tokenizer, endOfText: base.end, maxLength: 1024)
     let questions = try set.tasks.flatMap(\.documents).map { document in
-      try document.requests.map { try #require(encoder.pair($0.context, $0.continuation)).request }
+      try document.requests.map { try encoder.pair($0.context, $0.continuation).request }
     }
     return (base, questions)
   }
@@ -70,7 +70,7 @@ import Text
     let task = try #require(set.tasks.first)
     let encoder = RequestEncoder(base.tokenizer, endOfText: base.end, maxLength: 1024)
     let questions = try task.documents.map { document in
-      try document.requests.map { try #require(encoder.pair($0.context, $0.continuation)).request }
+      try document.requests.map { try encoder.pair($0.context, $0.continuation).request }
     }
     let contexts = task.documents.map(\.requests[0].context)
     let prefix = base.tokenizer.encode(contexts.dropFirst().reduce(contexts[0]) { $0.commonPrefix(with: $1) }).count
@@ -99,16 +99,21 @@ import Text
     let base = try BaseModel()
     let encoder = RequestEncoder(base.tokenizer, endOfText: base.end, maxLength: 8)
     // Space at the end of the context belongs to the continuation.
-    let moved = try #require(encoder.pair("The fire ", "burns"))
-    let plain = try #require(encoder.pair("The fire", " burns"))
+    let moved = try encoder.pair("The fire ", "burns")
+    let plain = try encoder.pair("The fire", " burns")
     #expect(moved == plain && !plain.isCut)
-    let bare = try #require(encoder.pair("", " burns"))
+    let bare = try encoder.pair("", " burns")
     #expect(bare.request.tokens == [base.end] + base.tokenizer.encode(" burns"))
     #expect(bare.request.scored == bare.request.tokens.count - 1)
-    let long = try #require(encoder.pair(String(repeating: "The old man sat. ", count: 5), "burns"))
+    let long = try encoder.pair(String(repeating: "The old man sat. ", count: 5), "burns")
     #expect(long.isCut && long.request.tokens.count == 9)
-    #expect(encoder.pair("The fire", String(repeating: " burns", count: 9)) == nil)
-    #expect(encoder.pair("The fire", "") == nil)
+    #expect(throws: ContinuationLength(tokens: 18)) {
+      try encoder.pair("The fire", String(repeating: " burns", count: 9))
+    }
+    // "th" and "the" are one token each: nothing is left to score.
+    #expect(throws: ContinuationLength(tokens: 0)) { try encoder.pair("I saw th", "e") }
+    #expect(throws: ContinuationLength(tokens: 0)) { try encoder.pair("", "") }
+    #expect(throws: ContinuationLength(tokens: 0)) { try encoder.pair("The fire", "") }
   }
 }
 

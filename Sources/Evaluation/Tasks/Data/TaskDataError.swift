@@ -4,8 +4,6 @@ public enum TaskDataError: Error, Equatable, CustomStringConvertible {
   case missing(task: String, split: String, folder: String, expected: [String])
   /// A file of labels that does not fit the file beside it.
   case labels(file: String, expected: Int, found: Int)
-  /// A line of a table with more or fewer cells than the first.
-  case cells(file: String, line: Int, expected: Int, found: Int)
   /// XML that is broken, or more than a list of elements.
   case xml(file: String, line: Int, found: String)
   /// The first row fits none of the layouts that the task knows.
@@ -27,8 +25,6 @@ public enum TaskDataError: Error, Equatable, CustomStringConvertible {
         + "try the folder that holds them"
     case .labels(let file, let expected, let found):
       "\(file): expected \(expected) lines, one for each row of the file beside it, found \(found); try the published pair"
-    case .cells(let file, let line, let expected, let found):
-      "\(file):\(line): expected \(expected) cells as in the first line, found \(found); try mending the line"
     case .xml(let file, let line, let found):
       "\(file):\(line): expected a list of elements with text, found \(found); try a JSON export of the data"
     case .layout(let task, let file, let line, let layouts, let reason):
@@ -40,7 +36,9 @@ public enum TaskDataError: Error, Equatable, CustomStringConvertible {
       "\(file): expected at least \(expected) rows for the examples of \(task), found \(found); try \(most) shots"
     case .room(let task, let file, let line, let context, let expected, let found):
       "\(file):\(line): \(task): expected \(expected) in the model's context of \(context) tokens, found \(found); "
-        + "try fewer shots, or without the row"
+        + (found == 0
+          ? "try a text that adds a token to the one before it, or without the row"
+          : "try fewer shots, or without the row")
     case .notFinite(let task, let file, let line):
       "\(file):\(line): \(task): expected a finite log-likelihood, found NaN or infinity; try another checkpoint"
     }

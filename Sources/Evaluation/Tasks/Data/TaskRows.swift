@@ -31,6 +31,8 @@ struct TaskRows: Sendable, Equatable {
     let bytes = try JSONRows.bytes(of: file)
     self.file = file
     switch bytes.first(where: { $0 > 0x20 }) {
+    case _ where file.hasSuffix(".csv") || file.hasSuffix(".tsv"):
+      rows = try TableRows.read(bytes, file: file)
     case UInt8(ascii: "{"), UInt8(ascii: "["):
       var rows: [TaskRow] = []
       try JSONRows.read(bytes, file: file) { (value, line) throws(DataError) in
@@ -44,9 +46,7 @@ struct TaskRows: Sendable, Equatable {
       rows = try XMLRows.read(String(decoding: bytes, as: UTF8.self), file: file)
     default:
       let text = String(decoding: bytes, as: UTF8.self).substituting("\r\n", by: "\n")
-      if file.hasSuffix(".csv") || file.hasSuffix(".tsv") {
-        rows = try TableRows.read(text, file: file)
-      } else if WikiPages.isWikiText(text) {
+      if WikiPages.isWikiText(text) {
         rows = WikiPages.pages(text).map {
           TaskRow(value: .object([.init(key: "page", value: .string($0.page))]), line: $0.line)
         }

@@ -8,7 +8,8 @@ internal import Text
 ///     field  = name, then .name, [0] or .* (each element of a list)
 ///     filter = name, or name(value, …)           {{choices.label | index(answerKey)}}
 ///
-/// A template that is one pair of braces keeps the value's kind (a list, a number); any other is text.
+/// A template that is one pair of braces keeps the value's kind (a list, a number); any other is text. `{# … #}` is left out,
+/// and a `-` beside braces takes white space off the text there, as in Jinja. Statements (`{% … %}`) are refused.
 struct Template: Sendable, Equatable {
   /// Text as it stands, or a value of the row.
   enum Part: Sendable, Equatable {
@@ -22,22 +23,38 @@ struct Template: Sendable, Equatable {
 
   /// Reads a template.
   ///
-  /// - Throws: ``TemplateError`` where it is broken or names a filter that does not exist.
+  /// - Throws: ``TemplateError`` where it is broken, has a statement or names a filter that does not exist.
   init(_ source: String) throws(TemplateError) {
     self.source = source
     var parts: [Part] = []
-    let pieces = source.pieces("{{")
-    if !pieces[0].isEmpty { parts.append(.text(pieces[0])) }
-    for piece in pieces.dropFirst() {
-      let halves = piece.pieces("}}")
-      guard halves.count == 2 else {
-        throw TemplateError(expected: "'}}' behind each '{{'", found: "'{{\(piece)'")
-      }
-      var parser = TemplateParser(halves[0])
-      parts.append(.value(try parser.whole()))
-      if !halves[1].isEmpty { parts.append(.text(halves[1])) }
+    var text = ""
+    var trimsNext = false
+    func endText() {
+      if !text.isEmpty { parts.append(.text(text)) }
+      text = ""
     }
+    for piece in try TemplateScanner.pieces(source) {
+      switch piece {
+      case .text(let own): text += trimsNext ? own.stripped(end: false) : own
+      case .comment(let marks), .expression(_, let marks):
+        if marks.before { text = text.stripped(start: false) }
+        if case .expression(let inner, _) = piece {
+          endText()
+          var parser = TemplateParser(inner)
+          parts.append(.value(try parser.whole()))
+        }
+        trimsNext = marks.behind
+        continue
+      }
+      trimsNext = false
+    }
+    endText()
     self.parts = parts
+  }
+
+  /// Whether there is nothing but text.
+  var isLiteral: Bool {
+    parts.allSatisfy { if case .text = $0 { true } else { false } }
   }
 
   /// The value for a row.
@@ -52,13 +69,14 @@ struct Template: Sendable, Equatable {
     for part in parts {
       switch part {
       case .text(let text): result += text
-      case .value(let expression): result += try Self.printed(try expression.value(row))
+      case .value(let expression): result += try Template.printed(try expression.value(row))
       }
     }
     return result
   }
 
-  private static func printed(_ value: JSONValue) throws(TemplateError) -> String {
+  /// A value as Python prints it.
+  static func printed(_ value: JSONValue) throws(TemplateError) -> String {
     switch value {
     case .string(let text): text
     case .integer(let number): "\(number)"
