@@ -162,31 +162,10 @@ extension PolicyOptions {
 extension StrictJSON {
   fileprivate var integer: Int? { if case .integer(let value) = self { value } else { nil } }
 
-  fileprivate var number: Double? {
-    switch self {
-    case .real(let value): value
-    case .integer(let value): Double(value)
-    default: nil
-    }
-  }
-
   /// A list of numbers; nil for any other value.
   fileprivate var numbers: [Double]? {
     guard case .array(let list) = self else { return nil }
     let numbers = list.compactMap(\.number)
     return numbers.count == list.count ? numbers : nil
-  }
-
-  /// The value in a message.
-  fileprivate var words: String {
-    switch self {
-    case .null: "null"
-    case .bool(let value): "\(value)"
-    case .integer(let value): "\(value)"
-    case .real(let value): "\(value)"
-    case .string(let value): "'\(value)'"
-    case .array: "a list"
-    case .object: "an object"
-    }
   }
 }
