@@ -43,7 +43,10 @@ struct PEFTFolder {
         parameter: layout.isStack ? target.lastName : "weight", isStacked: layout.isStack)
       let part = PEFTPart(module: module, layout: layout, size: size)
       for (name, isB) in [(part.nameA, false), (part.nameB, true)] {
-        let (expected, found) = (part.shape(isB: isB, of: target.parameter.shape), tensors.info(name)?.shape ?? [])
+        guard let found = tensors.info(name)?.shape else {
+          throw .missing(path: tensors.path, item: name, nearest: nil)
+        }
+        let expected = part.shape(isB: isB, of: target.parameter.shape)
         guard found == expected else {
           throw .shape(path: tensors.path, item: name, expected: expected, found: found)
         }
@@ -55,13 +58,11 @@ struct PEFTFolder {
     (self.tensors, self.parts) = (tensors, parts)
   }
 
-  /// Modules that have both factors, in the order of their names.
+  /// Modules that have factors, in the order of their names.
   private static func modules(_ tensors: SafetensorsReader) throws(FileError) -> [String] {
     var modules: Set<String> = []
     for name in tensors.names {
-      guard let (module, isB) = PEFTPart.module(of: name) else { throw stranger(name, tensors.path) }
-      let partner = PEFTPart.name(module, isB ? "A" : "B")
-      guard tensors.info(partner) != nil else { throw .missing(path: tensors.path, item: partner, nearest: nil) }
+      guard let module = PEFTPart.module(of: name) else { throw stranger(name, tensors.path) }
       modules.insert(module)
     }
     return modules.sorted()

@@ -28,15 +28,10 @@ struct PEFTPart {
 
   static func name(_ module: String, _ letter: String) -> String { "base_model.model.\(module).lora_\(letter).weight" }
 
-  /// The module of a factor's name, and whether it is B; nil for another tensor.
-  static func module(of name: String) -> (module: String, isB: Bool)? {
-    for (letter, isB) in [("A", false), ("B", true)] {
-      let (prefix, suffix) = ("base_model.model.", ".lora_\(letter).weight")
-      if name.hasPrefix(prefix), name.hasSuffix(suffix), name.utf8.count > prefix.utf8.count + suffix.utf8.count {
-        return (String(name.dropFirst(prefix.count).dropLast(suffix.count)), isB)
-      }
-    }
-    return nil
+  /// The module of a factor's name; nil for another tensor.
+  static func module(of name: String) -> String? {
+    guard let found = name.wholeMatch(of: /base_model\.model\.(.+)\.lora_[AB]\.weight/) else { return nil }
+    return String(found.1)
   }
 
   /// Shape of A or B in the file, for a parameter `[out, in]` or `[E, out, in]` of ours.
