@@ -244,7 +244,9 @@ import Testing
   /// Every key of PEFT 0.18 to 0.21 is used, without effect, or refused; any other is an error that names it.
   @Test func everyKeyIsKnownOrRefused() throws {
     let scratch = try Scratch()
-    func with(_ entry: String) throws -> String? { imported(scratch, try peft(scratch, ("{\n", "{\n  \(entry),\n"))) }
+    func with(_ entry: String) throws -> String? {
+      imported(scratch, try peft(scratch, ("\"bias\"", "\(entry), \"bias\"")))
+    }
     #expect(
       try with("\"use_new_lora\": true")
         == "adapter_config.json use_new_lora: expected a key of PEFT 0.18 to 0.21, found another, true, and nothing tells "
@@ -255,7 +257,8 @@ import Testing
     let keys = PEFTConfiguration.keys
     #expect(keys.refused.keys.allSatisfy { !keys.used.contains($0) && !keys.withoutEffect.contains($0) })
     for (key, refused) in keys.refused {
-      for (value, isOff) in [(StrictJSON.null, true), (.array([]), true), (.integer(3), false), (.string("on"), false)] {
+      for (value, isOff) in [(StrictJSON.null, true), (.array([]), true), (.integer(3), false), (.string("on"), false)]
+      {
         let found = failure { try keys.check(.object([("r", .integer(4)), (key, value)]), "c.json") }.map { "\($0)" }
         #expect((found == nil) == isOff, "\(key) \(value)")
         if !isOff {

@@ -167,7 +167,7 @@ import Testing
     let recipe = try parse(minimal + "train: {attention: {lora: {rank: 16, alpha: 6, rslora: true}}}\n")
     let lora = try #require(recipe.train.attention.lora)
     #expect(lora.isRankStabilized && lora.alpha == 6 && lora.plainAlpha == 24)
-    #expect(recipe.yaml().contains("attention: {lora: {rank: 16, alpha: 6.0, share: 1.0, rslora: true}}"))
+    #expect(recipe.yaml().contains("\n      rslora: true\n"))
     #expect(try Recipe.parse(recipe.yaml(), file: "r.yaml", checksFiles: false) == recipe)
     let settings = try #require(AdapterPlan.sizes(recipe)).roles[.attention]
     #expect(settings == .init(rank: 16, alpha: 24) && settings?.scale == Float(6 / 16.0.squareRoot()))

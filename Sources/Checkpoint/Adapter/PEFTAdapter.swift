@@ -97,7 +97,8 @@ struct PEFTAdapter {
       ("bias", "\"none\""), ("fan_in_fan_out", "false"), ("inference_mode", "true"), ("init_lora_weights", "true"),
       ("lora_alpha", Self.number(common.alpha)), ("lora_dropout", "0.0"), ("peft_type", "\"LORA\""),
       // Since 0.19 factors of experts lie as they are written here.
-      ("peft_version", "\"0.21.2\""), ("r", "\(common.rank)"), ("rank_pattern", pattern { Double($0.rank) }), ("target_modules", list(modules)),
+      ("peft_version", "\"0.21.2\""), ("r", "\(common.rank)"),
+      ("rank_pattern", pattern { Double($0.rank) }), ("target_modules", list(modules)),
       ("target_parameters", parameterTargets.isEmpty ? "null" : list(parameterTargets)),
       ("task_type", "\"CAUSAL_LM\""), ("use_dora", "false"), ("use_rslora", "false"),
     ]

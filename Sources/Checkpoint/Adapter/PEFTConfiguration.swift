@@ -119,8 +119,8 @@ struct PEFTConfiguration {
       throw .unsupported(
         path: path, item: "init_lora_weights",
         expected: "true, false or one of \(harmlessInitializations.sorted().joined(separator: ", "))",
-        found: "\(value.words), whose factors belong to weights that PEFT changes when it begins; PEFT makes plain LoRA of "
-          + "them with 'save_pretrained(…, path_initial_model_for_weight_conversion=…)'")
+        found: "\(value.words), whose factors belong to weights that PEFT changes when it begins; PEFT makes plain LoRA "
+          + "of them with 'save_pretrained(…, path_initial_model_for_weight_conversion=…)'")
     }
   }
 
@@ -170,6 +170,7 @@ struct PEFTConfiguration {
   ///   - module: As it is called in the file, `model.layers.0.mlp.gate`.
   ///   - parameter: The last part of the parameter's name, `weight`.
   ///   - isStacked: Whether it is a stack of experts, which is adapted as a parameter in any case.
+  /// - Returns: What the first pattern that matches says, else what holds for all.
   func size(module: String, parameter: String, isStacked: Bool) -> Size {
     let whole = module + "." + parameter
     let isParameter = isStacked || parameterTargets.contains { $0 == whole || whole.hasSuffix("." + $0) }

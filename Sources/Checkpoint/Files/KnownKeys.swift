@@ -22,6 +22,7 @@ struct KnownKeys {
   /// - Parameters:
   ///   - json: An object; anything else has no keys.
   ///   - path: Its file.
+  /// - Throws: ``FileError/unsupported(path:item:expected:found:)``.
   func check(_ json: StrictJSON, _ path: String) throws(FileError) {
     guard case .object(let members) = json else { return }
     for (key, value) in members where !used.contains(key) && !withoutEffect.contains(key) {
