@@ -248,8 +248,8 @@ import Testing
       imported(scratch, try peft(scratch, ("\"bias\"", "\(entry), \"bias\"")))
     }
     #expect(
-      try with("\"use_new_lora\": true")
-        == "adapter_config.json use_new_lora: expected a key of PEFT 0.18 to 0.21, found another, true, and nothing tells "
+      try with("\"use_rs_lora\": true")
+        == "adapter_config.json use_rs_lora: expected a key of PEFT 0.18 to 0.21, found another, true, and nothing tells "
         + "what it changes (did you mean 'use_rslora'?); try writing it in another way")
     #expect(try with("\"surprise\": {}")?.contains("json surprise: expected a key of PEFT") == true)
     #expect(try with("\"use_new_lora\": false") == nil)

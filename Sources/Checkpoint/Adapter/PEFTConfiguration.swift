@@ -119,8 +119,8 @@ struct PEFTConfiguration {
       throw .unsupported(
         path: path, item: "init_lora_weights",
         expected: "true, false or one of \(harmlessInitializations.sorted().joined(separator: ", "))",
-        found: "\(value.words), whose factors belong to weights that PEFT changes when it begins; PEFT makes plain LoRA "
-          + "of them with 'save_pretrained(…, path_initial_model_for_weight_conversion=…)'")
+        found: "\(value.words), whose factors belong to weights that PEFT changes when it begins; PEFT makes plain "
+          + "LoRA of them with 'save_pretrained(…, path_initial_model_for_weight_conversion=…)'")
     }
   }
 
