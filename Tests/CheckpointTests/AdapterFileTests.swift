@@ -175,15 +175,18 @@ import Testing
         ("\"bias\": \"none\"", "\"bias\": \"all\""),
         "bias: expected 'none', found 'all', with which biases were trained as well" + other
       ),
-      (("\"lora_alpha\": 6", "\"lora_alpha\": null"), "lora_alpha: expected a number above 0, found null" + again),
-      (("\"r\": 3", "\"r\": 0"), "r: expected an integer above 0, found 0" + again),
+      (
+        ("\"lora_alpha\": 6", "\"lora_alpha\": null"),
+        "lora_alpha: expected a number above 0 and at most \(AdapterSettings.LowRank.mostAlpha), found null" + again
+      ),
+      (("\"r\": 3", "\"r\": 0"), "r: expected an integer in 1...65536, found 0" + again),
       (
         ("\"mlp.gate.weight\": 3", "\"mlp.(gate\": 3"),
         "alpha_pattern: expected regular expressions, found 'mlp.(gate', which is none" + again
       ),
       (
         ("\"mlp.gate.weight\": 2", "\"mlp.gate.weight\": 2.5"),
-        "rank_pattern mlp.gate.weight: expected an integer above 0, found 2.5" + again
+        "rank_pattern mlp.gate.weight: expected an integer in 1...65536, found 2.5" + again
       ),
       (
         ("\"use_rslora\": false", "\"use_rslora\": \"yes\""),
@@ -241,7 +244,7 @@ import Testing
     #expect(imported(scratch, folder) == nil)
   }
 
-  /// Every key of PEFT 0.18 to 0.21 is used, without effect, or refused; any other is an error that names it.
+  /// Every key of PEFT 0.18.1 and 0.21.2 is used, without effect, or refused; any other is an error that names it.
   @Test func everyKeyIsKnownOrRefused() throws {
     let scratch = try Scratch()
     func with(_ entry: String) throws -> String? {
@@ -249,7 +252,7 @@ import Testing
     }
     #expect(
       try with("\"use_rs_lora\": true")
-        == "adapter_config.json use_rs_lora: expected a key of PEFT 0.18 to 0.21, found another, true, and nothing tells "
+        == "adapter_config.json use_rs_lora: expected a key of PEFT 0.18.1 or 0.21.2, found another, true, and nothing tells "
         + "what it changes (did you mean 'use_rslora'?); try writing it in another way")
     #expect(try with("\"surprise\": {}")?.contains("json surprise: expected a key of PEFT") == true)
     #expect(try with("\"use_new_lora\": false") == nil)

@@ -173,6 +173,11 @@ import Testing
     #expect(settings == .init(rank: 16, alpha: 24) && settings?.scale == Float(6 / 16.0.squareRoot()))
     let plain = try parse(minimal + "train: {attention: {lora: {rank: 16, alpha: 6, rslora: false}}}\n")
     #expect(plain.train.attention == .lora(.init(rank: 16, alpha: 6)) && !plain.yaml().contains("rslora"))
+    // Files hold α of the plain scale, and a run must not end in one that cannot be read.
+    let error = #expect(throws: (any Error).self) {
+      try parse(minimal + "train: {attention: {lora: {rank: 16, alpha: 1.0e+6, rslora: true}}}\n")
+    }
+    #expect("\(error as Any)".contains("with rslora, found 4000000.0"), "\(error as Any)")
   }
 
   @Test func resolvedTextOfDefaults() throws {

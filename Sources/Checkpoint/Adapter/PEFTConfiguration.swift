@@ -1,8 +1,10 @@
+internal import Models
+
 /// What `adapter_config.json` says of the factors beside it: rank and scale of each, and how those of experts lie.
 ///
 ///     W + s · B · A,   s = α / r, or α / √r with `use_rslora`
 ///
-/// - Source: peft 0.18 to 0.21, `LoraConfig`, `get_pattern_key`.
+/// - Source: peft 0.18.1 and 0.21.2, `LoraConfig`, `get_pattern_key`.
 struct PEFTConfiguration {
   let path: String
   private let rank: Int
@@ -59,7 +61,14 @@ struct PEFTConfiguration {
       "use_qalora": .init(meaning: "with which A takes averages of inputs (QA-LoRA)"),
       "velora_config": .init(meaning: "with which inputs are compressed (VeLoRA)"),
     ],
-    origin: "PEFT 0.18 to 0.21")
+    origin: "PEFT 0.18.1 or 0.21.2")
+
+  private static let rankRange = AdapterGroup.ranks
+  private static let rankWords = "an integer in \(rankRange)"
+  private static func isAlpha(_ number: Double) -> Bool {
+    number > 0 && number <= AdapterSettings.LowRank.mostAlpha
+  }
+  private static let alphaWords = "a number above 0 and at most \(AdapterSettings.LowRank.mostAlpha)"
 
   /// Values of `init_lora_weights` that leave W as it is; another would change it on loading.
   private static let harmlessInitializations: Set<String> = ["eva", "gaussian", "mica", "orthogonal"]
@@ -82,12 +91,12 @@ struct PEFTConfiguration {
     }
     try Self.keys.check(json, path)
     try Self.checkInitialization(json["init_lora_weights"] ?? .null, path)
-    guard let alpha = json["lora_alpha"]?.number, alpha > 0, alpha.isFinite else {
+    guard let alpha = json["lora_alpha"]?.number, Self.isAlpha(alpha) else {
       throw .invalid(
-        path: path, item: "lora_alpha", expected: "a number above 0", found: (json["lora_alpha"] ?? .null).words)
+        path: path, item: "lora_alpha", expected: Self.alphaWords, found: (json["lora_alpha"] ?? .null).words)
     }
-    guard case .integer(let rank)? = json["r"], rank > 0 else {
-      throw .invalid(path: path, item: "r", expected: "an integer above 0", found: (json["r"] ?? .null).words)
+    guard case .integer(let rank)? = json["r"], Self.rankRange.contains(rank) else {
+      throw .invalid(path: path, item: "r", expected: Self.rankWords, found: (json["r"] ?? .null).words)
     }
     (self.rank, self.alpha) = (rank, alpha)
     ranks = try Self.patterns(json, "rank_pattern", path)
@@ -151,10 +160,11 @@ struct PEFTConfiguration {
     let isAlpha = key == "alpha_pattern"
     var patterns: [(PEFTPattern, Double)] = []
     for (name, value) in members {
-      guard let number = value.number, number > 0, number < 1e9, isAlpha || number == number.rounded() else {
+      guard let number = value.number,
+        isAlpha ? Self.isAlpha(number) : Int(exactly: number).map(rankRange.contains) ?? false
+      else {
         throw .invalid(
-          path: path, item: "\(key) \(name)", expected: isAlpha ? "a number above 0" : "an integer above 0",
-          found: value.words)
+          path: path, item: "\(key) \(name)", expected: isAlpha ? alphaWords : rankWords, found: value.words)
       }
       guard let pattern = PEFTPattern(name) else {
         throw .invalid(path: path, item: key, expected: "regular expressions", found: "'\(name)', which is none")

@@ -55,6 +55,13 @@ struct PEFTFolder {
       roles[target.host] = target.parameter.path.role
     }
     settings = Self.settings(parts, roles)
+    for (role, size) in settings.roles
+    where !AdapterGroup.ranks.contains(size.rank) || size.alpha > AdapterSettings.LowRank.mostAlpha {
+      throw .unsupported(
+        path: folder, item: role.rawValue,
+        expected: "a rank in \(AdapterGroup.ranks) and an alpha of at most \(AdapterSettings.LowRank.mostAlpha) of its "
+          + "factors together", found: "rank \(size.rank), alpha \(size.alpha)")
+    }
     (self.tensors, self.parts) = (tensors, parts)
   }
 

@@ -95,6 +95,13 @@ extension Recipe {
     lora.rank = section.int("rank", in: LoRA.ranks, default: lora.rank)
     lora.alpha = section.double("alpha", .alpha, default: 2 * Double(lora.rank))
     lora.isRankStabilized = section.bool("rslora", default: lora.isRankStabilized)
+    // Files hold α of the plain scale.
+    let most = AdapterSettings.LowRank.mostAlpha
+    if lora.alpha <= most, lora.plainAlpha > most {
+      section.reader.report(
+        section.path, section.position,
+        "expected alpha · √rank of at most \(most) with rslora, found \(lora.plainAlpha)")
+    }
     if isExperts {
       lora.share = section.value("share", default: lora.share, expected: "a number above 0 and at most 1") { node in
         node.double.flatMap { $0 > 0 && $0 <= 1 ? $0 : nil }
