@@ -1,3 +1,4 @@
+import Formats
 import Foundation
 import Models
 import Tensors
@@ -260,9 +261,8 @@ import Testing
     let keys = PEFTConfiguration.keys
     #expect(keys.refused.keys.allSatisfy { !keys.used.contains($0) && !keys.withoutEffect.contains($0) })
     for (key, refused) in keys.refused {
-      for (value, isOff) in [(StrictJSON.null, true), (.array([]), true), (.integer(3), false), (.string("on"), false)]
-      {
-        let found = failure { try keys.check(.object([("r", .integer(4)), (key, value)]), "c.json") }.map { "\($0)" }
+      for (value, isOff) in [(JSONValue.null, true), (.array([]), true), (.integer(3), false), (.string("on"), false)] {
+        let found = failure { try keys.check(.object([.init(key: key, value: value)]), "c.json") }.map { "\($0)" }
         #expect((found == nil) == isOff, "\(key) \(value)")
         if !isOff {
           #expect(found?.hasPrefix("c.json \(key): expected ") == true && found?.contains(refused.meaning) == true)

@@ -1,3 +1,4 @@
+internal import Formats
 internal import Models
 internal import Tensors
 
@@ -87,13 +88,13 @@ struct PEFTAdapter {
     func pattern(_ value: (AdapterSettings.LowRank) -> Double) -> String {
       let entries = sizes.compactMap { target, role -> String? in
         guard let size = settings.roles[role], value(size) != value(common) else { return nil }
-        return "\(StrictJSON.quoted(target)): \(Self.number(value(size)))"
+        return "\(JSONValue.quoted(target)): \(Self.number(value(size)))"
       }
       return "{" + entries.joined(separator: ", ") + "}"
     }
-    func list(_ names: [String]) -> String { "[" + names.map(StrictJSON.quoted).joined(separator: ", ") + "]" }
+    func list(_ names: [String]) -> String { "[" + names.map(JSONValue.quoted).joined(separator: ", ") + "]" }
     let members = [
-      ("alpha_pattern", pattern { $0.alpha }), ("base_model_name_or_path", baseModel.map(StrictJSON.quoted) ?? "null"),
+      ("alpha_pattern", pattern { $0.alpha }), ("base_model_name_or_path", baseModel.map(JSONValue.quoted) ?? "null"),
       ("bias", "\"none\""), ("fan_in_fan_out", "false"), ("inference_mode", "true"), ("init_lora_weights", "true"),
       ("lora_alpha", Self.number(common.alpha)), ("lora_dropout", "0.0"), ("peft_type", "\"LORA\""),
       // Since 0.19 factors of experts lie as they are written here.
@@ -102,7 +103,7 @@ struct PEFTAdapter {
       ("target_parameters", parameterTargets.isEmpty ? "null" : list(parameterTargets)),
       ("task_type", "\"CAUSAL_LM\""), ("use_dora", "false"), ("use_rslora", "false"),
     ]
-    return "{\n" + members.map { "  \(StrictJSON.quoted($0)): \($1)" }.joined(separator: ",\n") + "\n}\n"
+    return "{\n" + members.map { "  \(JSONValue.quoted($0)): \($1)" }.joined(separator: ",\n") + "\n}\n"
   }
 
   /// Whole numbers without a point.

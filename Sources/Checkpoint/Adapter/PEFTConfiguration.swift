@@ -1,3 +1,4 @@
+internal import Formats
 internal import Models
 
 /// What `adapter_config.json` says of the factors beside it: rank and scale of each, and how those of experts lie.
@@ -77,26 +78,19 @@ struct PEFTConfiguration {
   init(_ path: String) throws(FileError) {
     self.path = path
     let text = try TextFile.read(path)
-    let json: StrictJSON
-    do throws(StrictJSON.Failure) {
-      json = try Array(text.utf8).withUnsafeBufferPointer { (bytes) throws(StrictJSON.Failure) in
-        try StrictJSON(UnsafeRawBufferPointer(bytes))
-      }
-    } catch {
-      throw .invalid(path: path, item: nil, expected: error.expected, found: "\(error.found) at byte \(error.offset)")
-    }
+    let json = try JSONValue.parse(text, file: path)
     guard json["peft_type"] == .string("LORA") else {
       throw .unsupported(
-        path: path, item: "peft_type", expected: "'LORA'", found: json["peft_type"]?.words ?? "nothing")
+        path: path, item: "peft_type", expected: "'LORA'", found: json["peft_type"]?.kind ?? "nothing")
     }
     try Self.keys.check(json, path)
     try Self.checkInitialization(json["init_lora_weights"] ?? .null, path)
-    guard let alpha = json["lora_alpha"]?.number, Self.isAlpha(alpha) else {
+    guard let alpha = json["lora_alpha"]?.real, Self.isAlpha(alpha) else {
       throw .invalid(
-        path: path, item: "lora_alpha", expected: Self.alphaWords, found: (json["lora_alpha"] ?? .null).words)
+        path: path, item: "lora_alpha", expected: Self.alphaWords, found: (json["lora_alpha"] ?? .null).kind)
     }
     guard case .integer(let rank)? = json["r"], Self.rankRange.contains(rank) else {
-      throw .invalid(path: path, item: "r", expected: Self.rankWords, found: (json["r"] ?? .null).words)
+      throw .invalid(path: path, item: "r", expected: Self.rankWords, found: (json["r"] ?? .null).kind)
     }
     (self.rank, self.alpha) = (rank, alpha)
     ranks = try Self.patterns(json, "rank_pattern", path)
@@ -104,23 +98,23 @@ struct PEFTConfiguration {
     switch json["use_rslora"] ?? .null {
     case .null, .bool(false): isRankStabilized = false
     case .bool(true): isRankStabilized = true
-    case let other: throw .invalid(path: path, item: "use_rslora", expected: "true or false", found: other.words)
+    case let other: throw .invalid(path: path, item: "use_rslora", expected: "true or false", found: other.kind)
     }
     parameterTargets = try Self.names(json["target_parameters"] ?? .null, "target_parameters", path)
     swapsExperts = try Self.isBefore019(json["peft_version"] ?? .null, path)
   }
 
-  private static func isBefore019(_ version: StrictJSON, _ path: String) throws(FileError) -> Bool? {
+  private static func isBefore019(_ version: JSONValue, _ path: String) throws(FileError) -> Bool? {
     guard version != .null else { return nil }
     let text = if case .string(let text) = version { text } else { "" }
     let numbers = text.split(separator: ".").prefix(2).map { Int($0) }
     guard numbers.count == 2, let major = numbers[0], let minor = numbers[1] else {
-      throw .invalid(path: path, item: "peft_version", expected: "a version such as 0.21.2", found: version.words)
+      throw .invalid(path: path, item: "peft_version", expected: "a version such as 0.21.2", found: version.kind)
     }
     return (major, minor) < (0, 19)
   }
 
-  private static func checkInitialization(_ value: StrictJSON, _ path: String) throws(FileError) {
+  private static func checkInitialization(_ value: JSONValue, _ path: String) throws(FileError) {
     switch value {
     case .null, .bool: return
     case .string(let name) where harmlessInitializations.contains(name.lowercased()): return
@@ -128,20 +122,20 @@ struct PEFTConfiguration {
       throw .unsupported(
         path: path, item: "init_lora_weights",
         expected: "true, false or one of \(harmlessInitializations.sorted().joined(separator: ", "))",
-        found: "\(value.words), whose factors belong to weights that PEFT changes when it begins; PEFT makes plain "
+        found: "\(value.kind), whose factors belong to weights that PEFT changes when it begins; PEFT makes plain "
           + "LoRA of them with 'save_pretrained(…, path_initial_model_for_weight_conversion=…)'")
     }
   }
 
-  private static func names(_ value: StrictJSON, _ key: String, _ path: String) throws(FileError) -> [String] {
+  private static func names(_ value: JSONValue, _ key: String, _ path: String) throws(FileError) -> [String] {
     if value == .null { return [] }
     guard case .array(let values) = value else {
-      throw .invalid(path: path, item: key, expected: "a list of names", found: value.words)
+      throw .invalid(path: path, item: key, expected: "a list of names", found: value.kind)
     }
     var names: [String] = []
     for value in values {
       guard case .string(let name) = value else {
-        throw .invalid(path: path, item: key, expected: "a list of names", found: "\(value.words) in it")
+        throw .invalid(path: path, item: key, expected: "a list of names", found: "\(value.kind) in it")
       }
       names.append(name)
     }
@@ -149,22 +143,23 @@ struct PEFTConfiguration {
   }
 
   private static func patterns(
-    _ json: StrictJSON, _ key: String, _ path: String
+    _ json: JSONValue, _ key: String, _ path: String
   ) throws(FileError) -> [(pattern: PEFTPattern, value: Double)] {
-    let members: [(key: String, value: StrictJSON)]
+    let members: [JSONValue.Member]
     switch json[key] ?? .null {
     case .null: members = []
     case .object(let found): members = found
-    case let other: throw .invalid(path: path, item: key, expected: "an object", found: other.words)
+    case let other: throw .invalid(path: path, item: key, expected: "an object", found: other.kind)
     }
     let isAlpha = key == "alpha_pattern"
     var patterns: [(PEFTPattern, Double)] = []
-    for (name, value) in members {
-      guard let number = value.number,
+    for member in members {
+      let (name, value) = (member.key, member.value)
+      guard let number = value.real,
         isAlpha ? Self.isAlpha(number) : Int(exactly: number).map(rankRange.contains) ?? false
       else {
         throw .invalid(
-          path: path, item: "\(key) \(name)", expected: isAlpha ? alphaWords : rankWords, found: value.words)
+          path: path, item: "\(key) \(name)", expected: isAlpha ? alphaWords : rankWords, found: value.kind)
       }
       guard let pattern = PEFTPattern(name) else {
         throw .invalid(path: path, item: key, expected: "regular expressions", found: "'\(name)', which is none")
