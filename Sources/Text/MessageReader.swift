@@ -1,3 +1,5 @@
+internal import Formats
+
 /// Reads the messages of one row.
 struct MessageReader {
   let row: Row

@@ -1,3 +1,5 @@
+internal import Formats
+
 /// One object of a file.
 struct Row {
   let value: JSONValue

@@ -1,3 +1,5 @@
+internal import Formats
+
 /// What is known of the keys of a row, or of a message in it, beside those that are read.
 ///
 /// A key that changes what a sample means is an error, or drops the sample; of a row's other columns those that are known to
