@@ -61,6 +61,7 @@ public struct Dataset: Sendable {
       let read = try SampleReader(source: source, template: options.template).read()
       var figures = DatasetReport.Source(name: source.paths.joined(separator: ", "))
       figures.dropped = read.dropped
+      figures.lineEnds = read.lineEnds
       figures.samples = read.samples.count + read.dropped.values.reduce(0, +)
       for sample in read.samples {
         let parts =

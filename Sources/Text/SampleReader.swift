@@ -8,6 +8,8 @@ struct SampleReader {
     var samples: [Sample] = []
     /// Samples that cannot be used, and why.
     var dropped: [DropReason: Int] = [:]
+    /// Line ends of plain files that became `\n`.
+    var lineEnds = 0
   }
 
   func read() throws(DataError) -> Result {
@@ -16,7 +18,8 @@ struct SampleReader {
       let bytes = try JSONRows.bytes(of: file)
       let isJSON = file.hasSuffix(".jsonl") || file.hasSuffix(".json") || file.hasSuffix(".ndjson")
       if source.format == .text, !isJSON {
-        let text = String(decoding: bytes, as: UTF8.self)
+        let (text, replaced) = LineEnds.universal(bytes)
+        result.lineEnds += replaced
         result.samples.append(Sample(turns: [.init(prompt: "", response: text)], file: file, line: 1))
       } else {
         try JSONRows.read(bytes, file: file) { (value, line) throws(DataError) in

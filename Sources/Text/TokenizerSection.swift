@@ -34,18 +34,33 @@ struct TokenizerSection {
     }
   }
 
-  /// Refuses keys that are not known: they might change the tokens.
-  func allow(_ keys: Set<String>) throws(TokenizerError) {
+  /// The members of an object.
+  func members() throws(TokenizerError) -> [JSONValue.Member] {
     guard case .object(let members) = value else {
       throw .invalid(source: source, key: path.isEmpty ? "(the whole)" : path, expected: "an object", found: value.kind)
     }
-    for member in members where !keys.contains(member.key) {
+    var seen: Set<ExactText> = []
+    for member in members where !seen.insert(ExactText(member.key)).inserted {
+      throw invalid(member.key, "each key once", "it twice")
+    }
+    return members
+  }
+
+  /// Refuses keys that are not known: they might change the tokens. Those that are `null` or `false` are off.
+  func allow(_ keys: Set<String>) throws(TokenizerError) {
+    for member in try members() where !keys.contains(member.key) {
+      if member.value == .null || member.value == .bool(false) { continue }
       throw unsupported(member.key, "this key", "one of \(keys.sorted().joined(separator: ", "))")
     }
   }
 
   func expectNull(_ key: String) throws(TokenizerError) {
     if let found = value[key], found != .null { throw unsupported(key, found.kind, "null") }
+  }
+
+  /// A text that may be missing.
+  func optionalText(_ key: String) throws(TokenizerError) -> String? {
+    value[key] == nil || value[key] == .null ? nil : try text(key)
   }
 
   func bool(_ key: String, default: Bool) throws(TokenizerError) -> Bool {

@@ -92,6 +92,7 @@ struct Evaluate: ParsableCommand {
     let scored = try tasks.map { tasks in
       try ranks.together {
         let suite = try TaskSuite(tasks, files, batchTokens: batchTokens, limit: limit)
+        if ranks.rank == 0 { tell(suite.notes) }
         return (suite: suite, evaluation: try suite.score(model, routing, files, ranks))
       }
     }
@@ -119,7 +120,9 @@ struct Evaluate: ParsableCommand {
   /// Test and retention documents of a recipe.
   private func held(_ recipe: Recipe, _ files: ModelFiles) throws -> TrainingData {
     let (tokenizer, end) = try TrainingData.tokenizer(of: files)
-    return try TrainingData(recipe, tokenizer: tokenizer, endOfSequence: end, parts: .evaluation).limited(to: limit)
+    let data = try TrainingData(recipe, tokenizer: tokenizer, endOfSequence: end, parts: .evaluation)
+    tell(data.notes)
+    return data.limited(to: limit)
   }
 
   private func measure(
@@ -158,7 +161,8 @@ struct Evaluate: ParsableCommand {
   ) throws {
     for file in text {
       let (tokenizer, end) = try TrainingData.tokenizer(of: files)
-      let contents = try TextFile.read(file)
+      let (contents, replaced) = LineEnds.universal(Array(try TextFile.read(file).utf8))
+      if ranks.rank == 0 { tell(tokenizer.notes + (LineEnds.note(file, replaced: replaced).map { [$0] } ?? [])) }
       let line = ranks.rank == 0 ? ProgressLine(label: "evaluate \(file)", total: nil, unit: "tokens") : nil
       result.texts.append(
         try TextPerplexity(

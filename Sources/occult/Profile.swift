@@ -122,12 +122,13 @@ struct Profile: ParsableCommand {
   private func profileModel() throws -> CollaborationProfile {
     let files = try ModelFiles(opening: model ?? "")
     let (tokenizer, end) = try TrainingData.tokenizer(of: files)
-    let documents = try Dataset.load(
+    let dataset = try Dataset.load(
       [DataSource(paths: text, format: .text)],
       options: DatasetOptions(
         template: .plain, lossOn: .all, maxTokens: min(sequence, files.configuration.maxPositions), endOfSequence: end),
-      tokenizer: tokenizer
-    ).documents(upTo: maxTokens)
+      tokenizer: tokenizer)
+    tell(tokenizer.notes + dataset.report.notes)
+    let documents = dataset.documents(upTo: maxTokens)
     let tokens = documents.reduce(0) { $0 + $1.tokens.count }
     let line = ProgressLine(label: "profile", total: tokens, unit: "tokens")
     let profiler = ModelProfiler(
