@@ -97,7 +97,7 @@ struct TokenizerConfiguration {
     for member in members where member.key.hasSuffix("_token") {
       if Self.names.contains(member.key) {
         named[member.key] = .some(try file.named(member.key))
-        if let text = member.value.string { spelled.insert(ExactText(text)) }
+        if case .object = member.value { hidden.insert(member.key) }
       } else if let token = member.value.bool == nil ? try file.named(member.key) : nil {
         if case .text = token { explicit.append((member.key, token)) } else { objects.append((member.key, token)) }
       }
@@ -117,8 +117,11 @@ struct TokenizerConfiguration {
   /// Whether `tokenizer_config.json` has a list of special tokens, were it empty: the one of `special_tokens_map.json` does
   /// not count then.
   private var hasExtra = false
-  /// Special tokens as far as `added_tokens.json` goes: transformers does not look into objects of `tokenizer_config.json`.
+  /// Extra tokens that are special as far as `added_tokens.json` goes: transformers does not look into objects of
+  /// `tokenizer_config.json` there.
   private var spelled: Set<ExactText> = []
+  /// Names whose tokens it does not see for the same reason.
+  private var hidden: Set<String> = []
 
   private mutating func readAdds(_ file: TokenizerSection) throws(TokenizerError) {
     let keys = ["add_bos_token", "add_eos_token"]
@@ -161,9 +164,8 @@ struct TokenizerConfiguration {
       case "additional_special_tokens":
         if !hasExtra { extra = try file.namedList(member.key, isSpecial: true) }
       case let key where Self.names.contains(key):
-        let token = try file.named(key, isSpecial: true)
-        named[key] = .some(token)
-        if let token { spelled.insert(ExactText(token.content)) }
+        named[key] = .some(try file.named(key, isSpecial: true))
+        hidden.remove(key)
       case let key where key.hasSuffix("_token"):
         guard let token = try file.named(key, isSpecial: true) else { continue }
         if let place = objects.firstIndex(where: { $0.name == key }) {
@@ -178,9 +180,12 @@ struct TokenizerConfiguration {
   }
 
   private mutating func read(added file: TokenizerSection) throws(TokenizerError) {
+    let seen = named.filter { !hidden.contains($0.key) }.values.compactMap { $0 }.map { ExactText($0.content) }
+    let special = spelled.union(seen)
     for member in try file.members() {
       let id = try TokenizerFile.id(member.value, file, member.key)
-      legacy.append((id, AddedToken(content: member.key, isSpecial: spelled.contains(ExactText(member.key)))))
+      let token = AddedToken(content: member.key, isSpecial: special.contains(ExactText(member.key)))
+      legacy.append((id, token.settled))
     }
   }
 }
