@@ -1,4 +1,4 @@
-internal import Foundation
+internal import Formats
 
 /// A configuration that cannot be read: where, what was expected, what was found.
 public enum ConfigurationError: Error, Equatable, CustomStringConvertible {
@@ -24,31 +24,31 @@ public enum ConfigurationError: Error, Equatable, CustomStringConvertible {
 
 /// Typed access to a `config.json`: a key that matters is never silently defaulted.
 struct ConfigurationReader {
-  let values: [String: Any]
+  /// An object.
+  let json: JSONValue
   let file: String
   var prefix = ""
 
   /// Largest number that float32 has room to compute with.
   private static let largest = 1e30
 
-  init(json: String, file: String) throws(ConfigurationError) {
-    let object: Any
-    do {
-      object = try JSONSerialization.jsonObject(with: Data(json.utf8))
+  init(json text: String, file: String) throws(ConfigurationError) {
+    var parser = JSONParser(Array(text.utf8))
+    do throws(JSONError) {
+      json = try parser.document()
     } catch {
-      throw .notAnObject(file: file, reason: "text that is not JSON")
+      throw .notAnObject(file: file, reason: "\(error.reason) in line \(error.line), column \(error.column)")
     }
-    guard let values = object as? [String: Any] else { throw .notAnObject(file: file, reason: "another JSON value") }
-    self.values = values
+    guard case .object = json else { throw .notAnObject(file: file, reason: json.kind) }
     self.file = file
   }
 
-  private init(values: [String: Any], file: String, prefix: String) {
-    (self.values, self.file, self.prefix) = (values, file, prefix)
+  private init(json: JSONValue, file: String, prefix: String) {
+    (self.json, self.file, self.prefix) = (json, file, prefix)
   }
 
   /// The value under a key; nil where it is absent or null.
-  func value(_ key: String) -> Any? { values[key].flatMap { $0 is NSNull ? nil : $0 } }
+  func value(_ key: String) -> JSONValue? { json[key].flatMap { $0 == .null ? nil : $0 } }
 
   func int(_ key: String, in range: ClosedRange<Int>) throws(ConfigurationError) -> Int {
     guard let value = try optionalInt(key, in: range) else {
@@ -72,28 +72,35 @@ struct ConfigurationReader {
 
   func optionalDouble(_ key: String, above bound: Double) throws(ConfigurationError) -> Double? {
     guard let value = value(key) else { return nil }
-    guard let number = value as? NSNumber, !isBoolean(value), number.doubleValue > bound,
-      number.doubleValue <= Self.largest
-    else { throw invalid(key, "a number above \(bound) and at most \(Self.largest)", value) }
-    return number.doubleValue
+    guard let number = value.real, number > bound, number <= Self.largest else {
+      throw invalid(key, "a number above \(bound) and at most \(Self.largest)", value)
+    }
+    return number
   }
 
   func bool(_ key: String) throws(ConfigurationError) -> Bool {
-    guard let value = value(key) else { throw .missing(key: prefix + key, file: file, expected: "true or false") }
-    guard isBoolean(value), let flag = value as? Bool else { throw invalid(key, "true or false", value) }
+    guard let flag = try optionalBool(key) else {
+      throw .missing(key: prefix + key, file: file, expected: "true or false")
+    }
+    return flag
+  }
+
+  func optionalBool(_ key: String) throws(ConfigurationError) -> Bool? {
+    guard let value = value(key) else { return nil }
+    guard let flag = value.bool else { throw invalid(key, "true or false", value) }
     return flag
   }
 
   func string(_ key: String) throws(ConfigurationError) -> String {
     guard let value = value(key) else { throw .missing(key: prefix + key, file: file, expected: "a string") }
-    guard let text = value as? String else { throw invalid(key, "a string", value) }
+    guard let text = value.string else { throw invalid(key, "a string", value) }
     return text
   }
 
   /// One integer or a list of them, as `eos_token_id` may be.
   func integers(_ key: String, in range: ClosedRange<Int>) throws(ConfigurationError) -> [Int] {
     guard let value = value(key) else { return [] }
-    let list = value as? [Any] ?? [value]
+    let list = if case .array(let values) = value { values } else { [value] }
     let numbers = list.compactMap { integer($0, in: range) }
     guard numbers.count == list.count else {
       throw invalid(key, "an integer in \(range) or a list of them", value)
@@ -101,28 +108,26 @@ struct ConfigurationReader {
     return numbers
   }
 
-  /// A whole number of a range; nil for everything else.
-  private func integer(_ value: Any, in range: ClosedRange<Int>) -> Int? {
-    // Not `intValue`, which wraps around: 2⁶⁴ would be 0.
-    guard let number = value as? NSNumber, !isBoolean(value), let integer = Int(exactly: number.doubleValue),
-      number.compare(NSNumber(value: integer)) == .orderedSame, range.contains(integer)
-    else { return nil }
+  /// A whole number of a range, however it is written; nil for everything else.
+  private func integer(_ value: JSONValue, in range: ClosedRange<Int>) -> Int? {
+    guard let integer = value.integer ?? value.real.flatMap({ Int(exactly: $0) }), range.contains(integer) else {
+      return nil
+    }
     return integer
   }
 
   /// The object under a key; nil where it is absent or null.
   func section(_ key: String) throws(ConfigurationError) -> ConfigurationReader? {
     guard let value = value(key) else { return nil }
-    guard let values = value as? [String: Any] else { throw invalid(key, "an object", value) }
-    return ConfigurationReader(values: values, file: file, prefix: prefix + key + ".")
+    guard case .object = value else { throw invalid(key, "an object", value) }
+    return ConfigurationReader(json: value, file: file, prefix: prefix + key + ".")
   }
 
-  func invalid(_ key: String, _ expected: String, _ found: Any) -> ConfigurationError {
-    .invalid(key: prefix + key, file: file, expected: expected, found: "\(found)")
+  func invalid(_ key: String, _ expected: String, _ found: JSONValue) -> ConfigurationError {
+    invalid(key, expected, found.kind)
   }
 
-  private func isBoolean(_ value: Any) -> Bool {
-    guard let number = value as? NSNumber else { return value is Bool }
-    return String(cString: number.objCType) == "c" && (number == 0 || number == 1)
+  func invalid(_ key: String, _ expected: String, _ found: some CustomStringConvertible) -> ConfigurationError {
+    .invalid(key: prefix + key, file: file, expected: expected, found: found.description)
   }
 }

@@ -1,3 +1,5 @@
+internal import Formats
+
 /// A token of its own as a file describes it.
 struct AddedToken: Hashable, Sendable {
   var content: String

@@ -1,3 +1,5 @@
+internal import Formats
+
 /// What a class of transformers makes of a `tokenizer.json`.
 ///
 /// Most take the file as it is. Those of some families take its vocabulary, merges and post-processor alone, and build

@@ -1,15 +1,17 @@
+internal import Formats
+
 /// The keys of `tokenizer_config.json`: used, without effect here, refused; others are named in a note, since files of the
 /// hub have many that nobody reads.
 extension TokenizerConfiguration {
   /// Keys that are read.
-  static let used: Set = [
+  private static let used: Set = [
     "tokenizer_class", "add_prefix_space", "legacy", "split_special_tokens", "add_bos_token", "add_eos_token",
     "chat_template", "added_tokens_decoder", "model_specific_special_tokens", "extra_special_tokens",
     "additional_special_tokens", "auto_map",
   ]
 
   /// Keys that change no token: lengths, sides of padding, names, and what only other tokenizers heed.
-  static let withoutEffect: Set = [
+  private static let withoutEffect: Set = [
     "backend", "chat_control_tokens", "clean_up_tokenization_spaces", "device_map", "do_lower_case", "errors",
     "files_loaded", "fix_mistral_regex", "from_slow", "image_size", "init_inputs", "is_local", "local_files_only",
     "mask_token_sent", "max_len", "max_length", "merges_file", "model_input_names", "model_max_length", "name_or_path",
@@ -21,7 +23,7 @@ extension TokenizerConfiguration {
   ]
 
   /// Keys that would change tokens or text, each with what it would mean.
-  static let refused: [String: String] = [
+  private static let refused: [String: String] = [
     "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output":
       "takes spaces before punctuation out of decoded text",
     "gguf_file": "reads the tokenizer from a GGUF file",
@@ -33,24 +35,22 @@ extension TokenizerConfiguration {
     "vocab": "takes the place of the vocabulary of tokenizer.json",
   ]
 
+  /// All of them.
+  private static let known = KnownKeys(
+    used: used.union(names), withoutEffect: withoutEffect,
+    refused: refused.mapValues { KnownKeys.Refused(meaning: "which " + $0) }, origin: "tokenizer_config.json")
+
   /// Refuses what would change tokens; what is not known becomes one note.
   static func check(_ file: TokenizerSection, _ notes: inout [String]) throws(TokenizerError) {
+    if let files = file.value["fast_tokenizer_files"], files != .array([.string("tokenizer.json")]), files != .null {
+      throw file.unsupported(
+        "fast_tokenizer_files", "\(files.kind), which may name other files than tokenizer.json,", "tokenizer.json alone")
+    }
     var unknown: [String] = []
-    for member in try file.members() {
-      let isOff = [.null, .bool(false), .array([]), .object([])].contains(member.value)
-      if isOff || used.contains(member.key) || withoutEffect.contains(member.key) { continue }
-      if let meaning = refused[member.key] {
-        throw file.unsupported(member.key, "\(member.value.kind), which \(meaning),", "no such key")
-      }
-      if member.key == "fast_tokenizer_files" {
-        guard case .array(let files) = member.value, files.allSatisfy({ $0 == .string("tokenizer.json") }) else {
-          throw file.unsupported(
-            member.key, "\(member.value.kind), which names other files than tokenizer.json,", "tokenizer.json")
-        }
-        continue
-      }
-      if member.key.hasSuffix("_token"), member.value.bool == nil { continue }
-      unknown.append("'\(member.key)'")
+    for problem in known.problems(in: file.value) where problem.key != "fast_tokenizer_files" {
+      let isToken = problem.key.hasSuffix("_token") && file.value[problem.key]?.bool == nil
+      guard problem.isUnknown else { throw file.unsupported(problem.key, problem.found + ",", "no such key") }
+      if !isToken { unknown.append("'\(problem.key)'") }
     }
     if !unknown.isEmpty {
       notes.append(

@@ -1,3 +1,4 @@
+internal import Formats
 internal import Foundation
 
 /// What the files beside a `tokenizer.json` say: named tokens, further tokens, and how a text is cut.

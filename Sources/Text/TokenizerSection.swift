@@ -1,3 +1,5 @@
+internal import Formats
+
 /// An object of a tokenizer file that knows its path, for messages.
 struct TokenizerSection {
   let value: JSONValue
@@ -39,19 +41,14 @@ struct TokenizerSection {
     guard case .object(let members) = value else {
       throw .invalid(source: source, key: path.isEmpty ? "(the whole)" : path, expected: "an object", found: value.kind)
     }
-    var seen: Set<ExactText> = []
-    for member in members where !seen.insert(ExactText(member.key)).inserted {
-      throw invalid(member.key, "each key once", "it twice")
-    }
     return members
   }
 
   /// Refuses keys that are not known: they might change the tokens. Those that are `null` or `false` are off.
   func allow(_ keys: Set<String>) throws(TokenizerError) {
-    for member in try members() where !keys.contains(member.key) {
-      if member.value == .null || member.value == .bool(false) { continue }
-      throw unsupported(member.key, "this key", "one of \(keys.sorted().joined(separator: ", "))")
-    }
+    _ = try members()
+    guard let problem = KnownKeys(used: keys, origin: source).problems(in: value).first else { return }
+    throw unsupported(problem.key, "this key", "one of \(keys.sorted().joined(separator: ", "))")
   }
 
   func expectNull(_ key: String) throws(TokenizerError) {

@@ -1,3 +1,4 @@
+internal import Formats
 public import Foundation
 
 /// What stands beside a `tokenizer.json` and has a say in it.

@@ -1,3 +1,5 @@
+internal import Formats
+
 /// A BPE model: the tokens of a word.
 ///
 /// A word's smallest parts are scalars, or bytes that are spelled as scalars. A part that has no token becomes the tokens of

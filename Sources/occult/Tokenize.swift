@@ -1,6 +1,7 @@
 public import ArgumentParser
 import Checkpoint
 import Evaluation
+import Formats
 import Foundation
 import Text
 import Training

@@ -1,3 +1,4 @@
+import Formats
 import Foundation
 import Testing
 
@@ -137,7 +138,7 @@ import Testing
     ),
     (
       #"{"eos_token": "a", "eos_token": "b"}"#,
-      "t.json (tokenizer_config.json): eos_token: expected each key once, found it twice"
+      "t.json (tokenizer_config.json):1:XX"
     ),
     (
       #"{"chat_template": [{"name": "x", "template": 3}]}"#,

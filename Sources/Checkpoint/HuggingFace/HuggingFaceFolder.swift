@@ -23,7 +23,7 @@ struct HuggingFaceFolder: TensorSource {
       throw FileError.missing(path: path, item: HubFiles.configurationName, nearest: nil)
     }
     let parts = try ModelCode.parts(try TextFile.read(file), file: file)
-    let configuration = try ModelFiles.configuration(json: parts.configuration, file: file)
+    let configuration = try ModelFamily.configuration(json: parts.configuration, file: file)
     self.configuration = configuration
     routing = try parts.routing.map { try RoutingSettings($0, configuration, file: file) }
     names = HubNames(modelType: configuration.modelType)

@@ -40,7 +40,7 @@ struct CheckpointReader: TensorSource {
       throw FileError.unsupported(
         path: path, item: "version", expected: "version \(Self.version)", found: "version \(version)")
     }
-    configuration = try ModelFiles.configuration(
+    configuration = try ModelFamily.configuration(
       json: try file.string("config_json"), file: path + " config_json")
     companions = try Self.companions(file)
     routing = try RoutingSettings(file, configuration)

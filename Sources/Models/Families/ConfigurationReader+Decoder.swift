@@ -18,8 +18,8 @@ struct DecoderKeys {
     let activation = try config.string("hidden_act")
     guard activation == "silu" else { throw config.invalid("hidden_act", "silu", activation) }
     for key in ["attention_bias", "mlp_bias"] {
-      if let bias = config.value(key) as? Bool, bias {
-        throw config.invalid(key, "false: no published model has these biases", bias)
+      if try config.optionalBool(key) == true {
+        throw config.invalid(key, "false: no published model has these biases", true)
       }
     }
     hidden = try config.int("hidden_size", in: 1...1_048_576)
@@ -67,7 +67,7 @@ extension ConfigurationReader {
     case "default": return .none
     case "linear": return .linear(factor: try double("factor", above: 0))
     case "yarn":
-      if value("truncate") as? Bool == false { throw invalid("truncate", "true", false) }
+      if try optionalBool("truncate") == false { throw invalid("truncate", "true", false) }
       let factor = try double("factor", above: 0)
       let (scale, scaleAll) = (
         try optionalDouble("mscale", above: -1e-300) ?? 0, try optionalDouble("mscale_all_dim", above: -1e-300) ?? 0

@@ -6,8 +6,8 @@ enum QwenMoE {
     _ family: any Family.Type, _ config: ConfigurationReader, json: String, _ keys: DecoderKeys,
     attention: AttentionShape
   ) throws(ConfigurationError) -> ModelConfiguration {
-    if let windows = config.value("use_sliding_window") as? Bool, windows {
-      throw config.invalid("use_sliding_window", "false: sliding windows are not computed", windows)
+    if try config.optionalBool("use_sliding_window") == true {
+      throw config.invalid("use_sliding_window", "false: sliding windows are not computed", true)
     }
     // transformers 5 writes Qwen3's under the name that Mixtral has.
     let key =

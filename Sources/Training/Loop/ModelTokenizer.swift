@@ -1,6 +1,6 @@
 public import Checkpoint
+internal import Formats
 internal import Foundation
-internal import InputFiles
 public import Text
 
 /// The tokenizer of a model's files.
