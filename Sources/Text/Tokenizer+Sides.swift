@@ -39,7 +39,8 @@ extension Tokenizer {
 
   /// What differs from what the files seem to say.
   static func notes(
-    _ file: TokenizerFile, _ configuration: TokenizerConfiguration, _ kind: TokenizerClass, _ added: AddedVocabulary, _ surroundings: TokenizerFile.Surroundings, source: String, isMade: Bool
+    _ file: TokenizerFile, _ configuration: TokenizerConfiguration, _ kind: TokenizerClass, _ added: AddedVocabulary,
+    _ surroundings: TokenizerFile.Surroundings, source: String, isMade: Bool
   ) -> [String] {
     var notes: [String] = []
     if !isMade, let adds = configuration.adds {
@@ -59,7 +60,8 @@ extension Tokenizer {
     for (id, token) in file.addedTokens {
       guard let given = added.id(of: token.content), given != id else { continue }
       notes.append(
-        "\(source): added_tokens: '\(token.content)' has the id \(given), as tokenizers counts, not \(id) as the file says")
+        "\(source): added_tokens: '\(token.content)' has the id \(given), as tokenizers counts, not \(id) as the file says"
+      )
     }
     return notes
   }

@@ -56,8 +56,8 @@ public struct Tokenizer: Sendable {
     try self.init(json: json, source: source, sides: sides, isMade: false)
   }
 
-  /// - Parameter isMade: Whether `json` was made of a `tokenizer.model`. Then `add_bos_token` and `add_eos_token` say what
-  ///   stands around a text; beside a `tokenizer.json` its post-processor does, and they are not heeded.
+  /// The same, for a file that may have been made of a `tokenizer.model` (`isMade`). Then `add_bos_token` and
+  /// `add_eos_token` say what stands around a text; beside a `tokenizer.json` its post-processor does, and they are not heeded.
   init(json: Data, source: String, sides: TokenizerSides, isMade: Bool) throws(TokenizerError) {
     let value = try TokenizerFile.parse(json, source: source)
     let configuration = try TokenizerConfiguration(sides, source: source)

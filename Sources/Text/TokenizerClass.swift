@@ -74,7 +74,8 @@ enum TokenizerClass: String, CaseIterable {
   ///   - spaces: `add_prefix_space` of the configuration.
   ///   - isLegacy: `legacy` of the configuration.
   /// - Returns: The file with the class's own parts, and names of the parts that differ.
-  func rebuilt(_ file: JSONValue, addPrefixSpace spaces: Bool?, isLegacy: Bool) -> (file: JSONValue, differs: [String]) {
+  func rebuilt(_ file: JSONValue, addPrefixSpace spaces: Bool?, isLegacy: Bool) -> (file: JSONValue, differs: [String])
+  {
     if self == .file { return (file, []) }
     var parts: [(key: String, value: JSONValue)]
     switch self {

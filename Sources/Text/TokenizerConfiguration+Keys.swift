@@ -44,7 +44,8 @@ extension TokenizerConfiguration {
   static func check(_ file: TokenizerSection, _ notes: inout [String]) throws(TokenizerError) {
     if let files = file.value["fast_tokenizer_files"], files != .array([.string("tokenizer.json")]), files != .null {
       throw file.unsupported(
-        "fast_tokenizer_files", "\(files.kind), which may name other files than tokenizer.json,", "tokenizer.json alone")
+        "fast_tokenizer_files", "\(files.kind), which may name other files than tokenizer.json,", "tokenizer.json alone"
+      )
     }
     var unknown: [String] = []
     for problem in known.problems(in: file.value) where problem.key != "fast_tokenizer_files" {
@@ -58,7 +59,8 @@ extension TokenizerConfiguration {
           + "\(unknown.count == 1 ? "it" : "them"), they differ")
     }
     if case .object? = file.value["auto_map"] {
-      notes.append("\(file.source): auto_map: names code for the tokenizer, which is not run; tokenizer.json is read as it is")
+      notes.append(
+        "\(file.source): auto_map: names code for the tokenizer, which is not run; tokenizer.json is read as it is")
     }
   }
 }

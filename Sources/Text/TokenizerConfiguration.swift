@@ -63,7 +63,8 @@ struct TokenizerConfiguration {
     chatTemplate = sides.chatTemplateFiles.isEmpty ? chatTemplate : sides.chatTemplateFiles.joined(separator: ", ")
     if decoder != nil {
       for (data, name) in [
-        (sides.specialTokensMap, TokenizerSides.specialTokensMapName), (sides.addedTokens, TokenizerSides.addedTokensName),
+        (sides.specialTokensMap, TokenizerSides.specialTokensMapName),
+        (sides.addedTokens, TokenizerSides.addedTokensName),
       ] {
         // transformers leaves them unread; whether they could be read is checked all the same.
         if let data { _ = try section(data, name).members() }
@@ -188,116 +189,5 @@ struct TokenizerConfiguration {
       let token = AddedToken(content: member.key, isSpecial: special.contains(ExactText(member.key)))
       legacy.append((id, token.settled))
     }
-  }
-}
-
-extension TokenizerConfiguration {
-  /// The tokens that are added to a backend, in their order, and what the names stand for.
-  ///
-  /// - Parameters:
-  ///   - backend: What the class has of the tokens of `tokenizer.json`.
-  ///   - file: All added tokens of `tokenizer.json`, with the ids that stand there.
-  ///   - kind: The class.
-  ///   - padding: The token of a stored `padding`.
-  func additions(
-    to backend: AddedVocabulary, file: [(id: Int32, token: AddedToken)], _ kind: TokenizerClass, padding: String?
-  ) -> (tokens: [AddedToken], names: [String: String]) {
-    // Later tokens of one id take the place of earlier ones.
-    var byID: [Int32: AddedToken] = [:]
-    var byContent: [ExactText: AddedToken] = [:]
-    for (id, token) in decoder ?? (legacy + file) {
-      byID[id] = token
-      byContent[ExactText(token.content)] = token
-    }
-    var names: [(name: String, token: Named)] = []
-    for name in Self.names {
-      var token: Named?
-      if let own = named[name] {
-        token = own
-      } else if let content = kind.defaults.first(where: { $0.name == name })?.content {
-        token = .text(content)
-      } else if name == "pad_token", kind != .gpt2, let padding {
-        token = .text(padding)
-      }
-      guard let token else { continue }
-      names.append((name, named[name] == nil ? token : byContent[ExactText(token.content)].map(Named.token) ?? token))
-    }
-    for (name, token) in specific {
-      names.removeAll { $0.name == name }
-      names.append((name, token))
-    }
-
-    var new = byID.sorted { $0.key < $1.key }.map { Named.token($0.value) }
-    let known = Set(backend.tokens.values.map { ExactText($0.content) } + new.map { ExactText($0.content) })
-    for token in names.map(\.token) + extra where !known.contains(ExactText(token.content)) && !new.contains(token) {
-      new.append(token)
-    }
-    let special = Set(names.filter { !$0.token.content.isEmpty }.map { ExactText($0.token.content) })
-    var tokens = new.map { (named) -> AddedToken in
-      switch named {
-      case .text(let content): return AddedToken(content: content, isSpecial: true)
-      case .token(var token):
-        if special.contains(ExactText(token.content)) { token.isSpecial = true }
-        return token
-      }
-    }
-    if kind == .qwen2 {
-      // It adds its special tokens once more, without rules.
-      tokens += (names.map(\.token) + extra).map { AddedToken(content: $0.content, isSpecial: true) }
-    }
-    return (tokens, Dictionary(names.map { ($0.name, $0.token.content) }) { $1 })
-  }
-}
-
-extension TokenizerSection {
-  /// A token that stands alone or in an object with its rules; nil for none.
-  fileprivate func named(
-    _ key: String, isSpecial: Bool = false
-  ) throws(TokenizerError) -> TokenizerConfiguration.Named? {
-    switch value[key] ?? .null {
-    case .null: return nil
-    case .string(let text): return .text(text)
-    case .object: return .token(try section(key).token(isSpecial: isSpecial))
-    case let other: throw invalid(key, "a token, or an object with its content", other.kind)
-    }
-  }
-
-  fileprivate func namedList(
-    _ key: String, isSpecial: Bool = false
-  ) throws(TokenizerError) -> [TokenizerConfiguration.Named] {
-    guard let list = value[key], list != .null else { return [] }
-    guard case .array(let values) = list else { throw invalid(key, "a list of tokens", list.kind) }
-    var tokens: [TokenizerConfiguration.Named] = []
-    for (number, value) in values.enumerated() {
-      switch value {
-      case .string(let text): tokens.append(.text(text))
-      case .object:
-        let place = TokenizerSection(value: value, source: source, path: name("\(key)[\(number)]"))
-        tokens.append(.token(try place.token(isSpecial: isSpecial)))
-      default: throw invalid("\(key)[\(number)]", "a token", value.kind)
-      }
-    }
-    return tokens
-  }
-
-  /// A token with its rules: `content`, `lstrip`, `rstrip`, `single_word`, `normalized`, `special`.
-  ///
-  /// - Parameter isSpecial: Whether it is special whatever the file says.
-  func token(isSpecial: Bool) throws(TokenizerError) -> AddedToken {
-    try allow(["id", "content", "single_word", "lstrip", "rstrip", "normalized", "special", "__type"])
-    guard let content = value["content"]?.string, !content.isEmpty else {
-      throw invalid("content", "a text", value["content"]?.kind ?? "none")
-    }
-    if let type = value["__type"], type != .string("AddedToken") {
-      throw unsupported("__type", type.kind, "'AddedToken'")
-    }
-    let special = try bool("special", default: false)
-    let isNormalised = value["normalized"] == nil ? nil : try bool("normalized", default: !special)
-    return AddedToken(
-      content: content,
-      rules: AddedTokens.Rules(
-        isSingleWord: try bool("single_word", default: false), takesSpaceBefore: try bool("lstrip", default: false),
-        takesSpaceBehind: try bool("rstrip", default: false)),
-      normalised: isNormalised, isSpecial: isSpecial || special)
   }
 }

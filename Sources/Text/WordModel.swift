@@ -74,7 +74,8 @@ struct WordModel: Sendable {
       if let token {
         finish(&symbols)
         symbols.append(token)
-      } else if let bytes = model.byteFallback, let utf8 = UTF8.encode(scalar), utf8.allSatisfy({ bytes[Int($0)] >= 0 }) {
+      } else if let bytes = model.byteFallback, let utf8 = UTF8.encode(scalar), utf8.allSatisfy({ bytes[Int($0)] >= 0 })
+      {
         for byte in utf8 { symbols.append(bytes[Int(byte)]) }
       } else if model.unknown != nil {
         if !model.fusesUnknown { finish(&symbols) }

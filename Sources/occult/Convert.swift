@@ -140,7 +140,9 @@ struct Convert: ParsableCommand {
     if verify { try check.require() }
     check.tell()
     let left = ModelTokenizer.additionalTemplates(source)
-    if !left.isEmpty { note("\(source): left out \(left.joined(separator: ", ")), chat templates that are not carried along") }
+    if !left.isEmpty {
+      note("\(source): left out \(left.joined(separator: ", ")), chat templates that are not carried along")
+    }
     let progress = ByteProgress("convert")
     defer { progress.finish() }
     return try conversion.run(program: Program.name, progress: progress.update)

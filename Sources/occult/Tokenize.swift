@@ -44,7 +44,8 @@ struct Tokenize: ParsableCommand {
   func validate() throws {
     let forms = [("--ids", ids), ("--pieces", pieces), ("--decode", decode)].filter(\.1).map(\.0)
     if forms.count > 1 {
-      throw ValidationError("tokenize: expected one of --ids, --pieces and --decode, found \(forms.joined(separator: ", "))")
+      throw ValidationError(
+        "tokenize: expected one of --ids, --pieces and --decode, found \(forms.joined(separator: ", "))")
     }
   }
 
@@ -80,7 +81,8 @@ struct Tokenize: ParsableCommand {
   /// The text of an input: of the file of that name, or the input itself.
   private func contents(_ input: String) throws -> String {
     var isFolder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: input, isDirectory: &isFolder), !isFolder.boolValue else { return input }
+    let exists = FileManager.default.fileExists(atPath: input, isDirectory: &isFolder)
+    guard exists, !isFolder.boolValue else { return input }
     let (text, replaced) = LineEnds.universal(Array(try TextFile.read(input).utf8))
     if let note = LineEnds.note(input, replaced: replaced) { tell([note]) }
     return text

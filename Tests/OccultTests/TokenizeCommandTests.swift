@@ -52,9 +52,9 @@ import Testing
   @Test func filesBesideAreReadAndNamed() throws {
     let folder = try Folder([
       "tokenizer_config.json": """
-        {"tokenizer_class": "PreTrainedTokenizerFast", "frobnicate": 3, "add_bos_token": true, "bos_token": "<|endoftext|>",
-         "added_tokens_decoder": {"4096": {"content": "<extra>", "special": true}}}
-        """
+      {"tokenizer_class": "PreTrainedTokenizerFast", "frobnicate": 3, "add_bos_token": true, "bos_token": "<|endoftext|>",
+       "added_tokens_decoder": {"4096": {"content": "<extra>", "special": true}}}
+      """
     ])
     let found = try run([folder.path, "<extra>", "--ids"])
     #expect(found.status == 0 && found.out == "4096\n")
@@ -66,7 +66,8 @@ import Testing
 
   @Test func mistakesAreNamed() throws {
     let folder = try Folder(["tokenizer_config.json": #"{"tokenizer_class": "GemmaTokenizer"}"#])
-    #expect(try run([folder.path, "a"]).error.contains("tokenizer_class: 'GemmaTokenizer', which builds steps of its own"))
+    #expect(
+      try run([folder.path, "a"]).error.contains("tokenizer_class: 'GemmaTokenizer', which builds steps of its own"))
     try FileManager.default.removeItem(atPath: folder.path + "/tokenizer.json")
     #expect(try run([folder.path, "a"]).error.contains("expected a tokenizer, found none"))
     #expect(try run([base, "a", "--ids", "--pieces"]).status == 64)

@@ -64,7 +64,9 @@ import Testing
     if made.sides.configuration != nil { #expect(tokenizer.beginning == made.beginning) }
   }
 
-  private func made(_ name: String) throws -> Case { try #require(try Self.golden.get().cases.first { $0.name == name }) }
+  private func made(_ name: String) throws -> Case {
+    try #require(try Self.golden.get().cases.first { $0.name == name })
+  }
 
   /// What is accepted and means something else than it seems to is said.
   @Test(arguments: [
@@ -134,15 +136,15 @@ import Testing
     ),
     (
       #"{"eos_token": 3}"#,
-      "t.json (tokenizer_config.json): eos_token: expected a token, or an object with its content, found the number 3"
+      "t.json (tokenizer_config.json): eos_token: expected a token, or an object with its content, found 3"
     ),
     (
       #"{"eos_token": "a", "eos_token": "b"}"#,
-      "t.json (tokenizer_config.json):1:XX"
+      "t.json (tokenizer_config.json):1:20: expected tokenizer.json of Hugging Face tokenizers, found the key 'eos_token' a second time"
     ),
     (
       #"{"chat_template": [{"name": "x", "template": 3}]}"#,
-      "t.json (tokenizer_config.json): chat_template[0].template: expected a text, found the number 3"
+      "t.json (tokenizer_config.json): chat_template[0].template: expected a text, found 3"
     ),
   ])
   func refusesByName(configuration: String, message: String) throws {

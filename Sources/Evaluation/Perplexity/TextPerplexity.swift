@@ -73,8 +73,9 @@ public struct TextPerplexity: Codable, Equatable, Sendable {
     let mean = losses.reduce(0, +) / Double(predicted)
 
     let windows = RequestEncoder(tokenizer, endOfText: endOfText, maxLength: blockTokens).windows(text)
-    let rolling = Self.score(windows, model, batchTokens: max(blockTokens, 4096), ranks) { progress(tokens.count + $0) }
-      .reduce(0, +)
+    let rolling = Self.score(windows, model, batchTokens: max(blockTokens, 4096), ranks) {
+      progress(tokens.count + $0)
+    }.reduce(0, +)
     let words = text.pythonWords
     let bytes = text.utf8.count
 
@@ -88,7 +89,8 @@ public struct TextPerplexity: Codable, Equatable, Sendable {
 
   /// Σ nll of the scored tokens of every window.
   private static func score(
-    _ windows: [TokenRequest], _ model: LanguageModel, batchTokens: Int, _ ranks: any Communicator, _ progress: (Int) -> Void
+    _ windows: [TokenRequest], _ model: LanguageModel, batchTokens: Int, _ ranks: any Communicator,
+    _ progress: (Int) -> Void
   ) -> [Double] {
     var sums: [Double] = []
     var (start, done) = (0, 0)

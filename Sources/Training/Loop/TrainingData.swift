@@ -87,7 +87,8 @@ public struct TrainingData: Sendable {
       profile = []
     }
     self.reports = reports
-    notes = tokenizer.notes + (usesTemplate ? tokenizer.note(on: data.template, setBy: "data.template").map { [$0] } ?? [] : [])
+    let template = usesTemplate ? tokenizer.note(on: data.template, setBy: "data.template") : nil
+    notes = tokenizer.notes + (template.map { [$0] } ?? [])
   }
 
   /// The same data with at most so many test and retention documents, the first ones.

@@ -15,7 +15,8 @@ from lm_eval import utils
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 folder = sys.argv[1]
-model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float64, attn_implementation="eager").eval()
+model = AutoModelForCausalLM.from_pretrained(
+    folder, dtype=torch.float64, attn_implementation="eager", experts_implementation="eager").eval()
 tokenizer = AutoTokenizer.from_pretrained(folder)
 TEXT = ("The old man sat by the fire. Outside, the snow was falling on the village, and nobody came.\n\n"
         "“Who is there?” he asked at last, though he had heard nothing at all.\n")
