@@ -1,13 +1,15 @@
 /// Tokens that are cut out of the text before any other rule sees it: the leftmost first, of those the longest.
 struct AddedTokens: Sendable {
   /// What a token asks of the text around it.
-  struct Rules: Sendable, Equatable {
+  struct Rules: Sendable, Hashable {
     /// It is left alone where a word goes on before or behind it.
     var isSingleWord = false
     /// It takes the white space before it.
     var takesSpaceBefore = false
     /// It takes the white space behind it.
     var takesSpaceBehind = false
+    /// It is text wherever it is spelled; it still ends what is looked for before it.
+    var isText = false
   }
 
   private var children: [UInt64: Int] = [:]  // node and byte → node; node 0 is the root
@@ -51,7 +53,7 @@ struct AddedTokens: Sendable {
       var range = match.range
       if let rules = rules[match.id] {
         let isPartOfWord = Self.isWord(bytes, before: range.lowerBound) || Self.isWord(bytes, at: index)
-        if rules.isSingleWord, isPartOfWord { continue }
+        if rules.isText || (rules.isSingleWord && isPartOfWord) { continue }
         if rules.takesSpaceBefore {
           // What an earlier token took stays with it.
           let space = max(Self.spaceStart(bytes, range.lowerBound), start)

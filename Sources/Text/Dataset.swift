@@ -65,6 +65,7 @@ public struct Dataset: Sendable {
       figures.dropped = read.dropped
       figures.firstDropped = read.firstDropped
       figures.warnings = read.unread.map(Self.warning)
+      figures.lineEnds = read.lineEnds
       figures.samples = read.samples.count + read.dropped.values.reduce(0, +)
       for sample in read.samples {
         let parts =

@@ -57,6 +57,8 @@ public struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
     public var tokens = 0
     /// Tokens that are predicted with loss.
     public var lossTokens = 0
+    /// Line ends of plain files that were read as `\n`.
+    public var lineEnds = 0
   }
 
   /// In the order of the recipe.
@@ -95,8 +97,12 @@ public struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
     for (reason, dropped) in source.dropped.sorted(by: { $0.key < $1.key }) where dropped > 0 {
       text += "; \(dropped) dropped: \(reason.words)" + (source.firstDropped[reason].map { " (first: \($0))" } ?? "")
     }
+    if source.lineEnds > 0 { text += "; \(source.lineEnds) line ends \\r\\n or \\r read as \\n" }
     return text
   }
+
+  /// What a person should know where the whole is not shown.
+  package var notes: [String] { sources.compactMap { LineEnds.note($0.name, replaced: $0.lineEnds) } }
 
   private func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
 }

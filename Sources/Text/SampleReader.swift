@@ -15,6 +15,8 @@ struct SampleReader {
     var firstDropped: [DropReason: String] = [:]
     /// Columns that nothing reads, by file.
     var unread: [(file: String, columns: [String])] = []
+    /// Line ends of plain files that became `\n`.
+    var lineEnds = 0
   }
 
   func read() throws(DataError) -> Content {
@@ -28,7 +30,8 @@ struct SampleReader {
           try append(value, file, line, keys, &unread, &result)
         }
       } else if source.format == .text, ![".jsonl", ".json", ".ndjson"].contains(where: file.lowercased().hasSuffix) {
-        let text = String(decoding: bytes, as: UTF8.self)
+        let (text, replaced) = LineEnds.universal(bytes)
+        result.lineEnds += replaced
         result.samples.append(Sample(turns: [.init(prompt: "", response: text)], file: file, line: 1))
       } else {
         try JSONRows.read(bytes, file: file) { (value, line) throws(DataError) in

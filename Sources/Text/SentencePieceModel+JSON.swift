@@ -90,10 +90,22 @@ extension Tokenizer {
   /// - Parameters:
   ///   - sentencePiece: content of the file.
   ///   - source: name of the file, for messages.
-  ///   - configuration: content of `tokenizer_config.json`, if there is one.
+  ///   - sides: what stands beside it.
   /// - Throws: ``TokenizerError`` for bytes that are not such a file, and for every feature not supported here.
-  public init(sentencePiece: Data, source: String, configuration: Data? = nil) throws(TokenizerError) {
+  public init(
+    sentencePiece: Data, source: String, sides: TokenizerSides = TokenizerSides()
+  ) throws(TokenizerError) {
     let model = try SentencePieceModel(sentencePiece, source: source)
-    try self.init(json: model.tokenizerJSON(), source: source, configuration: configuration)
+    let texts = Set(model.pieces.map { ExactText($0.text) })
+    for byte in UInt8.min...UInt8.max {
+      let digits = String(byte, radix: 16, uppercase: true)
+      let piece = "<0x" + (digits.count == 1 ? "0" : "") + digits + ">"
+      guard texts.contains(ExactText(piece)) else {
+        throw .invalid(
+          source: source, key: "model.vocab", expected: "a token for every byte, as byte_fallback needs",
+          found: "none for '\(piece)'")
+      }
+    }
+    try self.init(json: model.tokenizerJSON(), source: source, sides: sides, isMade: true)
   }
 }

@@ -22,6 +22,14 @@ public struct Tokenizer: Sendable {
   public let suffix: [Int32]
   /// The token that begins a text, whether or not it is in ``prefix``; `nil` if the model has none.
   public let beginning: Int32?
+  /// Where the model's files have a chat template, in words; `nil` if they have none. It is never evaluated: a
+  /// ``PromptTemplate`` takes its place.
+  public let chatTemplate: String?
+  /// What a person should know of the files: keys that are not known, settings that mean nothing here. Each is complete.
+  public let notes: [String]
+  /// Where the class that transformers takes differs from what `tokenizer.json` says: the tokens are those of transformers,
+  /// so that nobody has to act.
+  public let remarks: [String]
 
   private let source: Source
   private let ids: [ExactText: Int32]
@@ -37,48 +45,73 @@ public struct Tokenizer: Sendable {
   private let decoder: PieceDecoder
   private let pool = EncoderPool()
 
-  /// Reads a `tokenizer.json`.
+  /// Reads a `tokenizer.json` and what stands beside it, as `AutoTokenizer` of transformers 5.24 does.
   ///
   /// - Parameters:
   ///   - json: content of the file.
   ///   - source: name of the file, for messages.
-  ///   - configuration: content of `tokenizer_config.json`, if there is one. Where it says `add_bos_token` or
-  ///     `add_eos_token`, these decide what is put around a text and the template of `json` does not, as in transformers;
-  ///     its `bos_token` is ``beginning``.
+  ///   - sides: what stands beside it.
   /// - Throws: ``TokenizerError`` for text that is not such a file, and for every feature not supported here.
-  public init(json: Data, source: String, configuration: Data? = nil) throws(TokenizerError) {
-    let file = try TokenizerFile(json: json, source: source)
-    let configured = try TokenizerConfiguration(configuration, vocabulary: file.vocabulary, source: source)
-    var pieces = [String?](repeating: nil, count: file.vocabularySize)
-    var isSpecial = [Bool](repeating: false, count: file.vocabularySize)
-    var isAdded = isSpecial
+  public init(json: Data, source: String, sides: TokenizerSides = TokenizerSides()) throws(TokenizerError) {
+    try self.init(json: json, source: source, sides: sides, isMade: false)
+  }
+
+  /// The same, for a file that may have been made of a `tokenizer.model` (`isMade`). Then `add_bos_token` and
+  /// `add_eos_token` say what stands around a text; beside a `tokenizer.json` its post-processor does, and they are not heeded.
+  init(json: Data, source: String, sides: TokenizerSides, isMade: Bool) throws(TokenizerError) {
+    let value = try TokenizerFile.parse(json, source: source)
+    let configuration = try TokenizerConfiguration(sides, source: source)
+    let kind = isMade ? .file : try Self.kind(json, configuration, sides, source: source)
+    let (rebuilt, differs) = kind.rebuilt(
+      value, addPrefixSpace: configuration.addPrefixSpace, isLegacy: configuration.isLegacy)
+    let file = try TokenizerFile(rebuilt, source: source)
+    var added = AddedVocabulary(model: file.vocabulary, normaliser: file.normaliser)
+    if kind == .file { added.add(file.addedTokens.map(\.token)) }
+    let (more, names) = configuration.additions(to: added, file: file.addedTokens, kind, padding: file.paddingToken)
+    added.add(more)
+
+    vocabularySize = Int(max(file.vocabulary.values.max() ?? -1, added.tokens.keys.max() ?? -1)) + 1
+    var pieces = [String?](repeating: nil, count: vocabularySize)
+    var isAdded = [Bool](repeating: false, count: vocabularySize)
     var (verbatim, normalised) = (AddedTokens(), AddedTokens())
     for (piece, id) in file.vocabulary { pieces[Int(id)] = piece.text }
-    for token in file.addedTokens {
-      pieces[Int(token.id)] = token.content
-      isSpecial[Int(token.id)] = token.isSpecial
-      isAdded[Int(token.id)] = true
-      let bytes = Array(token.content.utf8)
+    // Where two are one text after normalising, the later one counts.
+    for (id, token) in added.tokens.sorted(by: { $0.key < $1.key }) {
+      isAdded[Int(id)] = true
+      var rules = token.rules
+      rules.isText = configuration.splitsSpecialTokens && added.special.contains(ExactText(token.content))
+      let spelling = added.spellings[id] ?? token.content
       if token.isNormalised {
-        normalised.insert(file.normaliser?(bytes) ?? bytes, id: token.id, rules: token.rules)
+        // Nothing is found by a token that is normalised away.
+        if !spelling.isEmpty { normalised.insert(Array(spelling.utf8), id: id, rules: rules) }
       } else {
-        verbatim.insert(bytes, id: token.id, rules: token.rules)
+        verbatim.insert(Array(token.content.utf8), id: id, rules: rules)
       }
+      pieces[Int(id)] = spelling
     }
-    let surroundings = configured.surroundings ?? file.surroundings
+    let surroundings = try Self.surroundings(file, configuration, names, added, source: source, isMade: isMade)
+    for id in surroundings.prefix + surroundings.suffix where id >= vocabularySize {
+      throw .invalid(
+        source: source, key: "post_processor", expected: "tokens of the vocabulary", found: "the id \(id)")
+    }
     self.source = Source(json: json)
-    vocabularySize = file.vocabularySize
     (prefix, suffix) = (surroundings.prefix, surroundings.suffix)
-    beginning = configured.beginning ?? surroundings.prefix.first
-    ids = file.vocabulary
+    beginning = names["bos_token"].flatMap(added.id) ?? (sides.configuration == nil ? surroundings.prefix.first : nil)
+    chatTemplate = configuration.chatTemplate
+    notes =
+      file.notes + configuration.notes
+      + Self.notes(file, configuration, kind, added, surroundings, source: source, isMade: isMade)
+    remarks = Self.remarks(kind, differs, source: source)
+    ids = file.vocabulary.merging(added.ids) { $1 }
     pieceBytes = pieces.map { $0.map(file.decoder.bytes(ofSingle:)) ?? [] }
+    let isSpecial = pieces.map { $0.map { added.special.contains(ExactText($0)) } ?? false }
     specialTokens = isSpecial.indices.filter { isSpecial[$0] }.map(Int32.init)
+    self.isSpecial = isSpecial
     model = file.model
     normaliser = file.normaliser
     preTokenizer = file.preTokenizer
     decoder = file.decoder
     self.pieces = pieces
-    self.isSpecial = isSpecial
     self.isAdded = isAdded
     self.verbatim = verbatim
     self.normalised = normalised

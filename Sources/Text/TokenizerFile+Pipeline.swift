@@ -193,11 +193,14 @@ extension TokenizerFile {
       var result = Surroundings()
       var isBehind = false
       for item in try section.sections("single") {
-        if item.value["Sequence"] != nil {
+        try item.allow(["Sequence", "SpecialToken"])
+        if let sequence = item.optionalSection("Sequence") {
+          try sequence.allow(["id", "type_id"])
           if isBehind { throw item.unsupported("Sequence", "a template with the text twice", "the text once") }
           isBehind = true
         } else {
           let token = try item.section("SpecialToken")
+          try token.allow(["id", "type_id"])
           let ids = try special(try token.text("id"), section)
           if isBehind { result.suffix += ids } else { result.prefix += ids }
         }
@@ -211,6 +214,7 @@ extension TokenizerFile {
 
   private static func special(_ name: String, _ section: TokenizerSection) throws(TokenizerError) -> [Int32] {
     let tokens = try section.section("special_tokens")
+    try tokens.optionalSection(name)?.allow(["id", "ids", "tokens"])
     guard case .array(let values)? = tokens.value[name]?["ids"] else {
       throw tokens.invalid(name, "the ids of the token", tokens.value[name]?.kind ?? "none")
     }

@@ -3,32 +3,38 @@ internal import Foundation
 
 /// What a `tokenizer.json` says, checked: everything in it is either understood or refused.
 struct TokenizerFile {
-  struct AddedToken {
-    let id: Int32
-    let content: String
-    let isSpecial: Bool
-    let isNormalised: Bool
-    let rules: AddedTokens.Rules
-  }
-
-  let vocabularySize: Int
-  /// All tokens, added ones included.
+  /// Tokens of the model, without added ones.
   let vocabulary: [ExactText: Int32]
-  let addedTokens: [AddedToken]
+  /// Added tokens in their order, with the ids that the file would give them.
+  let addedTokens: [(id: Int32, token: AddedToken)]
   let model: WordModel
   let normaliser: Normaliser?
   let preTokenizer: PreTokenizer
   let decoder: PieceDecoder
   let surroundings: Surroundings
 
-  init(json: Data, source: String) throws(TokenizerError) {
-    let file = TokenizerSection(value: try Self.parse(json, source: source), source: source, path: "")
+  /// The token of a stored `padding`, which has no other effect here.
+  let paddingToken: String?
+  /// What is accepted and means nothing here.
+  let notes: [String]
+
+  init(_ value: JSONValue, source: String) throws(TokenizerError) {
+    let file = TokenizerSection(value: value, source: source, path: "")
     try file.allow([
       "version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder",
       "model",
     ])
-    try file.expectNull("truncation")
-    try file.expectNull("padding")
+    if let version = try file.optionalText("version"), version != "1.0" {
+      throw file.unsupported("version", "'\(version)'", "'1.0'")
+    }
+    var notes: [String] = []
+    for (key, keys) in Self.shapes {
+      guard let section = file.optionalSection(key) else { continue }
+      try section.allow(keys)
+      notes.append("\(source): \(key): stored with the tokenizer, without effect here")
+    }
+    self.notes = notes
+    paddingToken = file.value["padding"]?["pad_token"]?.string
     normaliser = try Self.normaliser(file)
     let (steps, isByteLevel) = try Self.preTokenizer(file)
     preTokenizer = PreTokenizer(steps: steps)
@@ -37,21 +43,16 @@ struct TokenizerFile {
 
     let section = try file.section("model")
     try Self.checkModel(section)
-    var vocabulary = try Self.vocabulary(section)
+    vocabulary = try Self.vocabulary(section)
     model = try Self.model(section, vocabulary, isByteLevel: isByteLevel)
     addedTokens = try Self.addedTokens(file)
-    for token in addedTokens {
-      if let id = vocabulary[ExactText(token.content)], id != token.id {
-        throw file.invalid("added_tokens", "'\(token.content)' to have its id in the vocabulary, \(id)", "\(token.id)")
-      }
-      vocabulary[ExactText(token.content)] = token.id
-    }
-    self.vocabulary = vocabulary
-    vocabularySize = Int(vocabulary.values.max() ?? -1) + 1
-    for id in surroundings.prefix + surroundings.suffix where id >= vocabularySize {
-      throw file.invalid("post_processor", "tokens of the vocabulary", "the id \(id)")
-    }
   }
+
+  /// How long texts become, which is for callers to say.
+  private static let shapes: [(key: String, keys: Set<String>)] = [
+    ("truncation", ["direction", "max_length", "strategy", "stride"]),
+    ("padding", ["strategy", "direction", "pad_to_multiple_of", "pad_id", "pad_type_id", "pad_token"]),
+  ]
 
   static func parse(_ json: Data, source: String) throws(TokenizerError) -> JSONValue {
     var parser = JSONParser([UInt8](json))
@@ -76,7 +77,7 @@ struct TokenizerFile {
       "type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "byte_fallback",
       "ignore_merges", "vocab", "merges",
     ])
-    try model.expectNull("dropout")
+    if model.value["dropout"] != .integer(0), model.value["dropout"] != .number(0) { try model.expectNull("dropout") }
     for key in ["continuing_subword_prefix", "end_of_word_suffix"] where model.value[key] != .string("") {
       try model.expectNull(key)
     }
@@ -103,9 +104,10 @@ struct TokenizerFile {
   private static func model(
     _ model: TokenizerSection, _ vocabulary: [ExactText: Int32], isByteLevel: Bool
   ) throws(TokenizerError) -> WordModel {
-    guard case .array(let rows)? = model.value["merges"] else {
+    guard case .array(var rows)? = model.value["merges"] else {
       throw model.invalid("merges", "a list of pairs", model.value["merges"]?.kind ?? "none")
     }
+    rows.removeAll { $0.string?.hasPrefix("#version") ?? false }
     let fallsBack = try model.bool("byte_fallback", default: false)
     let ignoresMerges = try model.bool("ignore_merges", default: false)
     var merges = [UInt64: BytePairMerges.Merge](minimumCapacity: rows.count)
@@ -123,41 +125,30 @@ struct TokenizerFile {
       merges[BytePairMerges.key(leftID, rightID)] = .init(rank: UInt32(rank), id: id)
       joints.insert(left, right)
     }
-    let fallback = fallsBack && !isByteLevel ? try byteFallback(model, vocabulary) : nil
+    let fallback = fallsBack ? byteFallback(vocabulary) : nil
+    let isComplete = fallback.map(coversText) ?? false
     return WordModel(
-      alphabet: isByteLevel ? .bytes(try byteIDs(model, vocabulary)) : .scalars(scalarIDs(vocabulary)),
+      alphabet: isByteLevel ? byteAlphabet(vocabulary) : .scalars(scalarIDs(vocabulary)),
       merges: BytePairMerges(merges), byteFallback: fallback, unknown: try unknown(model, vocabulary),
       fusesUnknown: try model.bool("fuse_unk", default: false), wholeWords: ignoresMerges ? vocabulary : nil,
-      joints: !isByteLevel && fallback != nil && !ignoresMerges ? joints : nil)
+      joints: !isByteLevel && isComplete && !ignoresMerges ? joints : nil)
   }
 
-  private static func byteIDs(
-    _ model: TokenizerSection, _ vocabulary: [ExactText: Int32]
-  ) throws(TokenizerError) -> [Int32] {
-    var byteIDs = [Int32](repeating: -1, count: 256)
-    for (byte, scalar) in ByteLevelAlphabet.scalars.enumerated() {
-      byteIDs[byte] = vocabulary[ExactText(String(Character(scalar)))] ?? -1
-      let occurs = !(0xC0...0xC1).contains(byte) && byte < 0xF5
-      if byteIDs[byte] < 0, occurs {
-        throw model.invalid("vocab", "a token for every byte", "none for byte \(byte), '\(scalar)'")
-      }
-    }
-    return byteIDs
+  private static func byteAlphabet(_ vocabulary: [ExactText: Int32]) -> WordModel.Alphabet {
+    let tokens = ByteLevelAlphabet.scalars.map { vocabulary[ExactText(String(Character($0)))] ?? -1 }
+    return .bytes(tokens, isComplete: coversText(tokens))
   }
 
-  private static func byteFallback(
-    _ model: TokenizerSection, _ vocabulary: [ExactText: Int32]
-  ) throws(TokenizerError) -> [Int32] {
-    var ids: [Int32] = []
-    for byte in 0..<256 {
+  /// Whether every byte that UTF-8 may contain has a token.
+  private static func coversText(_ tokens: [Int32]) -> Bool {
+    tokens.indices.allSatisfy { tokens[$0] >= 0 || (0xC0...0xC1).contains($0) || $0 >= 0xF5 }
+  }
+
+  private static func byteFallback(_ vocabulary: [ExactText: Int32]) -> [Int32] {
+    (0..<256).map { byte in
       let digits = String(byte, radix: 16, uppercase: true)
-      let piece = "<0x" + (digits.count == 1 ? "0" : "") + digits + ">"
-      guard let id = vocabulary[ExactText(piece)] else {
-        throw model.invalid("vocab", "a token for every byte, as byte_fallback needs", "none for '\(piece)'")
-      }
-      ids.append(id)
+      return vocabulary[ExactText("<0x" + (digits.count == 1 ? "0" : "") + digits + ">")] ?? -1
     }
-    return ids
   }
 
   private static func scalarIDs(_ vocabulary: [ExactText: Int32]) -> [UInt32: Int32] {
@@ -192,23 +183,13 @@ struct TokenizerFile {
     }
   }
 
-  private static func addedTokens(_ file: TokenizerSection) throws(TokenizerError) -> [AddedToken] {
+  private static func addedTokens(
+    _ file: TokenizerSection
+  ) throws(TokenizerError) -> [(id: Int32, token: AddedToken)] {
     guard let value = file.value["added_tokens"], value != .null else { return [] }
-    var tokens: [AddedToken] = []
+    var tokens: [(Int32, AddedToken)] = []
     for token in try file.sections("added_tokens") {
-      try token.allow(["id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"])
-      guard let content = token.value["content"]?.string, !content.isEmpty else {
-        throw token.invalid("content", "a text", token.value["content"]?.kind ?? "none")
-      }
-      let isSpecial = try token.bool("special", default: false)
-      tokens.append(
-        AddedToken(
-          id: try id(token.value["id"], token, "id"), content: content, isSpecial: isSpecial,
-          isNormalised: try token.bool("normalized", default: !isSpecial),
-          rules: AddedTokens.Rules(
-            isSingleWord: try token.bool("single_word", default: false),
-            takesSpaceBefore: try token.bool("lstrip", default: false),
-            takesSpaceBehind: try token.bool("rstrip", default: false))))
+      tokens.append((try id(token.value["id"], token, "id"), try token.token(isSpecial: false)))
     }
     return tokens
   }

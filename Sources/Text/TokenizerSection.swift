@@ -36,18 +36,28 @@ struct TokenizerSection {
     }
   }
 
-  /// Refuses keys that are not known: they might change the tokens.
-  func allow(_ keys: Set<String>) throws(TokenizerError) {
+  /// The members of an object.
+  func members() throws(TokenizerError) -> [JSONValue.Member] {
     guard case .object(let members) = value else {
       throw .invalid(source: source, key: path.isEmpty ? "(the whole)" : path, expected: "an object", found: value.kind)
     }
-    for member in members where !keys.contains(member.key) {
-      throw unsupported(member.key, "this key", "one of \(keys.sorted().joined(separator: ", "))")
-    }
+    return members
+  }
+
+  /// Refuses keys that are not known: they might change the tokens. Those that are `null` or `false` are off.
+  func allow(_ keys: Set<String>) throws(TokenizerError) {
+    _ = try members()
+    guard let problem = KnownKeys(used: keys, origin: source).problems(in: value).first else { return }
+    throw unsupported(problem.key, "this key", "one of \(keys.sorted().joined(separator: ", "))")
   }
 
   func expectNull(_ key: String) throws(TokenizerError) {
     if let found = value[key], found != .null { throw unsupported(key, found.kind, "null") }
+  }
+
+  /// A text that may be missing.
+  func optionalText(_ key: String) throws(TokenizerError) -> String? {
+    value[key] == nil || value[key] == .null ? nil : try text(key)
   }
 
   func bool(_ key: String, default: Bool) throws(TokenizerError) -> Bool {

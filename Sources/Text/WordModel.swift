@@ -2,19 +2,20 @@ internal import Formats
 
 /// A BPE model: the tokens of a word.
 ///
-/// A word's smallest parts are bytes, each with a token of its own, or scalars. A scalar that has no token becomes the
-/// tokens of its bytes (`<0xE2>`) if the model falls back to them, otherwise the unknown token or, without one, nothing.
+/// A word's smallest parts are scalars, or bytes that are spelled as scalars. A part that has no token becomes the tokens of
+/// the bytes of its scalar (`<0xE2>`) if the model falls back to them and has all of them, otherwise the unknown token or,
+/// without one, nothing.
 struct WordModel: Sendable {
   enum Alphabet: Sendable {
-    /// Token of each byte; -1 for bytes that UTF-8 never contains.
-    case bytes([Int32])
+    /// Token of each byte, -1 for none; whether every byte of UTF-8 has one.
+    case bytes([Int32], isComplete: Bool)
     /// Token of each scalar that has one.
     case scalars([UInt32: Int32])
   }
 
   let alphabet: Alphabet
   let merges: BytePairMerges
-  /// Tokens of the bytes of a scalar without token.
+  /// Tokens of the bytes of a scalar without token, -1 for none.
   let byteFallback: [Int32]?
   let unknown: Int32?
   /// Whether neighbours without token are one unknown token.
@@ -32,10 +33,21 @@ struct WordModel: Sendable {
     }
     scratch.symbols.removeAll(keepingCapacity: true)
     switch alphabet {
-    case .bytes(let tokens):
+    case .bytes(let tokens, isComplete: true):
       for byte in word { scratch.symbols.append(tokens[Int(byte)]) }
+    case .bytes(let tokens, isComplete: false):
+      var parts = Parts(model: self)
+      for byte in word {
+        let token = tokens[Int(byte)]
+        parts.append(token < 0 ? nil : token, ByteLevelAlphabet.scalars[Int(byte)], &scratch.symbols)
+      }
+      parts.finish(&scratch.symbols)
     case .scalars(let tokens):
-      appendScalars(of: word, tokens, &scratch.symbols)
+      var parts = Parts(model: self)
+      for scalar in String(decoding: word, as: UTF8.self).unicodeScalars {
+        parts.append(tokens[scalar.value], scalar, &scratch.symbols)
+      }
+      parts.finish(&scratch.symbols)
     }
     merges.encode(&scratch, into: &ids)
   }
@@ -48,18 +60,32 @@ struct WordModel: Sendable {
     return String(spelling)
   }
 
-  private func appendScalars(of word: ArraySlice<UInt8>, _ tokens: [UInt32: Int32], _ symbols: inout [Int32]) {
-    var isAfterUnknown = false
-    for scalar in String(decoding: word, as: UTF8.self).unicodeScalars {
-      if let token = tokens[scalar.value] {
+  /// The smallest parts of a word on their way to tokens.
+  ///
+  /// An unknown token is written when the next part that has a token of its own, or another unknown one, comes: tokens of
+  /// bytes in between stand before it, as in the library.
+  private struct Parts {
+    let model: WordModel
+    private var isUnknown = false
+
+    init(model: WordModel) { self.model = model }
+
+    mutating func append(_ token: Int32?, _ scalar: Unicode.Scalar, _ symbols: inout [Int32]) {
+      if let token {
+        finish(&symbols)
         symbols.append(token)
-        isAfterUnknown = false
-      } else if let byteFallback {
-        for byte in UTF8.encode(scalar) ?? .init() { symbols.append(byteFallback[Int(byte)]) }
-      } else if let unknown {
-        if !(fusesUnknown && isAfterUnknown) { symbols.append(unknown) }
-        isAfterUnknown = true
+      } else if let bytes = model.byteFallback, let utf8 = UTF8.encode(scalar), utf8.allSatisfy({ bytes[Int($0)] >= 0 })
+      {
+        for byte in utf8 { symbols.append(bytes[Int(byte)]) }
+      } else if model.unknown != nil {
+        if !model.fusesUnknown { finish(&symbols) }
+        isUnknown = true
       }
+    }
+
+    mutating func finish(_ symbols: inout [Int32]) {
+      if isUnknown, let unknown = model.unknown { symbols.append(unknown) }
+      isUnknown = false
     }
   }
 }

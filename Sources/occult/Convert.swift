@@ -134,6 +134,15 @@ struct Convert: ParsableCommand {
       maximumShardBytes: maxShardSize.flatMap(ByteSize.bytes) ?? 5_000_000_000, verifies: verify,
       allowsUnlimited: allowUnlimited, writesCode: withCode, carriesCode: withForeignCode,
       bakesPlacement: bakePlacement, overwrites: overwrite)
+    // Before the weights are copied: what follows may take an hour.
+    let files = try ModelFiles(opening: source)
+    let check = TokenizerCheck(files)
+    if verify { try check.require() }
+    check.tell()
+    let left = ModelTokenizer.additionalTemplates(source)
+    if !left.isEmpty {
+      note("\(source): left out \(left.joined(separator: ", ")), chat templates that are not carried along")
+    }
     let progress = ByteProgress("convert")
     defer { progress.finish() }
     return try conversion.run(program: Program.name, progress: progress.update)

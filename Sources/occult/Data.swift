@@ -37,6 +37,7 @@ extension DataCommand {
       let recipe = try options.load()
       let (tokenizer, end) = try TrainingData.tokenizer(of: try ModelFiles(opening: recipe.model))
       let data = try TrainingData(recipe, tokenizer: tokenizer, endOfSequence: end, parts: part.needed)
+      tell(data.notes)
       for (part, report) in data.reports { print("\(part): \(report)") }
       let renderer = DocumentRenderer(tokenizer: tokenizer, style: isColoured ? .ansi : .brackets)
       let documents = data.documents(n, of: part, seed: seed)

@@ -93,6 +93,7 @@ struct Evaluate: ParsableCommand {
     let scored = try tasks.map { tasks in
       try ranks.together {
         let suite = try TaskSuite(tasks, files, batchTokens: batchTokens, limit: limit)
+        if ranks.rank == 0 { tell(suite.notes) }
         return (suite: suite, evaluation: try suite.score(model, routing, files, ranks))
       }
     }
@@ -121,8 +122,11 @@ struct Evaluate: ParsableCommand {
   private func held(_ recipe: Recipe, _ files: ModelFiles, _ ranks: any Communicator) throws -> TrainingData {
     let (tokenizer, end) = try TrainingData.tokenizer(of: files)
     let data = try TrainingData(recipe, tokenizer: tokenizer, endOfSequence: end, parts: .evaluation)
-    for (part, report) in data.reports where ranks.rank == 0 && !report.isWhole {
-      logger.warning("\(part): \(report)")
+    if ranks.rank == 0 {
+      tell(data.notes)
+      for (part, report) in data.reports {
+        if report.isWhole { tell(report.notes) } else { logger.warning("\(part): \(report)") }
+      }
     }
     return data.limited(to: limit)
   }
@@ -163,7 +167,8 @@ struct Evaluate: ParsableCommand {
   ) throws {
     for file in text {
       let (tokenizer, end) = try TrainingData.tokenizer(of: files)
-      let contents = try TextFile.read(file)
+      let (contents, replaced) = LineEnds.universal(Array(try TextFile.read(file).utf8))
+      if ranks.rank == 0 { tell(tokenizer.notes + (LineEnds.note(file, replaced: replaced).map { [$0] } ?? [])) }
       let line = ranks.rank == 0 ? ProgressLine(label: "evaluate \(file)", total: nil, unit: "tokens") : nil
       result.texts.append(
         try TextPerplexity(

@@ -60,7 +60,10 @@ struct Finetune: ParsableCommand {
       if !dryRun { try run.checkMemory(Memory.limits, ranks: ranks.size, here: here) }
       return (run, try TaskSuite(recipe, run.base))
     }
-    if ranks.rank == 0 { tasks?.set.warnOfMissing(recipe.tasks.data) }
+    if ranks.rank == 0 {
+      tell(run.data.notes)
+      tasks?.set.warnOfMissing(recipe.tasks.data)
+    }
     if resume, run.mode != .resume, ranks.rank == 0 {
       note("\(run.folder.path): the run ended before its first checkpoint; it begins anew")
     }

@@ -31,6 +31,7 @@ struct Inspect: ParsableCommand {
 
   func run() throws {
     let inspection = try Inspection(file)
+    if [.checkpoint, .huggingFace].contains(inspection.kind) { try checkTokenizer() }
     let verified = verify ? try verified(inspection) : nil
     let listed = try checksums.map { try ChecksumList($0).compare(with: file) }
     if output.json { return try OutputOptions.print(inspection) }
@@ -67,6 +68,14 @@ extension Inspect {
     progress.finish()
     if files.tokenizerJSON != nil || files.tokenizerModel != nil { _ = try TrainingData.tokenizer(of: files) }
     return verified
+  }
+
+  /// Builds the tokenizer and says what is to be known of it, also that it cannot be used.
+  private func checkTokenizer() throws {
+    // A checkpoint whose base is gone can be looked at all the same.
+    guard let files = try? ModelFiles(opening: file) else { return }
+    TokenizerCheck(files).tell()
+    if verify { try TokenizerCheck(files).require() }
   }
 
   private static func others(_ count: Int, _ kind: Inspection.Kind) -> String {

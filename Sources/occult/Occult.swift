@@ -11,8 +11,8 @@ struct Occult: AsyncParsableCommand {
     version: Program.version,
     subcommands: [
       StudyCommand.self, Finetune.self, Evaluate.self, Compare.self, Profile.self, Analyze.self, Place.self,
-      PlanCommand.self, Convert.self, Inspect.self, DataCommand.self, Trace.self, Generate.self, Recipes.self,
-      Doctor.self, Bench.self,
+      PlanCommand.self, Convert.self, Inspect.self, DataCommand.self, Tokenize.self, Trace.self,
+      Generate.self, Recipes.self, Doctor.self, Bench.self,
     ])
 
   /// Errors of the libraries are complete sentences: they are printed as they are, without a prefix.

@@ -128,6 +128,7 @@ struct Profile: ParsableCommand {
         template: .plain, lossOn: .all, maxTokens: min(sequence, files.configuration.maxPositions), endOfSequence: end),
       tokenizer: tokenizer)
     for warning in dataset.report.sources.flatMap(\.warnings) { note("warning: \(warning)") }
+    tell(tokenizer.notes + dataset.report.notes)
     let documents = dataset.documents(upTo: maxTokens)
     let tokens = documents.reduce(0) { $0 + $1.tokens.count }
     let line = ProgressLine(label: "profile", total: tokens, unit: "tokens")

@@ -35,8 +35,10 @@ import Training
     #expect(abs(result.loss - inBlocks.reduce(0, +) / Double(inBlocks.count)) <= 1e-5)
     #expect(abs(result.tokenPerplexity - exp(result.loss)) <= 1e-9)
     let stream = [end] + tokens
-    let rolling = stride(from: 0, to: tokens.count, by: 8).flatMap {
-      losses(Array(stream[$0...min($0 + 8, tokens.count)]))
+    // The last window reads as many tokens as the others: what it does not predict is context.
+    let rolling = stride(from: 0, to: tokens.count, by: 8).flatMap { start in
+      let last = min(start + 8, tokens.count)
+      return losses(Array(stream[max(0, last - 8)...last])).suffix(last - start)
     }
     #expect(rolling.count == tokens.count)
     let sum = rolling.reduce(0, +)
@@ -44,6 +46,32 @@ import Training
     #expect(abs(log(result.wordPerplexity) - sum / 18) <= 1e-4)
     #expect(abs(result.bitsPerByte - sum / Double(text.utf8.count) / log(2)) <= 1e-5)
     #expect(abs(log(result.bytePerplexity) - sum / Double(text.utf8.count)) <= 1e-5)
+  }
+
+  /// What lm-evaluation-harness makes of a text in windows, in float64; float32 sums some fifty losses.
+  @Test func equalsTheHarness() throws {
+    struct Golden: Decodable {
+      struct Case: Decodable {
+        let length: Int, nll: Double, words: Int, bytes: Int, loss: Double
+      }
+      let text: String
+      let cases: [Case]
+    }
+    let here = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+    let golden = try JSONDecoder().decode(
+      Golden.self, from: Data(contentsOf: here.appending(path: "Oracles/perplexity-golden.json")))
+    let root = here.deletingLastPathComponent().deletingLastPathComponent().path
+    let files = try ModelFiles(opening: root + "/checkpoints/base.h5")
+    let (model, (tokenizer, end)) = (try files.model(), try TrainingData.tokenizer(of: files))
+    #expect(golden.cases.count == 3)
+    for wanted in golden.cases {
+      let result = try TextPerplexity(
+        golden.text, file: "text", model: model, tokenizer: tokenizer, endOfText: end, blockTokens: wanted.length)
+      #expect(result.words == wanted.words && result.bytes == wanted.bytes)
+      #expect(abs(result.loss - wanted.loss) <= 1e-5)
+      #expect(abs(log(result.wordPerplexity) - wanted.nll / Double(wanted.words)) <= 1e-5)
+      #expect(abs(log(result.bytePerplexity) - wanted.nll / Double(wanted.bytes)) <= 1e-5)
+    }
   }
 
   @Test func tooLittleTextIsNamed() throws {

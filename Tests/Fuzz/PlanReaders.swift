@@ -152,7 +152,7 @@ struct SentencePieceReading: Reader {
 
   func read(_ path: String) throws {
     let data = try Data(contentsOf: URL(fileURLWithPath: path))
-    let tokenizer = try Tokenizer(sentencePiece: data, source: path, configuration: nil)
+    let tokenizer = try Tokenizer(sentencePiece: data, source: path)
     _ = tokenizer.decode(tokenizer.encode("The quick brown fox, 12 über naïve\n\n 你好 🦊 can't"))
   }
 }

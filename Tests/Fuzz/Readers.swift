@@ -194,6 +194,46 @@ struct TokenizerReading: Reader {
   }
 }
 
+/// One of the files beside a tokenizer, then a text there and back.
+struct TokenizerSideReading: Reader {
+  let fileName: String
+  let corpus: [[UInt8]]
+  /// `added_tokens.json` has ids and nothing else, the map of special tokens no number at all.
+  let isWithoutNumbers: Bool
+
+  /// Sound files, with every kind of key.
+  private static let sound = [
+    "tokenizer_config.json": #"""
+    {"tokenizer_class": "GPT2Tokenizer", "model_max_length": 1024, "add_bos_token": true, "add_prefix_space": true,
+     "split_special_tokens": true, "bos_token": "<|endoftext|>", "image_token": "<img>",
+     "eos_token": {"__type": "AddedToken", "content": "</s>", "lstrip": true, "rstrip": false, "normalized": true,
+      "single_word": true, "special": true},
+     "added_tokens_decoder": {"0": {"content": "<|endoftext|>", "special": true}, "4096": {"content": "<x>"}},
+     "extra_special_tokens": ["<y>", {"content": "<z>"}], "chat_template": [{"name": "a", "template": "{{ b }}"}]}
+    """#,
+    "special_tokens_map.json":
+      #"{"eos_token": {"content": "</s>", "rstrip": true}, "my_token": "<x>", "additional_special_tokens": ["<y>"]}"#,
+    "added_tokens.json": #"{"<x>": 4096, "<y>": 4097}"#,
+  ]
+
+  init(_ name: String) throws {
+    (fileName, corpus) = (name, [Array((Self.sound[name] ?? "").utf8)])
+    isWithoutNumbers = name == "special_tokens_map.json"
+  }
+
+  static func all() throws -> [any Reader] { try sound.keys.sorted().map { try TokenizerSideReading($0) } }
+
+  func mutate(_ input: inout [UInt8], _ random: inout SplitMix64) { mutateText(&input, &random) }
+
+  func read(_ path: String) throws {
+    let text = String(decoding: try Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self)
+    let json = Data(try fixture("TextTests/Oracles/base.tokenizer.json"))
+    let sides = TokenizerSides(texts: [fileName: text], configurationJSON: nil)
+    let tokenizer = try Tokenizer(json: json, source: path, sides: sides)
+    _ = tokenizer.decode(tokenizer.encode("The <x> quick</s> brown fox<|endoftext|>, 12 über naïve\n\n<y>can't"))
+  }
+}
+
 /// A recipe, as `occult recipes validate` reads it but for the files that it names.
 struct RecipeReading: Reader {
   let fileName = "recipe.yaml"

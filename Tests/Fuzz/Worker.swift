@@ -24,6 +24,7 @@ struct Worker {
       PlanReading(topology: false), SentencePieceReading(), AdapterReading("adapter_config.json"),
       AdapterReading("adapter_model.safetensors"),
     ]
+    readers += try TokenizerSideReading.all()
     readers += try TaskDataReading.all()
     readers += try DataRowsReading.all()
     readers += try RunFolderReading.all()

@@ -99,28 +99,31 @@ import Testing
     #expect(try Tokenizer(json: Data(silent.utf8), source: "t.json").encode("xye") == [0])
   }
 
-  /// `tokenizer_config.json` decides what stands around a text where it says so, as in transformers.
+  /// Beside a `tokenizer.json` its post-processor decides what stands around a text, as in transformers 5; where there is a
+  /// `tokenizer.model` alone, `tokenizer_config.json` does.
   @Test func configuration() throws {
     func tokenizer(_ name: String, _ configuration: String) throws -> Tokenizer {
       try Tokenizer(
-        json: Fixtures.data("families/\(name).tokenizer.json"), source: name, configuration: Data(configuration.utf8))
+        json: Fixtures.data("families/\(name).tokenizer.json"), source: name,
+        sides: TokenizerSides(configuration: Data(configuration.utf8)))
     }
     let begin = #""bos_token": {"content": "<｜begin▁of▁sentence｜>"}, "eos_token": "<｜end▁of▁sentence｜>""#
     let deepseek = try tokenizer("deepseek", "{\(begin), \"add_bos_token\": true, \"add_eos_token\": false}")
-    #expect(deepseek.prefix == [0] && deepseek.suffix == [] && deepseek.beginning == 0)
-    let both = try tokenizer("deepseek", "{\(begin), \"add_bos_token\": true, \"add_eos_token\": true}")
-    #expect(both.encode("a", addSpecialTokens: true) == [0] + both.encode("a") + [1])
-    let silent = try tokenizer("deepseek", "{\(begin)}")
-    #expect(silent.prefix == [] && silent.beginning == 0)
+    #expect(deepseek.prefix == [] && deepseek.suffix == [] && deepseek.beginning == 0)
+    #expect(deepseek.notes.count == 1)
     let llama = try tokenizer("llama2", #"{"bos_token": "<s>", "add_bos_token": false}"#)
-    #expect(llama.prefix == [] && llama.beginning == 1)
-    #expect(try tokenizer("llama2", "{}").prefix == [1])
-    #expect(try tokenizer("llama2", #"{"bos_token": null, "add_bos_token": true}"#).prefix == [])
-    let error = #expect(throws: TokenizerError.self) {
-      try tokenizer("llama2", #"{"bos_token": "<x>", "add_bos_token": true}"#)
+    #expect(llama.prefix == [1] && llama.beginning == 1)
+    #expect(try tokenizer("llama2", #"{"bos_token": null, "add_bos_token": true}"#).beginning == nil)
+
+    func made(_ configuration: String?) throws -> Tokenizer {
+      try Tokenizer(
+        sentencePiece: Fixtures.data("families/tiny.model"), source: "tiny",
+        sides: TokenizerSides(configuration: configuration.map { Data($0.utf8) }))
     }
-    #expect(
-      error?.description
-        == "llama2 (tokenizer_config.json): bos_token: expected a token of the vocabulary, found '<x>'")
+    #expect(try made(nil).prefix == [1])
+    let both = try made(#"{"bos_token": "<s>", "eos_token": "</s>", "add_bos_token": true, "add_eos_token": true}"#)
+    #expect(both.prefix == [1] && both.suffix == [2])
+    #expect(try made(#"{"bos_token": "<s>", "add_bos_token": false}"#).prefix == [])
+    #expect(try made(#"{"bos_token": null, "add_bos_token": true}"#).prefix == [])
   }
 }

@@ -10,8 +10,9 @@ public import Text
 ///     word_perplexity  = exp(Σ nll / words)               rolling windows, every token predicted
 ///     byte_perplexity  = exp(Σ nll / UTF-8 bytes),  bits_per_byte = Σ nll / bytes / ln 2
 ///
-/// - Source: token_perplexity as in GPTQ and mlx-lm; the others as in lm-evaluation-harness: the first window begins with
-///   the token that begins a text or, where the tokenizer has none, ends one; later ones with one token of context; words are counted by splitting at white space.
+/// - Source: token_perplexity as in GPTQ and mlx-lm; the others as in lm-evaluation-harness (``RequestEncoder/windows(_:)``):
+///   the first window begins with the token that begins a text or, where the tokenizer has none, ends one; later ones with
+///   one token of context, the last with as many as fit; words are counted by splitting at white space.
 public struct TextPerplexity: Codable, Equatable, Sendable {
   /// File that was scored.
   public let file: String
@@ -64,54 +65,48 @@ public struct TextPerplexity: Codable, Equatable, Sendable {
     let document = tokenizer.prefix + tokens
     guard document.count >= 2 else { throw .tooShort(file: file, tokens: tokens.count) }
     let blocks = stride(from: 0, to: document.count - 1, by: blockTokens).map { start in
-      Window(Array(document[start..<min(start + blockTokens, document.count)]))
-    }.filter { $0.predicted > 0 }
+      let block = document[start..<min(start + blockTokens, document.count)]
+      return TokenRequest(tokens: Array(block), scored: block.count - 1)
+    }.filter { $0.scored > 0 }
     let losses = Self.score(blocks, model, batchTokens: max(blockTokens, 4096), ranks, progress)
-    let predicted = blocks.reduce(0) { $0 + $1.predicted }
+    let predicted = blocks.reduce(0) { $0 + $1.scored }
     let mean = losses.reduce(0, +) / Double(predicted)
 
-    // Every token is predicted once: a window reads its tokens but the last and one token of context before them.
-    let stream = [tokenizer.beginning ?? endOfText] + tokens
-    let windows = stride(from: 0, to: tokens.count, by: blockTokens).map { start in
-      Window(Array(stream[start...min(start + blockTokens, tokens.count)]))
-    }
-    let rolling = Self.score(windows, model, batchTokens: max(blockTokens, 4096), ranks) { progress(tokens.count + $0) }
-      .reduce(0, +)
-    let words = text.split(whereSeparator: \.isWhitespace).count
+    let windows = RequestEncoder(tokenizer, endOfText: endOfText, maxLength: blockTokens).windows(text)
+    let rolling = Self.score(windows, model, batchTokens: max(blockTokens, 4096), ranks) {
+      progress(tokens.count + $0)
+    }.reduce(0, +)
+    let words = text.pythonWords
     let bytes = text.utf8.count
 
     (self.file, self.loss, self.tokens, self.words, self.bytes) = (file, mean, predicted, words, bytes)
     tokenPerplexity = exp(mean)
-    standardError = Self.standardError(losses, blocks.map(\.predicted), mean)
+    standardError = Self.standardError(losses, blocks.map(\.scored), mean)
     wordPerplexity = exp(rolling / Double(max(words, 1)))
     bytePerplexity = exp(rolling / Double(bytes))
     bitsPerByte = rolling / Double(bytes) / log(2)
   }
 
-  /// A run of tokens, each but the first predicted from those before it.
-  private struct Window {
-    let tokens: [Int32]
-    var predicted: Int { tokens.count - 1 }
-    init(_ tokens: [Int32]) { self.tokens = tokens }
-  }
-
-  /// Σ nll of every window.
+  /// Σ nll of the scored tokens of every window.
   private static func score(
-    _ windows: [Window], _ model: LanguageModel, batchTokens: Int, _ ranks: any Communicator, _ progress: (Int) -> Void
+    _ windows: [TokenRequest], _ model: LanguageModel, batchTokens: Int, _ ranks: any Communicator,
+    _ progress: (Int) -> Void
   ) -> [Double] {
     var sums: [Double] = []
     var (start, done) = (0, 0)
     while start < windows.count {
       var (end, size) = (start, 0)
-      while end < windows.count, end == start || size + windows[end].predicted <= batchTokens {
-        size += windows[end].predicted
+      while end < windows.count, end == start || size + windows[end].inputs <= batchTokens {
+        size += windows[end].inputs
         end += 1
       }
       let mine = (start..<end).filter { $0 % ranks.size == ranks.rank }.map { windows[$0] }
       let batch = TokenBatch(sequences: mine.map { Array($0.tokens.dropLast()) })
       let targets = mine.flatMap { $0.tokens.dropFirst() }
       let losses = model.crossEntropy(model(batch), targets: targets).losses
-      let own = batch.segments.map { segment in losses[segment].reduce(0.0) { $0 + Double($1) } }
+      let own = zip(batch.segments, mine).map { (segment, window) in
+        losses[segment].suffix(window.scored).reduce(0.0) { $0 + Double($1) }
+      }
       sums += ranks.gather(own, of: end - start, first: start)
       start = end
       done += size

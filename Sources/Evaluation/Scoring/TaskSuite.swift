@@ -18,6 +18,8 @@ public struct TaskSuite: Sendable {
   private let endOfText: Int32
   private let batchTokens: Int
   private let limit: Int?
+  /// What a person should know of the tokenizer's files, each complete.
+  public var notes: [String] { tokenizer.notes }
 
   /// Tasks for models with the tokenizer of `files`.
   ///

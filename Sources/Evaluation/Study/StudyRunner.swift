@@ -105,6 +105,7 @@ public struct StudyRunner {
       return nil
     }
     try folder.write(recipe.yaml(), to: folder.recipe)
+    for note in data.notes { console.say("note: \(note)") }
     for (part, report) in data.reports { console.say("\(part): \(report)") }
 
     let profile = try profiled(whole)

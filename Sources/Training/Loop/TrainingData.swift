@@ -16,6 +16,8 @@ public struct TrainingData: Sendable {
   public let profile: [TokenizedDocument]
   /// What was read, dropped and truncated, by part.
   public let reports: [(part: String, report: DatasetReport)]
+  /// What a person should know of the tokenizer's files and of the template, each complete.
+  public let notes: [String]
 
   /// Which parts a command needs.
   public struct Parts: OptionSet, Sendable {
@@ -38,6 +40,7 @@ public struct TrainingData: Sendable {
   ///   - validation: What is measured during training.
   public init(train: [TokenizedDocument], validation: [TokenizedDocument] = []) {
     (self.train, self.validation, test, retention, profile, reports) = (train, validation, [], [], [], [])
+    notes = []
   }
 
   /// Reads and tokenises the data of a recipe.
@@ -53,7 +56,9 @@ public struct TrainingData: Sendable {
     let options = DatasetOptions(
       template: data.template, lossOn: data.lossOn, maxTokens: data.maxTokens, endOfSequence: endOfSequence)
     var reports: [(String, DatasetReport)] = []
+    var usesTemplate = false
     func load(_ part: String, _ sources: [Recipe.Source]) throws(DataError) -> Dataset {
+      if sources.contains(where: { $0.format != .text }) { usesTemplate = true }
       let dataset = try Dataset.load(
         sources.map { DataSource($0, data.onUnsupported) }, options: options, tokenizer: tokenizer)
       reports.append((part, dataset.report))
@@ -83,6 +88,8 @@ public struct TrainingData: Sendable {
       profile = []
     }
     self.reports = reports
+    let template = usesTemplate ? tokenizer.note(on: data.template, setBy: "data.template") : nil
+    notes = tokenizer.notes + (template.map { [$0] } ?? [])
   }
 
   /// The same data with at most so many test and retention documents, the first ones.
@@ -130,22 +137,22 @@ public struct TrainingData: Sendable {
   /// - Throws: ``ModelTextError`` saying what the files lack; `TokenizerError`.
   public static func tokenizer(of files: ModelFiles) throws -> (tokenizer: Tokenizer, endOfSequence: Int32) {
     guard let end = files.configuration.endTokens.first else { throw ModelTextError.noEnd(model: files.path) }
-    let configuration = files.companions["tokenizer_config.json"].map { Data($0.utf8) }
-    let tokenizer: Tokenizer
-    if let json = files.tokenizerJSON {
-      tokenizer = try Tokenizer(
-        json: Data(json.utf8), source: files.path + " tokenizer_json", configuration: configuration)
-    } else if let model = files.tokenizerModel {
-      tokenizer = try Tokenizer(
-        sentencePiece: Data(model), source: files.path + " tokenizer.model", configuration: configuration)
-    } else {
-      throw ModelTextError.noTokenizer(model: files.path)
-    }
+    guard let tokenizer = try ModelTokenizer.load(files) else { throw ModelTextError.noTokenizer(model: files.path) }
+    try check(tokenizer, files)
+    return (tokenizer, Int32(end))
+  }
+
+  /// Checks that the model has an embedding for every token.
+  ///
+  /// - Parameters:
+  ///   - tokenizer: Its tokenizer.
+  ///   - files: The model.
+  /// - Throws: ``ModelTextError/vocabulary(model:embeddings:tokens:)``.
+  package static func check(_ tokenizer: Tokenizer, _ files: ModelFiles) throws(ModelTextError) {
     guard tokenizer.vocabularySize <= files.configuration.vocabulary else {
-      throw ModelTextError.vocabulary(
+      throw .vocabulary(
         model: files.path, embeddings: files.configuration.vocabulary, tokens: tokenizer.vocabularySize)
     }
-    return (tokenizer, Int32(end))
   }
 }
 

@@ -30,8 +30,10 @@ struct Generate: ParsableCommand {
   var chat = false
 
   @Option(
-    help: "Words around the messages of a chat: \(PromptTemplate.allCases.map(\.rawValue).joined(separator: ", ")).")
-  var template = PromptTemplate.alpaca
+    help:
+      "Words around the messages of a chat: \(PromptTemplate.allCases.map(\.rawValue).joined(separator: ", ")) (default: those that the run was trained with; else alpaca)."
+  )
+  var template: PromptTemplate?
 
   @Option(help: "System message of a chat.")
   var system: String?
@@ -74,7 +76,9 @@ struct Generate: ParsableCommand {
         Generator(model, sampling: sampling.sampling), tokenizer: tokenizer, stops: stops.map(Self.unescaped),
         trail: showRouting ? routing.map { DeviceTrail($0.placement) } : nil)
     }
+    tell(tokenizer.notes)
     if chat {
+      let template = try self.template(tokenizer)
       let prompt = try ChatPrompt(template, tokenizer: tokenizer, endOfSequence: end)
       return try Chat(begin: begin, prompt: prompt, system: system, maxNew: maxNew).run()
     }
@@ -91,6 +95,25 @@ struct Generate: ParsableCommand {
     _ = try text.add(tokens, maxNew: maxNew) { if !showRouting { write(output.add($0)) } }
     // The view of the routing has colours of its own, and its text was made harmless.
     write(output.finish() + Array((text.routing ?? "").utf8) + Array("\n".utf8))
+  }
+
+  /// The words around messages, and says where they come from: asked for, trained with, or neither.
+  private func template(_ tokenizer: Tokenizer) throws -> PromptTemplate {
+    let (chosen, origin) = try template.map { ($0, "--template") } ?? trained()
+    tell([tokenizer.note(on: chosen, setBy: origin) ?? "template '\(chosen.rawValue)' (\(origin))"])
+    return chosen
+  }
+
+  /// The template in the recipe that a checkpoint carries; without one the default.
+  private func trained() throws -> (PromptTemplate, String) {
+    guard ModelFiles.isHDF5(options.model), let text = try ModelFiles.recipe(of: options.model) else {
+      return (.alpaca, "the default; the model does not say what it was trained with, --template does")
+    }
+    // Its data may be elsewhere by now.
+    guard let recipe = try? Recipe.parse(text, file: options.model + " recipe_yaml", checksFiles: false) else {
+      return (.alpaca, "the default; the recipe in the checkpoint is not one of this version, --template sets another")
+    }
+    return (recipe.data.template, "as the run was trained")
   }
 
   /// `\n`, `\t` and `\\` as shells pass them.
