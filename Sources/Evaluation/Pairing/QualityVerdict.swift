@@ -1,3 +1,5 @@
+internal import Text
+
 /// What a comparison of evaluations says, in a headline and a few paragraphs of plain words.
 struct QualityVerdict {
   let comparison: QualityComparison
@@ -31,7 +33,7 @@ struct QualityVerdict {
     return zip(spoken, parts).map { "\($0): \($1)." }.joined(separator: " ") + rest
   }
 
-  private static func tasks(_ count: Int) -> String { count == 1 ? "1 task" : "\(count) tasks" }
+  private static func tasks(_ count: Int) -> String { counted(count, "task") }
 
   /// The verdict in paragraphs.
   var sentences: [String] { arms.map(paragraph) + [leftOut].compactMap(\.self) + [scope] }
@@ -133,7 +135,8 @@ struct QualityVerdict {
     let count = comparison.seedCount
     let seeds =
       count == 1
-      ? "These are single runs: another training seed may differ." : "Intervals cover \(count) seeds and the questions."
+      ? "These are single runs: another training seed may differ."
+      : "Intervals cover \(counted(count, "seed")) and the questions."
     let corrected = comparison.tasks.count * arms.count { $0 != comparison.base }
     return seeds + (corrected > 1 ? " Verdicts are corrected for \(corrected) comparisons (Holm)." : "")
   }

@@ -4,6 +4,7 @@ import Evaluation
 import ExpertParallel
 import Foundation
 import Models
+import Text
 import Training
 
 /// Evaluation tasks and where their data is.
@@ -49,7 +50,7 @@ extension TaskSet {
   func warnOfMissing(_ folder: String) {
     if missing.isEmpty { return }
     logger.warning(
-      "\(folder): no data of \(missing.count) tasks, which are left out of their groups: \(missing.joined(separator: ", "))"
+      "\(folder): no data of \(counted(missing.count, "task")), which are left out of their groups: \(missing.joined(separator: ", "))"
     )
   }
 }
@@ -62,11 +63,17 @@ extension TaskSuite {
     let line = ranks.rank == 0 ? ProgressLine(label: "evaluate", total: set.documents, unit: "documents") : nil
     let evaluation = try score(model, routing: routing, ranks: ranks) { line?.update($0, note: $1) }
     line?.finish()
-    for (task, documents) in evaluation.truncated where ranks.rank == 0 {
+    let cut = evaluation.truncated
+    if !cut.isEmpty, ranks.rank == 0 {
+      let documents = cut.reduce(0) { $0 + $1.documents }
+      let tasks =
+        cut.count == 1
+        ? cut[0].task
+        : "\(counted(cut.count, "task")) (\(cut.map { "\($0.task) \($0.documents)" }.joined(separator: ", ")))"
       logger.warning(
         """
-        \(task): \(documents) prompts are longer than the model's context of \(files.configuration.maxPositions) tokens \
-        and were cut at the left; fewer --shots avoid that
+        \(tasks): cut at the left: \(counted(documents, "prompt")) longer than the model's context of \
+        \(counted(files.configuration.maxPositions, "token")); fewer --shots avoid that
         """)
     }
     return evaluation
