@@ -3,6 +3,7 @@ import Checkpoint
 import Collaboration
 import Evaluation
 import Tensors
+import Text
 
 /// `occult analyze`.
 struct Analyze: ParsableCommand {
@@ -79,13 +80,26 @@ struct Analyze: ParsableCommand {
 
   func run() throws {
     let first = try ProfileFile.read(profile)
-    guard let against else { return try show(ProfileAnalysis(first, options, run: Parallel.run)) }
+    let progress = LayerProgress("analyze", layers: first.layers.count)
+    func run(_ count: Int, _ task: (Int) -> Void) {
+      Parallel.run(count) {
+        task($0)
+        progress.advance()
+      }
+    }
+    guard let against else {
+      let analysis = try ProfileAnalysis(first, options, run: run)
+      progress.finish()
+      return try show(analysis)
+    }
     let second = try ProfileFile.read(against)
     if let placement {
       try show(
         PlacementDrift(try Placement(path: placement), before: first, after: second, stepTokens: stepTokens))
     } else {
-      try show(ProfileTransfer(first, second, options, run: Parallel.run))
+      let transfer = try ProfileTransfer(first, second, options, run: run)
+      progress.finish()
+      try show(transfer)
     }
   }
 
@@ -129,11 +143,11 @@ extension Analyze {
     print(costs.text + "\n\n" + findings.text)
     let more = analysis.layers.filter { $0.learningCurve?.verdict != .enough }.count
     print(
-      "\n\(profile): \(analysis.method.rawValue) on \(analysis.devices) devices; remote_copies expected over homes; a "
+      "\n\(profile): \(analysis.method.rawValue) on \(counted(analysis.devices, "device")); remote_copies expected over homes; a "
         + "random choice of experts would use \(fixed(analysis.randomChoice)) devices per token\n"
         + (more == 0
           ? "enough: more text would lower devices_per_token by 1 % at most"
-          : "profile more: \(more) of \(analysis.layers.count) layers may still gain over 1 %, or have too little text to tell")
+          : "profile more: \(more) of \(counted(analysis.layers.count, "layer")) may still gain over 1 %, or have too little text to tell")
     )
   }
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Checkpoint
 import Evaluation
+import Text
 import Training
 
 /// `occult bench`.
@@ -144,9 +145,11 @@ struct ShapeOptions: ParsableArguments {
       ("--intermediate", intermediate), ("--top-k", topK), ("--vocabulary", vocabulary),
     ])
     if hidden % (2 * heads) != 0 {
-      throw ValidationError("--hidden: expected an even multiple of \(heads) heads, found \(hidden)")
+      throw ValidationError("--hidden: expected an even multiple of \(counted(heads, "head")), found \(hidden)")
     }
-    if topK > experts { throw ValidationError("--top-k: expected at most \(experts) experts, found \(topK)") }
+    if topK > experts {
+      throw ValidationError("--top-k: expected at most \(counted(experts, "expert")), found \(topK)")
+    }
   }
 
   var shape: BenchmarkShape {
@@ -207,6 +210,6 @@ private func show(
   let rates = report.tokensPerSecond
   print(
     "\(mode): \(fixed(rates.median, 0)) tokens/s (\(fixed(rates.min, 0)) to \(fixed(rates.max, 0))), "
-      + "\(ByteSize.words(report.peakBytes)) at most, \(report.parameters) parameters, \(report.threads) threads, "
+      + "\(ByteSize.words(report.peakBytes)) at most, \(counted(report.parameters, "parameter")), \(counted(report.threads, "thread")), "
       + "OpenBLAS \(report.blasCore), kernels \(report.kernels)")
 }

@@ -3,6 +3,7 @@ import Checkpoint
 import Collaboration
 public import Evaluation
 public import ExpertParallel
+import Text
 import Training
 
 extension Bench {
@@ -59,7 +60,7 @@ extension Bench {
       }
       if !(loadCap >= 1) { throw ValidationError("--load-cap: expected at least 1, found \(loadCap)") }
       if hidden % (2 * heads) != 0 {
-        throw ValidationError("--hidden: expected an even multiple of \(heads) heads, found \(hidden)")
+        throw ValidationError("--hidden: expected an even multiple of \(counted(heads, "head")), found \(hidden)")
       }
       if !MPICommunicator.isLaunched {
         throw ValidationError(
@@ -84,7 +85,7 @@ extension Bench {
     private func benchmark(devices: Int) throws -> CommunicationBenchmark {
       let nodes = nodes ?? (devices > 2 && devices.isMultiple(of: 2) ? 2 : 1)
       if devices % nodes != 0 {
-        throw ValidationError("--nodes: expected a divisor of \(devices) ranks, found \(nodes)")
+        throw ValidationError("--nodes: expected a divisor of \(counted(devices, "rank")), found \(nodes)")
       }
       var benchmark = CommunicationBenchmark()
       (benchmark.hidden, benchmark.intermediate, benchmark.layers) = (hidden, intermediate, layers)
@@ -106,7 +107,8 @@ extension Bench {
       }
       guard devices > 1, found.experts % devices == 0 else {
         throw ValidationError(
-          "mpirun: expected at least two ranks that divide \(found.experts) experts, found \(devices); try mpirun -n 2")
+          "mpirun: expected at least two ranks that divide \(counted(found.experts, "expert")), found \(devices); try mpirun -n 2"
+        )
       }
       let needed = benchmark.recordedTokens(devices: devices)
       guard found.recorded >= needed else {
@@ -164,8 +166,8 @@ extension Bench {
               ]
             })
       }
-      print("\(report.devices) ranks, \(report.shape)\n\n\(table.text)\n")
-      if report.nodes > 1 { print("\(report.nodes) nodes:\n\n\(levels(report))\n") }
+      print("\(counted(report.devices, "rank")), \(report.shape)\n\n\(table.text)\n")
+      if report.nodes > 1 { print("\(counted(report.nodes, "node")):\n\n\(levels(report))\n") }
       if let overlapped = report.rows.first(where: \.overlap) {
         let gains = CommunicationBenchmark.Measure.allCases.compactMap { measure in
           overlapped.times[measure.rawValue]?.gain.map {
@@ -178,7 +180,7 @@ extension Bench {
         for (measure, fit) in fits.sorted(by: { $0.key > $1.key }) {
           print(
             "\(measure): ms = \(fixed(fit.intercept * 1e3, 1)) + \(fixed(fit.slope * 1e3, 1)) · \(name) over "
-              + "\(fit.leftOut.count) points; left-out points off by at most \(fixed(fit.worst * 100, 1)) %")
+              + "\(counted(fit.leftOut.count, "point")); left-out points off by at most \(fixed(fit.worst * 100, 1)) %")
         }
       }
     }

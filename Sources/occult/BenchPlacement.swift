@@ -3,6 +3,7 @@ import Checkpoint
 import Collaboration
 import Evaluation
 import Foundation
+import Text
 
 extension Bench {
   /// Placement methods.
@@ -98,7 +99,7 @@ extension Bench {
       print("refined worse than a rival at equal imbalance, beyond the interval: \(bars.worse) of \(bars.compared)")
       if let exactness {
         print(
-          "exact search on \(exactness.layers) layers of 8 to 16 experts: refined at most \(fixed(exactness.worstRatio, 4)) "
+          "exact search on \(counted(exactness.layers, "layer")) of 8 to 16 experts: refined at most \(fixed(exactness.worstRatio, 4)) "
             + "of the optimum; optimum \(fixed(exactness.leastBound, 4)) to \(fixed(exactness.worstBound, 4)) of the bound"
         )
       }

@@ -1,5 +1,6 @@
 public import ArgumentParser
 public import Checkpoint
+import Text
 import Training
 
 /// `occult convert`.
@@ -114,7 +115,7 @@ struct Convert: ParsableCommand {
     }
     let verified = outcome.verified.map { ", \($0) verified" } ?? ""
     print(
-      "\(destination): \(outcome.tensors) tensors, \(ByteSize.words(outcome.bytes))\(verified), "
+      "\(destination): \(counted(outcome.tensors, "tensor")), \(ByteSize.words(outcome.bytes))\(verified), "
         + "\(fixed(Clock.monotonic() - started, 1)) s")
   }
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import Checkpoint
 import Evaluation
 import Tensors
+import Text
 
 /// `occult doctor`.
 struct Doctor: ParsableCommand {
@@ -48,7 +49,7 @@ struct Doctor: ParsableCommand {
     let rows = [
       ["occult", report.occult],
       ["processor", machine.processor],
-      ["cores", "\(machine.cores), \(machine.threads) threads in use"],
+      ["cores", "\(machine.cores), \(counted(machine.threads, "thread")) in use"],
       ["memory", ByteSize.words(machine.memoryBytes) + usable],
       ["instructions", machine.features.joined(separator: " ")],
       ["kernels", machine.kernels],

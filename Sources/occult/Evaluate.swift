@@ -19,11 +19,15 @@ struct Evaluate: ParsableCommand {
 
       Examples:
         occult evaluate runs/quickstart/arms/L2/final.h5 --recipe recipes/quickstart.yaml --output runs/evaluation
+        occult evaluate final.h5 --recipe mine.yaml data.test='{path: test.jsonl, format: alpaca}' --output runs/evaluation
         occult evaluate checkpoints/base.h5 --text recipes/data/wikitext-test.txt --output runs/evaluation
         occult evaluate checkpoints/base.h5 --tasks piqa,mmlu --task-data data --shots 5 --limit 100 --output runs/evaluation
       """)
 
   @OptionGroup var options: ModelOptions
+
+  @Argument(help: "Changes of the recipe, as for finetune: key=value, or ~key.")
+  var changes: [String] = []
 
   @Option(help: "A recipe whose test and retention data are scored.", completion: .file(extensions: ["yaml"]))
   var recipe: String?
@@ -51,6 +55,10 @@ struct Evaluate: ParsableCommand {
   @OptionGroup var outputOptions: OutputOptions
 
   func validate() throws {
+    try RecipeOptions.check(changes)
+    if !changes.isEmpty, recipe == nil {
+      throw ValidationError("evaluate: expected --recipe with changes of it, found '\(changes[0])' alone")
+    }
     if recipe == nil, text.isEmpty, taskOptions.names.isEmpty {
       throw ValidationError(
         "evaluate: expected --recipe, --text or --tasks, found none; try --recipe recipes/quickstart.yaml")
@@ -68,7 +76,8 @@ struct Evaluate: ParsableCommand {
   private func run(_ ranks: any Communicator) throws {
     let (began, date) = (Clock.monotonic(), Date())
     let (files, model, routing, data, tasks, nodes) = try ranks.together {
-      let recipe = try recipe.map { try Recipe.load($0) }
+      let recipe = try recipe.map { try Recipe.load($0, overrides: changes) }
+      if let recipe { try checkMeasures(recipe) }
       let parallel = recipe?.parallel ?? .init()
       let files = try ModelFiles(opening: options.model)
       var (model, routing) = try files.model(
@@ -116,6 +125,14 @@ struct Evaluate: ParsableCommand {
       print(EvaluationTable(result).text)
       print("\n\(path)")
     }
+  }
+
+  /// Whether there is something to measure: a recipe may name training data alone.
+  private func checkMeasures(_ recipe: Recipe) throws {
+    guard recipe.data.test.isEmpty, recipe.data.retention.isEmpty else { return }
+    throw ValidationError(
+      "\(self.recipe ?? ""): data.test: expected test or retention data to measure on, found none; "
+        + "try data.test='{path: my-test.json, format: alpaca}'")
   }
 
   /// Test and retention documents of a recipe.

@@ -14,11 +14,13 @@ struct Finetune: ParsableCommand {
     discussion: """
       Everything is checked before any work. The run folder gets metrics.jsonl, TensorBoard events, checkpoints, \
       final.h5 and summary.json. Ctrl-C and SIGTERM finish the step and write a checkpoint, from which --resume goes on \
-      to the same bits.
+      to the same bits, wherever the folder is by then. --extend trains a run on that has ended: with more steps or epochs, \
+      moments and data order kept, and the learning rate of the longer schedule.
 
       Examples:
-        occult finetune recipes/quickstart.yaml routing.device_limit=2 output=runs/limit-2
-        occult finetune recipes/quickstart.yaml routing.device_limit=2 output=runs/limit-2 --resume
+        occult finetune recipes/quickstart.yaml routing.device_limit=2 save.every=20 output=runs/limit-2
+        occult finetune recipes/quickstart.yaml routing.device_limit=2 save.every=20 output=runs/limit-2 --resume
+        occult finetune recipes/quickstart.yaml routing.device_limit=2 save.every=20 schedule.max_steps=240 output=runs/limit-2 --extend
         occult finetune recipes/olmoe/finetune.yaml model=OLMoE-1B-7B-0924 data.train.path=my.json --dry-run
       """)
 
@@ -26,6 +28,11 @@ struct Finetune: ParsableCommand {
 
   @Flag(help: "Go on from the newest checkpoint in the output folder.")
   var resume = false
+
+  @Flag(
+    help: "Train on for more steps: schedule.max_steps or schedule.epochs may be larger than the run in the folder had."
+  )
+  var extend = false
 
   @Flag(help: "Remove an earlier run in the output folder first.")
   var overwrite = false
@@ -36,7 +43,11 @@ struct Finetune: ParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
-    if resume, overwrite { throw ValidationError("expected one of --resume and --overwrite, found both") }
+    let given = [("--resume", resume), ("--extend", extend), ("--overwrite", overwrite)].filter(\.1).map(\.0)
+    if given.count > 1 {
+      throw ValidationError(
+        "expected one of --resume, --extend and --overwrite, found \(given.joined(separator: " and "))")
+    }
   }
 
   func run() throws {
@@ -56,7 +67,8 @@ struct Finetune: ParsableCommand {
     // Read when the team of threads starts, which nothing above does.
     options.useThreads(recipe)
     let (run, tasks) = try ranks.together {
-      let run = try RunPreparation(recipe, mode: resume ? .resume : overwrite ? .overwrite : .new)
+      let run = try RunPreparation(
+        recipe, mode: goesOn ? .resume : overwrite ? .overwrite : .new, extends: extend)
       if !dryRun { try run.checkMemory(Memory.limits, ranks: ranks.size, here: here) }
       return (run, try TaskSuite(recipe, run.base))
     }
@@ -64,9 +76,10 @@ struct Finetune: ParsableCommand {
       tell(run.data.notes)
       tasks?.set.warnOfMissing(recipe.tasks.data)
     }
-    if resume, run.mode != .resume, ranks.rank == 0 {
+    if goesOn, run.mode != .resume, ranks.rank == 0 {
       note("\(run.folder.path): the run ended before its first checkpoint; it begins anew")
     }
+    if ranks.rank == 0 { for remark in run.remarks { logger.warning("\(remark)") } }
     let report = FinetuneReport(run: run)
     if run.rule.isDegenerate, ranks.rank == 0 {
       logger.warning(
@@ -95,7 +108,7 @@ struct Finetune: ParsableCommand {
     // Before the first long work, and held until the result is scored; what is there goes when everything is ready.
     let lock = try ranks.together { isFirst ? try run.folder.lock() : nil }
     defer { withExtendedLifetime(lock) {} }
-    if isFirst, resume { StopSignal.onEnd(say: "stopped; to go on:\n  \(resumeCommand)") }
+    if isFirst, goesOn { StopSignal.onEnd(say: "stopped; to go on:\n  \(resumeCommand)") }
     var line: ProgressLine?
     if run.needsProfile, isFirst {
       line = ProgressLine(
@@ -108,12 +121,14 @@ struct Finetune: ParsableCommand {
       return plan
     }
     var tuning = run.tuning(plan, program: Program.name, ranks: ranks)
+    tuning.abandonsMeasuring = { StopSignal.isRequested }
     tuning.tasks = tasks?.scoring(ranks)
     if isFirst, !output.json, let limits = plan.limits { print("\n" + report.limits(limits)) }
     if isFirst, !output.json { print("\n" + report.placement(plan.routing) + "\n\n" + report.schedule(tuning) + "\n") }
 
+    if isFirst, let words = try tuning.extensionWords() { note(words) }
     tuning.claim = isFirst ? try run.folder.claim(run.mode, program: Program.name, lock: lock) : nil
-    let done = resume ? try run.folder.savedSteps().last ?? 0 : 0
+    let done = goesOn ? try run.folder.savedSteps().last ?? 0 : 0
     let progress = isFirst ? ProgressLine(label: "train", total: tuning.steps, unit: "steps", done: done) : nil
     let (ending, model) = try tuning.run(run.mode, sinks: progress.map { [ConsoleSink(progress: $0)] } ?? []) {
       StopSignal.isRequested
@@ -157,6 +172,9 @@ struct Finetune: ParsableCommand {
     return HarnessTable(files).text + "\n\n" + path
   }
 
-  /// The command that goes on with this run.
+  /// Whether the run in the folder is taken up again.
+  private var goesOn: Bool { resume || extend }
+
+  /// The command that goes on with this run; what was extended has its new length by then.
   private var resumeCommand: String { options.commandLine("finetune", "--resume") }
 }

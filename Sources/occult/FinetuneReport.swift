@@ -4,6 +4,7 @@ import Evaluation
 import Foundation
 import Models
 import Tensors
+import Text
 import Training
 
 /// What `occult finetune` prints about a run before and after it.
@@ -14,7 +15,7 @@ struct FinetuneReport {
   var sizes: String {
     let c = run.base.configuration
     let heading =
-      "\(run.recipe.model): \(c.modelType), \(c.layers) layers, hidden \(c.hidden), \(c.experts) experts of width "
+      "\(run.recipe.model): \(c.modelType), \(counted(c.layers, "layer")), hidden \(c.hidden), \(counted(c.experts, "expert")) of width "
       + "\(c.intermediate), top \(c.topK)"
     let roles = run.roles
     var table = TextTable(heads: ["role", ">parameters", ">trained", "how"])
@@ -23,7 +24,7 @@ struct FinetuneReport {
       "all", "\(roles.reduce(0) { $0 + $1.parameters })", "\(roles.reduce(0) { $0 + $1.trained })", "",
     ])
     let data = run.data.reports.map { part, report in "\(part): \(report)" }.joined(separator: "\n")
-    let split = "train: \(run.data.train.count) documents, validation: \(run.data.validation.count)"
+    let split = "train: \(counted(run.data.train.count, "document")), validation: \(run.data.validation.count)"
     return [heading, table.text, data + "\n" + split].joined(separator: "\n\n")
   }
 
@@ -44,13 +45,15 @@ struct FinetuneReport {
         heads: ["layer", ">devices_per_token", ">imbalance", ">remote_copies", ">intra_share"],
         rows: zip(routing.placement.layers, predictions).map { row("\($0.layer)", $1) })
       table.rows.append(row("mean", mean))
-      lines += ["placement \(name) on \(routing.placement.devices) devices, predicted without a limit:", table.text]
+      lines += [
+        "placement \(name) on \(counted(routing.placement.devices, "device")), predicted without a limit:", table.text,
+      ]
     } else {
-      lines.append("placement \(name) on \(routing.placement.devices) devices")
+      lines.append("placement \(name) on \(counted(routing.placement.devices, "device"))")
     }
     if let between = routing.placement.meanNodePrediction {
       lines.append(
-        "\(routing.placement.nodes) nodes: nodes_per_token \(fixed(between.nodesPerToken)), "
+        "\(counted(routing.placement.nodes, "node")): nodes_per_token \(fixed(between.nodesPerToken)), "
           + "copies_between_nodes \(fixed(between.remoteCopies)), imbalance \(fixed(between.imbalance))")
     }
     return (lines + [limit]).joined(separator: "\n")
@@ -93,7 +96,7 @@ struct FinetuneReport {
 
   /// How many steps, in which order, to where.
   func schedule(_ tuning: FineTuning) -> String {
-    "\(tuning.steps) steps, batch order \(tuning.batchOrder), into \(run.folder.path)"
+    "\(counted(tuning.steps, "step")), batch order \(tuning.batchOrder), into \(run.folder.path)"
   }
 
   /// What came of it.
@@ -103,7 +106,8 @@ struct FinetuneReport {
     let off = summary.devicesPerTokenUnlimited.map { ", \(fixed($0)) with the rule off" } ?? ""
     let best = summary.bestStep.map { ", the best, of step \($0)" } ?? ""
     let early = summary.stoppedEarly == true ? ", stopped early: validation made no progress" : ""
-    return "\(run.folder.final): \(summary.steps) steps\(early), \(summary.tokens) tokens\(loss)\(best), "
+    return
+      "\(run.folder.final): \(counted(summary.steps, "step"))\(early), \(counted(summary.tokens, "token"))\(loss)\(best), "
       + "\(ProgressLine.duration(summary.seconds)), peak memory \(ByteSize.words(summary.peakMemory))"
       + devices + off + ranks(summary)
   }
@@ -166,8 +170,8 @@ struct DryRun: Encodable {
       memory.text + (devices > 1 ? "\n" + ranks : ""),
       "devices_per_token \(fixed(wire.devicesPerToken)) (\(wire.basis)); imbalance is known once text is profiled\n"
         + exchange.text,
-      "\(estimate.steps) steps of \(Int(estimate.tokensPerStep)) tokens, \(estimate.tokens) tokens in all",
-      "about \(ProgressLine.duration(seconds)) (h:mm:ss) here: \(fixed(estimate.operations / 1e12, 2)) TFLOP at "
+      "\(counted(estimate.steps, "step")) of \(counted(Int(estimate.tokensPerStep), "token")), \(counted(estimate.tokens, "token")) in all",
+      "about \(ProgressLine.durationWithUnits(seconds)) here: \(fixed(estimate.operations / 1e12, 2)) TFLOP at "
         + "\(fixed(ProductRate.efficiency * operationsPerSecond / 1e9, 1)) GFLOP/s",
     ].joined(separator: "\n\n")
   }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Checkpoint
 import Evaluation
+import Text
 import Training
 
 /// `occult inspect`.
@@ -38,10 +39,12 @@ struct Inspect: ParsableCommand {
     print("\(inspection.path): \(inspection.kind.words), \(ByteSize.words(inspection.diskBytes))\n")
     var facts = inspection.facts.map { [$0.name, $0.value] }
     if let verified {
-      facts.append(["verified", "\(verified.parameters) tensors" + Self.others(verified.others, inspection.kind)])
+      facts.append([
+        "verified", "\(counted(verified.parameters, "tensor"))" + Self.others(verified.others, inspection.kind),
+      ])
       if let unchecked = verified.unchecked, listed == nil { facts.append(["not verified", unchecked]) }
     }
-    if let listed { facts.append(["checksums", "\(listed) files as \(checksums ?? "") lists them"]) }
+    if let listed { facts.append(["checksums", "\(counted(listed, "file")) as \(checksums ?? "") lists them"]) }
     print(TextTable(heads: ["", ""], rows: facts).text)
     for (title, shares) in [("role", inspection.roles), ("type", inspection.types)] where !shares.isEmpty {
       let rows = shares.map { [$0.name, "\($0.tensors)", "\($0.elements)", ByteSize.words($0.bytes)] }
@@ -79,7 +82,8 @@ extension Inspect {
   }
 
   private static func others(_ count: Int, _ kind: Inspection.Kind) -> String {
-    count == 0 ? "" : kind == .checkpoint ? ", \(count) other datasets" : ", all \(count) files of the export"
+    count == 0
+      ? "" : kind == .checkpoint ? ", \(count) other datasets" : ", all \(counted(count, "file")) of the export"
   }
 }
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Tensors
+import Text
 
 /// The command line: one file per subcommand; parse, call, print.
 @main
@@ -20,6 +21,7 @@ struct Occult: AsyncParsableCommand {
     StandardOutput.checkAtExit()
     Self.prepareEndings()
     do {
+      try checkCommand(Array(CommandLine.arguments.dropFirst()))
       var command = try parseAsRoot()
       Activity.note("'occult \(type(of: command).configuration.commandName ?? "\(type(of: command))".lowercased())'")
       if var asynchronous = command as? any AsyncParsableCommand {
@@ -32,6 +34,23 @@ struct Occult: AsyncParsableCommand {
       // Of mistakes in the arguments the parser has more to say than their own words.
       note(exitCode(for: error) == .failure ? words(error) : fullMessage(for: error))
       exit(withError: exitCode(for: error))
+    }
+  }
+
+  /// Says which command was probably meant where a word names none; the parser would take it for a stray argument.
+  private static func checkCommand(_ words: [String]) throws {
+    var command: any ParsableCommand.Type = Occult.self
+    for word in words.first == "help" ? words.dropFirst() : words[...] {
+      let names = command.configuration.subcommands.map { ($0._commandName, $0) }
+      if names.isEmpty || word.hasPrefix("-") { return }
+      guard let next = names.first(where: { $0.0 == word })?.1 else {
+        let known = names.map(\.0) + (command == Occult.self ? ["help"] : [])
+        let hint = Spelling.nearest(to: word, in: known).map { "did you mean '\($0)'?" }
+        throw ValidationError(
+          "\(command._commandName): expected a command, found '\(word)'; "
+            + (hint ?? "try one of \(known.joined(separator: ", "))"))
+      }
+      command = next
     }
   }
 

@@ -3,6 +3,8 @@ import Checkpoint
 public import Collaboration
 import Evaluation
 import Foundation
+import Text
+import Training
 
 /// `occult place`.
 struct Place: ParsableCommand {
@@ -91,14 +93,22 @@ struct Place: ParsableCommand {
         profile, devices: devices, options: placing, searches: pareto ? 1 + PlacementFrontier.caps.count : 1,
         seconds: seconds, clock: { (ContinuousClock.now - begun) / .seconds(1) })
     }
+    let progress = ProgressLine(label: "place", total: profile.layers.count, unit: "layers")
     var placement = try Placement(
-      profile, devices: devices, method: method, options: placing, topology: topology.options)
+      profile, devices: devices, method: method, options: placing, topology: topology.options
+    ) { progress.update($0) }
     if method == .refined { placement.proposals = placing.proposals }
+    guard profile.hasSets else {
+      progress.finish()
+      return try showLoads(placement, profile, to: output)
+    }
     let summary = try PlacementSummary(placement, method: method, profile: profile, proposals: placing.proposals)
+    let cost = try LoadCapCost(summary, profile: profile, options: placing)
     let frontier = pareto ? try PlacementFrontier(profile, devices: devices, options: placing) : nil
+    progress.finish()
     try TextFile.write(placement.json, to: output)
     try topology.writeExport(placement)
-    if options.json { return try OutputOptions.print(Output(summary: summary, frontier: frontier)) }
+    if options.json { return try OutputOptions.print(Output(summary: summary, frontier: frontier, loadCapCost: cost)) }
     var table = TextTable(heads: [
       "layer", ">devices_per_token", ">contiguous", ">imbalance", ">contiguous", ">remote_copies", ">contiguous",
       ">intra_share", ">contiguous", ">lower_bound", ">gap",
@@ -117,11 +127,39 @@ struct Place: ParsableCommand {
     }
     print(table.text)
     print(
-      "\n\(output): \(method.rawValue) on \(devices) devices; predicted on the profile's text, remote_copies expected "
+      "\n\(output): \(method.rawValue) on \(counted(devices, "device")); predicted on the profile's text, remote_copies expected "
         + "over homes; a random choice of experts would use \(fixed(summary.randomChoice)) devices per token")
     for line in topology.lines(placement) { print(line) }
+    if let cost { print(wrapped(words(cost, of: summary), at: 120)) }
     if let proposals = summary.proposals { print("repeat with --proposals \(proposals) --seed \(seed)") }
     if let frontier { print("\n" + Self.table(frontier)) }
+  }
+
+  /// What a profile of loads alone lets one say.
+  private func showLoads(_ placement: Placement, _ profile: CollaborationProfile, to output: String) throws {
+    if pareto { throw PlacementError.noRecordedSets(layer: profile.layers[0].layer) }
+    try TextFile.write(placement.json, to: output)
+    try topology.writeExport(placement)
+    let summary = try LoadSummary(placement, method: method, profile: profile)
+    if options.json { return try OutputOptions.print(summary) }
+    var table = TextTable(heads: ["layer", ">imbalance", ">contiguous"])
+    table.rows = (summary.layers + [summary.mean]).map {
+      [$0.layer.map { "\($0)" } ?? "mean", fixed($0.imbalance), fixed($0.contiguousImbalance)]
+    }
+    print(table.text)
+    print(
+      "\n\(output): \(method.rawValue) on \(counted(placement.devices, "device")), from loads alone: devices_per_token and "
+        + "what follows from it take a profile with recorded sets")
+  }
+
+  private func words(_ cost: LoadCapCost, of summary: PlacementSummary) -> String {
+    let all = cost.layers.count == summary.layers.count
+    let numbers = cost.layers.map { "\($0)" }.joined(separator: ", ")
+    let place = all ? "" : "in \(counted(cost.layers.count, "layer")) of \(summary.layers.count) (\(numbers)) "
+    return "load cap \(loadCap): \(place)refined uses more devices per token than contiguous groups, "
+      + "\(fixed(cost.capped.devicesPerToken)) against \(fixed(cost.contiguous.devicesPerToken)), which need not keep the cap "
+      + "(imbalance \(fixed(cost.capped.imbalance)) against \(fixed(cost.contiguous.imbalance))); --load-cap none would give "
+      + "\(fixed(cost.uncapped.devicesPerToken)) at imbalance \(fixed(cost.uncapped.imbalance))"
   }
 
   private static func table(_ frontier: PlacementFrontier) -> String {
@@ -139,14 +177,15 @@ struct Place: ParsableCommand {
   private struct Output: Encodable {
     let summary: PlacementSummary
     let frontier: PlacementFrontier?
+    let loadCapCost: LoadCapCost?
 
-    enum CodingKeys: String, CodingKey { case frontier }
+    enum CodingKeys: String, CodingKey { case frontier, loadCapCost }
 
     func encode(to encoder: any Encoder) throws {
       try summary.encode(to: encoder)
-      guard let frontier else { return }
       var container = encoder.container(keyedBy: CodingKeys.self)
-      try container.encode(frontier.points, forKey: .frontier)
+      try container.encodeIfPresent(frontier?.points, forKey: .frontier)
+      try container.encodeIfPresent(loadCapCost, forKey: .loadCapCost)
     }
   }
 

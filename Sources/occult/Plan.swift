@@ -1,6 +1,7 @@
 import ArgumentParser
 import Checkpoint
 import Collaboration
+import Text
 import Training
 
 /// `occult plan`.
@@ -51,8 +52,8 @@ struct PlanCommand: ParsableCommand {
   @Option(help: "A placement to plan with, instead of making one for each size.", completion: .file())
   var placement: String?
 
-  @Option(help: "How experts are placed for each size.")
-  var method = PlacementMethod.refined
+  @Option(help: "How experts are placed for each size (default: refined, or load for a profile of loads alone).")
+  var method: PlacementMethod?
 
   @Option(help: "refined: heaviest device at most so many times the mean, or 'none'.")
   var loadCap = LoadCap(value: 1.10)
@@ -91,6 +92,13 @@ struct PlanCommand: ParsableCommand {
       limits: Set(deviceLimit).sorted(), place: source.place)
     if output.json { return try OutputOptions.print(plan) }
     print(PlanTable.text(plan))
+    if !profile.hasSets {
+      print(
+        wrapped(
+          "\(self.profile ?? "") has loads alone: which experts a token uses together is not known, and so neither are "
+            + "deduplicated, placed and limited dispatch; a profile of a model on text, or of recorded routing, tells.",
+          at: 120))
+    }
   }
 
   private func runFit(_ path: String) throws {
@@ -127,7 +135,7 @@ private struct PlacementSource {
       devices = nil
       let options = PlacementOptions(
         seed: command.seed, loadCap: command.loadCap.value, proposals: command.proposals)
-      let method = command.method
+      let method = command.method ?? (profile.hasSets ? .refined : .load)
       place = { devices, nodes in
         let line = ProgressLine(label: "place on \(devices)", total: profile.layers.count, unit: "layers")
         defer { line.finish() }
@@ -148,7 +156,7 @@ private struct PlacementSource {
     devices = file.devices
     place = { devices, _ in
       guard devices == file.devices else {
-        throw PlanError.placement(file: path, expected: "\(devices) devices", found: "\(file.devices)")
+        throw PlanError.placement(file: path, expected: "\(counted(devices, "device"))", found: "\(file.devices)")
       }
       return layers
     }

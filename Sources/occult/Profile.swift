@@ -115,7 +115,7 @@ struct Profile: ParsableCommand {
     }
     try ProfileFile.write(profile, to: output, program: Program.name)
     print(
-      "\(output): \(profile.layers.count) layers, \(profile.tokens) tokens, "
+      "\(output): \(counted(profile.layers.count, "layer")), \(counted(profile.tokens, "token")), "
         + "\(profile.layers.map(\.recorded).max() ?? 0) recorded sets")
   }
 

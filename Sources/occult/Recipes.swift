@@ -11,7 +11,7 @@ struct Recipes: ParsableCommand {
 
       Examples:
         occult recipes list
-        occult recipes copy olmoe/finetune my-recipe.yaml
+        occult recipes copy instructions my-recipe.yaml
         occult recipes validate my-recipe.yaml optimizer.learning_rate=1e-5
       """,
     subcommands: [List.self, Show.self, Copy.self, Validate.self])
@@ -51,7 +51,13 @@ extension Recipes {
   struct Copy: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Copy a recipe with its comments, to change it.",
-      discussion: "Paths under 'data' count from the recipe's own folder: what the copy does not find is reported.")
+      discussion: """
+        Paths under 'data' count from the recipe's own folder: those of files that are there are written anew, so that \
+        the copy finds them; what it does not find is reported.
+
+        Example:
+          occult recipes copy instructions mine.yaml
+        """)
     @Argument(help: "Name of a recipe, or a file.", completion: .file()) var recipe: String
     @Argument(help: "A new file, or a folder.", completion: .file()) var destination: String
     @OptionGroup var place: RecipeFolder

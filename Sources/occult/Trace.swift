@@ -1,6 +1,7 @@
 import ArgumentParser
 import Checkpoint
 import Evaluation
+import Text
 
 /// `occult trace`.
 struct Trace: ParsableCommand {
@@ -38,6 +39,7 @@ struct Trace: ParsableCommand {
     let (loss, auxiliary) = try trace.write(to: output, gradients: gradients, program: Program.name) {
       note("trace: \($0)")
     }
-    print("\(output): \(tokens.sequences.count) × \(tokens.length) tokens, loss \(loss), aux_loss \(auxiliary)")
+    print(
+      "\(output): \(tokens.sequences.count) × \(counted(tokens.length, "token")), loss \(loss), aux_loss \(auxiliary)")
   }
 }

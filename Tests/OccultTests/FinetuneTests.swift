@@ -130,7 +130,7 @@ import Testing
     // What else the machine does is said, and nothing more.
     #expect(result.error.split(separator: "\n").allSatisfy { $0.contains("busy machine: ") }, "\(result.error)")
     let plan = try #require(try JSONSerialization.jsonObject(with: Data(result.out.utf8)) as? [String: Any])
-    let trained = try #require(plan["trainedParameters"] as? [String: Int])
+    let trained = try #require(plan["trained_parameters"] as? [String: Int])
     #expect(trained["router"] == 2 * 8 * 32 && trained["experts"] == 2 * 8 * 3 * 16 * 32)
     #expect((plan["estimate"] as? [String: Any])?["steps"] as? Int == 12)
     #expect(!FileManager.default.fileExists(atPath: place.run("run")))

@@ -12,6 +12,8 @@ import Testing
   /// A command with its options and file arguments.
   struct Command {
     let words: [String]
+    /// Of options and flags, `--` in front.
+    let names: Set<String>
     let options: [Option]
     /// Numbers of positional arguments that are files.
     let files: [Int]
@@ -44,6 +46,7 @@ import Testing
       return [
         Command(
           words: words,
+          names: Set(arguments.flatMap { ($0.names ?? []).filter { $0.kind == "long" }.map { "--" + $0.name } }),
           options: arguments.filter { $0.kind == "option" }.compactMap { argument in
             (argument.names?.first { $0.kind == "long" }).map {
               Option(name: "--" + $0.name, takesFile: takesFile(argument))
@@ -57,7 +60,7 @@ import Testing
   }
 
   /// What each command needs to do something short; nothing for those that have no numbers or only measure.
-  private static func arguments(_ place: Workplace) throws -> [[String]: [String]] {
+  static func arguments(_ place: Workplace) throws -> [[String]: [String]] {
     let (base, recipe) = (place.path + "/base.h5", place.recipe)
     let text = place.path + "/text.txt"
     try "One plus one is two.\n\nTwo and two are four.\n".write(toFile: text, atomically: true, encoding: .utf8)

@@ -52,7 +52,8 @@ final class TinyRun {
     }
   }
 
-  func tuning(_ output: String = "run", data: TrainingData? = nil) throws -> FineTuning {
+  func tuning(_ output: String = "run", data: TrainingData? = nil, base: ModelFiles? = nil) throws -> FineTuning {
+    let base = base ?? self.base
     var recipe = recipe
     recipe.output = folder.path + "/" + output
     let c = base.configuration

@@ -56,6 +56,12 @@ extension BaseReference {
     try file.setAttribute("stored", .string(roles.joined(separator: " ")), of: "base")
   }
 
+  /// The same model at another place.
+  func moved(to path: String) -> BaseReference {
+    BaseReference(
+      path: URL(fileURLWithPath: path).standardizedFileURL.path, bytes: bytes, checksum: checksum, stored: stored)
+  }
+
   /// Names of the stored roles in the order of `Role`.
   var roles: [String] { Role.allCases.filter(stored.contains).map(\.rawValue) }
 

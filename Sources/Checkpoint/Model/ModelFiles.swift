@@ -44,8 +44,18 @@ public struct ModelFiles {
   /// - Throws: ``FileError`` or `ConfigurationError`.
   public init(opening path: String) throws { try self.init(opening: path, asBaseOf: nil) }
 
+  /// Opens a checkpoint whose base, if it is partial, lies at another place than when it was written.
+  ///
+  /// - Parameters:
+  ///   - path: A `.h5` file.
+  ///   - base: Where its base is now; size and checksum have to be those of the one it was written over.
+  /// - Throws: ``FileError`` or `ConfigurationError`.
+  package init(opening path: String, over base: String) throws {
+    try self.init(opening: path, asBaseOf: nil, over: base)
+  }
+
   /// Opens a model that has to be complete if it is the base of a partial checkpoint.
-  init(opening path: String, asBaseOf partial: String?) throws {
+  init(opening path: String, asBaseOf partial: String?, over place: String? = nil) throws {
     self.path = path
     var isFolder: ObjCBool = false
     if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
@@ -57,7 +67,9 @@ public struct ModelFiles {
     } else {
       if let aside = PendingFolder.aside(path) { throw FileError.interrupted(path: path, aside: aside) }
       let checkpoint = try CheckpointReader(opening: path)
-      (configuration, routing, base) = (checkpoint.configuration, checkpoint.routing, checkpoint.base)
+      (configuration, routing, base) = (
+        checkpoint.configuration, checkpoint.routing, checkpoint.base.map { base in place.map(base.moved) ?? base }
+      )
       adapter = checkpoint.adapter
       (tokenizerJSON, tokenizerModel, companions) = checkpoint.companions.parts
       if let partial, adapter != nil {

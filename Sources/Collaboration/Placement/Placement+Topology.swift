@@ -29,13 +29,14 @@ extension Placement {
   ///   - method: how.
   ///   - options: seed, load cap, effort.
   ///   - topology: nodes and replicas; with one node and no replicas the same as without it.
-  /// - Throws: `PlacementError` for what is impossible, or a profile without recorded sets.
+  ///   - progress: called with the number of layers done.
+  /// - Throws: `PlacementError` for what is impossible, or a profile without the recorded sets that method or replicas need.
   public init(
     _ profile: CollaborationProfile, devices: Int, method: PlacementMethod, options: PlacementOptions,
-    topology: TopologyOptions
+    topology: TopologyOptions, progress: (Int) -> Void = { _ in }
   ) throws(PlacementError) {
     if topology.nodes == 1 && topology.replicas == 0 {
-      try self.init(profile, devices: devices, method: method, options: options)
+      try self.init(profile, devices: devices, method: method, options: options, progress: progress)
       return
     }
     var layers: [Layer] = []
@@ -45,6 +46,7 @@ extension Placement {
       layers.append(
         try Layer(
           layer, expertDevice: expertDevice, devices: devices, nodes: topology.nodes, replicas: topology.replicas))
+      progress(layers.count)
     }
     try self.init(
       modelType: profile.modelType, experts: profile.experts, devices: devices, nodes: topology.nodes, layers: layers)
@@ -68,10 +70,11 @@ extension Placement.Layer {
   init(
     _ profile: LayerProfile, expertDevice: [Int], devices: Int, nodes: Int, replicas: Int
   ) throws(PlacementError) {
-    let plain = try Prediction(profile, placement: expertDevice, devices: devices)
+    let plain = try Prediction(known: profile, placement: expertDevice, devices: devices)
     guard replicas != 0 else {
       let between =
-        nodes > 1 ? try NodePrediction(profile, placement: expertDevice, devices: devices, nodes: nodes) : nil
+        nodes > 1 && plain != nil
+        ? try NodePrediction(profile, placement: expertDevice, devices: devices, nodes: nodes) : nil
       self.init(layer: profile.layer, expertDevice: expertDevice, predicted: plain, predictedNodes: between)
       return
     }

@@ -126,16 +126,18 @@ public struct Placement: Sendable, Equatable {
     self.layers = layers
   }
 
-  /// Makes π for every layer of a profile, with predictions.
+  /// Makes π for every layer of a profile, with predictions where it has recorded sets.
   ///
   /// - Parameters:
   ///   - profile: what the experts do.
   ///   - devices: D, a divisor of E.
   ///   - method: how.
   ///   - options: seed, load cap, effort.
-  /// - Throws: `PlacementError` for impossible devices or cap, or a profile without recorded sets.
+  ///   - progress: called with the number of layers done.
+  /// - Throws: `PlacementError` for impossible devices or cap, or a profile without the recorded sets that the method needs.
   public init(
-    _ profile: CollaborationProfile, devices: Int, method: PlacementMethod, options: PlacementOptions = .init()
+    _ profile: CollaborationProfile, devices: Int, method: PlacementMethod, options: PlacementOptions = .init(),
+    progress: (Int) -> Void = { _ in }
   ) throws(PlacementError) {
     var layers: [Layer] = []
     // A cap holds for `refined` alone: what it promises is compared with what keeps the cap, the others with anything.
@@ -146,9 +148,10 @@ public struct Placement: Sendable, Equatable {
       layers.append(
         Layer(
           layer: layer.layer, expertDevice: expertDevice,
-          predicted: try Prediction(layer, placement: expertDevice, devices: devices),
-          certificate: options.certify
+          predicted: try Prediction(known: layer, placement: expertDevice, devices: devices),
+          certificate: options.certify && layer.recorded > 0
             ? Certificate(layer, placement: expertDevice, devices: devices, options: constraints) : nil))
+      progress(layers.count)
     }
     try self.init(
       modelType: profile.modelType, experts: profile.experts, devices: devices, layers: layers,

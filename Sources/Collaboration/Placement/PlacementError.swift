@@ -65,7 +65,8 @@ public enum PlacementError: Error, Equatable, CustomStringConvertible {
     case .model(let file, let expected, let found):
       "\(file): experts: expected \(expected), found \(found); try a placement made for this model"
     case .noRecordedSets(let layer):
-      "profile: layer \(layer): expected recorded sets, found none; try profiling again with sets recorded"
+      "profile: layer \(layer): expected recorded sets, which say what experts a token uses together, found none, as in a "
+        + "profile of loads alone; try method load, contiguous or random, or a profile of a model on text or of recorded routing"
     case .loadCap(let found):
       "load_cap: expected at least 1, found \(found); try 1.10, or none to lift the cap"
     case .nodes(let file, let devices, let found):

@@ -22,7 +22,8 @@ public enum PlacementMethod: String, CaseIterable, Codable, Sendable {
   ///   - devices: D, a divisor of E.
   ///   - options: seed, load cap, effort.
   /// - Returns: π, expert → device, E/D experts each.
-  /// - Throws: `PlacementError` for impossible devices or cap, or missing recorded sets.
+  /// - Throws: `PlacementError` for impossible devices or cap, or missing recorded sets; `contiguous`, `random` and `load` need
+  ///   none.
   public func place(
     _ profile: LayerProfile, devices: Int, options: PlacementOptions = .init()
   ) throws(PlacementError) -> [Int] {
@@ -30,6 +31,7 @@ public enum PlacementMethod: String, CaseIterable, Codable, Sendable {
     guard (1...experts).contains(devices), experts % devices == 0 else {
       throw .devices(file: "place", experts: experts, found: devices)
     }
+    if self == .occult || self == .spectral, !profile.hasPairs { throw .noRecordedSets(layer: profile.layer) }
     switch self {
     case .contiguous: return Self.contiguous(experts: experts, devices: devices)
     case .random: return Self.random(experts: experts, devices: devices, seed: options.seed, layer: profile.layer)

@@ -32,6 +32,12 @@ public struct Prediction: Sendable, Equatable, Codable {
     self.imbalance = imbalance
   }
 
+  /// The same as below; `nil` where the profile has no recorded sets.
+  init?(known profile: LayerProfile, placement: [Int], devices: Int) throws(PlacementError) {
+    if profile.recorded == 0 { return nil }
+    try self.init(profile, placement: placement, devices: devices)
+  }
+
   /// Counts a placement on a profile.
   ///
   /// - Parameters:
@@ -53,8 +59,13 @@ public struct Prediction: Sendable, Equatable, Codable {
       }
     }
     intraShare = all == 0 ? 0 : Double(intra) / Double(all)
-    let loads = Self.loads(profile.load, placement: placement, devices: devices)
-    imbalance = CommunicationCounter.LayerTotals.imbalance(loads.map(Int.init)) ?? 1
+    imbalance = Self.imbalance(profile.load, placement: placement, devices: devices)
+  }
+
+  /// max/mean of Σ load per device, which loads alone tell.
+  static func imbalance(_ load: [Int64], placement: [Int], devices: Int) -> Double {
+    let loads = loads(load, placement: placement, devices: devices)
+    return CommunicationCounter.LayerTotals.imbalance(loads.map(Int.init)) ?? 1
   }
 
   /// Σ C_T over recorded sets, by plain counting.

@@ -34,6 +34,8 @@ public struct Plan: Sendable, Equatable, Encodable {
   public enum Dispatch: String, Sendable, Codable {
     /// One copy per chosen expert, contiguous groups.
     case naive
+    /// One copy per chosen expert, placed groups: all that placing changes where a profile has loads alone.
+    case naivePlaced = "naive_placed"
     /// One copy per device, contiguous groups.
     case deduplicated
     /// One copy per device, placed groups.
@@ -73,16 +75,16 @@ public struct Plan: Sendable, Equatable, Encodable {
   /// Sizes in the order asked for, within one naive, de-duplicated, placed, limited by rising L.
   public let rows: [Row]
 
-  /// Plans.
+  /// Plans. Of a profile without recorded sets only what sends one copy per expert is known.
   ///
   /// - Parameters:
-  ///   - profile: with recorded sets.
+  ///   - profile: with recorded sets, or loads alone.
   ///   - topology: the machine.
   ///   - workload: the work.
   ///   - sizes: from `sizes`.
   ///   - limits: L to look at; those that change nothing (L ≥ D) or leave fewer than k experts are left out.
   ///   - place: π of every layer for D devices on N nodes, called once for each pair.
-  /// - Throws: what `place` throws, or `PlacementError.noRecordedSets`.
+  /// - Throws: what `place` throws.
   public init(
     _ profile: CollaborationProfile, topology: Topology, workload: Workload, sizes: [Size], limits: [Int],
     place: (_ devices: Int, _ nodes: Int) throws -> [[Int]]
@@ -101,13 +103,18 @@ public struct Plan: Sendable, Equatable, Encodable {
             (dispatch, limit, try profile.layers.enumerated().map { try make($1, $0) }))
         }
         each(.naive, nil) { layer, _ in .naive(layer, placement: contiguous, devices: devices, nodes: nodes) }
-        try each(.deduplicated, nil) { layer, _ in
-          try Traffic(layer, placement: contiguous, devices: devices, nodes: nodes)
+        if !profile.hasSets {
+          each(.naivePlaced, nil) { .naive($0, placement: placed[$1], devices: devices, nodes: nodes) }
+        } else {
+          try each(.deduplicated, nil) { layer, _ in
+            try Traffic(layer, placement: contiguous, devices: devices, nodes: nodes)
+          }
+          try each(.placed, nil) { layer, index in
+            try Traffic(layer, placement: placed[index], devices: devices, nodes: nodes)
+          }
         }
-        try each(.placed, nil) { layer, index in
-          try Traffic(layer, placement: placed[index], devices: devices, nodes: nodes)
-        }
-        for limit in limits where limit < devices && limit * profile.experts / devices >= profile.topK {
+        for limit in profile.hasSets ? limits : []
+        where limit < devices && limit * profile.experts / devices >= profile.topK {
           try each(.limited, limit) { layer, index in
             try Traffic(layer, placement: placed[index], devices: devices, nodes: nodes, limit: limit)
           }
@@ -118,7 +125,7 @@ public struct Plan: Sendable, Equatable, Encodable {
         let costs = traffic.map {
           LayerCost(
             $0, group, experts: profile.experts, workload: workload, topology: topology,
-            exchange: dispatch == .naive ? .direct : topology.exchange)
+            exchange: dispatch == .naive || dispatch == .naivePlaced ? .direct : topology.exchange)
         }
         rows.append(
           Row(

@@ -11,6 +11,9 @@ public struct CollaborationProfile: Sendable, Equatable {
   /// One entry per MoE layer, by absolute layer number, ascending.
   public let layers: [LayerProfile]
 
+  /// Whether every layer has recorded sets; a profile of loads alone has none.
+  public var hasSets: Bool { layers.allSatisfy { $0.recorded > 0 } }
+
   /// Tokens seen, the most of any layer.
   public var tokens: Int { layers.map(\.tokens).max() ?? 0 }
 
@@ -66,6 +69,9 @@ public struct LayerProfile: Sendable, Equatable {
 
   /// n, recorded tokens.
   public var recorded: Int { documents.count }
+
+  /// Whether there is anything to say of which experts work together: a recording of loads alone has no pairs.
+  var hasPairs: Bool { topK == 1 || coactivation.contains { $0 > 0 } }
 
   /// P = A / max A, the collaboration graph; all zero where nothing collaborates.
   public var collaboration: [Double] {

@@ -24,6 +24,9 @@ extension PolicyTables {
       }
       similarity = table
     case .collaborationConstrained:
+      guard profile.hasPairs else {
+        throw .unprofiled(policy: policy, layer: profile.layer, missing: "counts of experts used together")
+      }
       partners = profile.partners(options.partners(topK: profile.topK, experts: profile.experts))
     case .fewerExperts:
       guard profile.recorded > 0, !profile.weights.isEmpty else {

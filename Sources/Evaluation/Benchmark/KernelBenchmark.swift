@@ -1,6 +1,7 @@
 internal import Collaboration
 public import Models
 internal import Tensors
+internal import Text
 internal import Training
 
 /// Time of a model's largest operations, forward, on random values.
@@ -58,11 +59,14 @@ public struct KernelBenchmark: Sendable {
       products("projection", "[\(t), \(h)] · [\(h), \(h)]", 2 * t * h * h) {
         _ = attention.queryProjection(x)
       },
-      products("experts", "\(t * k) rows, \(e) × \(h) × \(shape.intermediate)", 6 * t * k * h * shape.intermediate) {
+      products(
+        "experts", "\(counted(t * k, "row")), \(e) × \(h) × \(shape.intermediate)", 6 * t * k * h * shape.intermediate
+      ) {
         _ = x.experts(assignment, weights: routing.weights, gateUp: moe.experts.gateUp, down: moe.experts.down)
       },
       products(
-        "attention", "\(shape.batch) × \(shape.sequence), \(shape.heads) heads", 2 * t * (shape.sequence + 1) * h
+        "attention", "\(shape.batch) × \(shape.sequence), \(counted(shape.heads, "head"))",
+        2 * t * (shape.sequence + 1) * h
       ) {
         _ = x.causalAttention(
           keys: x, values: x, heads: shape.heads, kvHeads: shape.heads, segments: batch.segments)

@@ -1,6 +1,7 @@
 internal import Collaboration
 internal import Models
 internal import Tensors
+internal import Text
 internal import Training
 
 /// Time of the routing decision under every policy, beside the time of the MoE layer it is made for.
@@ -88,8 +89,9 @@ public struct RoutingBenchmark: Sendable {
     }
     return Report(
       layerMilliseconds: layer,
-      shape: "\(shape.sequence) tokens, hidden \(shape.hidden), \(shape.experts) experts of \(shape.intermediate), top "
-        + "\(shape.topK), L = \(deviceLimit) of \(devices) devices", rows: rows)
+      shape:
+        "\(counted(shape.sequence, "token")), hidden \(shape.hidden), \(counted(shape.experts, "expert")) of \(shape.intermediate), top "
+        + "\(shape.topK), L = \(deviceLimit) of \(counted(devices, "device"))", rows: rows)
   }
 
   /// Every policy; the plain choice first, which the others are compared with.

@@ -85,7 +85,7 @@ struct QualityPairing {
       used.dropFirst().reduce(share * used[0].primaryFigures[arm]) { $0 + share * $1.primaryFigures[arm] }
     }
     return QualityMetric(
-      metric: "mean of \(used.count) tasks", unit: "", higherIsBetter: true, chance: nil, isAtChance: false,
+      metric: "mean of \(counted(used.count, "task"))", unit: "", higherIsBetter: true, chance: nil, isAtChance: false,
       values: zip(names, figures).map { QualityValue(arm: $0, value: $1.value, stderr: $1.standardError) },
       differences: others.map { difference($0, figures, higherIsBetter: true, flips: nil, isSingle: false) })
   }

@@ -1,3 +1,5 @@
+internal import Text
+
 /// What a comparison of evaluations says, in a headline and a few paragraphs of plain words.
 struct QualityVerdict {
   let comparison: QualityComparison
@@ -11,7 +13,7 @@ struct QualityVerdict {
   }
 
   /// Tasks that count: a further filter of the same answers does not.
-  private var counted: [QualityTask] { comparison.tasks.filter { !$0.isFurtherFilter } }
+  private var judged: [QualityTask] { comparison.tasks.filter { !$0.isFurtherFilter } }
 
   /// Tasks with a verdict on an arm.
   private func tasks(_ arm: String, _ verdict: QualityDifference.Verdict) -> [QualityTask] {
@@ -24,17 +26,17 @@ struct QualityVerdict {
     let parts = spoken.prefix(3).map { arm -> String in
       let counts = [("better", QualityDifference.Verdict.better), ("worse", .worse)].compactMap { word, verdict in
         let count = tasks(arm, verdict).count
-        return count == 0 ? nil : "\(word) on \(count) of \(Self.tasks(counted.count))"
+        return count == 0 ? nil : "\(word) on \(count) of \(Self.tasks(judged.count))"
       }
       let quality =
-        counts.isEmpty ? "no difference shown on \(Self.tasks(counted.count))" : counts.joined(separator: ", ")
+        counts.isEmpty ? "no difference shown on \(Self.tasks(judged.count))" : counts.joined(separator: ", ")
       return ([quality] + [traffic(arm)].compactMap(\.self)).joined(separator: ", ")
     }
     let rest = spoken.count > 3 ? " And \(spoken.count - 3) more." : ""
     return zip(spoken, parts).map { "\($0): \($1)." }.joined(separator: " ") + rest
   }
 
-  private static func tasks(_ count: Int) -> String { count == 1 ? "1 task" : "\(count) tasks" }
+  private static func tasks(_ count: Int) -> String { counted(count, "task") }
 
   /// The verdict in paragraphs.
   var sentences: [String] { arms.map(paragraph) + [leftOut].compactMap(\.self) + [scope] }
@@ -73,7 +75,7 @@ struct QualityVerdict {
     if let mean = comparison.mean, let statement = mean.difference(arm)?.nonInferiority {
       return " " + statement.sentence("'\(arm)'", "on the \(mean.metric)", digits: mean.digits, unit: "")
     }
-    return counted.compactMap { task in
+    return judged.compactMap { task in
       task.primary.difference(arm)?.nonInferiority.map {
         " "
           + $0.sentence(
@@ -142,8 +144,9 @@ struct QualityVerdict {
     let count = comparison.seedCount
     let seeds =
       count == 1
-      ? "These are single runs: another training seed may differ." : "Intervals cover \(count) seeds and the questions."
-    let corrected = counted.count * arms.count { $0 != comparison.base }
+      ? "These are single runs: another training seed may differ."
+      : "Intervals cover \(counted(count, "seed")) and the questions."
+    let corrected = judged.count * arms.count { $0 != comparison.base }
     return seeds + (corrected > 1 ? " Verdicts are corrected for \(corrected) comparisons (Holm)." : "")
   }
 }

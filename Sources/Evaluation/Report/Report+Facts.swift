@@ -1,3 +1,5 @@
+internal import Text
+
 extension Report {
   /// What was run.
   var facts: Markup {
@@ -28,7 +30,7 @@ extension Report {
           + "documents, seed \(comparison.bootstrap.seed)"
       ),
       ("Largest change of a logit by placement", facts.maxLogitDifference.map(Self.small) ?? "not measured"),
-      ("On the wire", "\(facts.bytesPerElement) bytes an element"),
+      ("On the wire", "\(counted(facts.bytesPerElement, "byte")) an element"),
       ("Time", Numbers.duration(facts.seconds)),
       ("Program", "occult \(facts.version)"),
     ]

@@ -1,3 +1,5 @@
+internal import Text
+
 extension Report {
   /// Co-activation before and after the experts were placed.
   var heatMaps: [Markup] {
@@ -17,7 +19,7 @@ extension Report {
             tag("figcaption", share(chosen.contiguous))
           }
           tag("figure") {
-            tag("h3", "Layer \(chosen.layer), placed on \(study.facts.devices) devices")
+            tag("h3", "Layer \(chosen.layer), placed on \(counted(study.facts.devices, "device"))")
             heatMap(chosen, placed: true)
             tag("figcaption", share(chosen.chosen))
           }

@@ -1,3 +1,5 @@
+internal import Text
+
 extension Report {
   /// Devices per token and imbalance by layer.
   var layers: [Markup] {
@@ -22,7 +24,7 @@ extension Report {
   /// Devices per token and imbalance of every arm in every layer.
   private func layerTable(_ cells: [CellResult]) -> Markup {
     tag("details", ["class": "below"]) {
-      tag("summary", "All \(cells.count) arms by layer")
+      tag("summary", "All \(counted(cells.count, "arm")) by layer")
       Page.scroll("Devices per token by layer") {
         Page.table(
           heads: [("checkpoint", "as trained")]

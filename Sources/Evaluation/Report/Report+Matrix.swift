@@ -1,3 +1,5 @@
+internal import Text
+
 extension Report {
   /// The matrix of arms and limits.
   var matrix: [Markup] {
@@ -21,7 +23,7 @@ extension Report {
       ) {
         table("Results as trained", matched.sorted { $0.loss < $1.loss }, without: Self.details)
         tag("details", ["class": "below"]) {
-          tag("summary", "\(all), \(comparison.results.count) rows")
+          tag("summary", "\(all), \(counted(comparison.results.count, "row"))")
           table("Matrix of results", comparison.results)
         }
       }
@@ -167,7 +169,7 @@ extension Report {
   }
 
   private func forest(_ cells: [CellResult], _ limit: Int?) -> Markup {
-    let title = limit.map { "At most \($0) of \(study.facts.devices) devices" } ?? "No limit"
+    let title = limit.map { "At most \($0) of \(counted(study.facts.devices, "device"))" } ?? "No limit"
     let rows = cells.sorted { ($0.difference?.mean ?? 0) < ($1.difference?.mean ?? 0) }.map { cell -> Forest.Row in
       let difference = cell.difference ?? Difference(mean: 0, low: 0, high: 0)
       return Forest.Row(

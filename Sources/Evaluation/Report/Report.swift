@@ -1,3 +1,5 @@
+internal import Text
+
 /// A study as one page (``Page``). Parts whose data a study lacks are left out; of more than eight arms, pictures show the
 /// reference and the best of each limit in colour, and tables all.
 public struct Report: Sendable {
@@ -75,7 +77,7 @@ public struct Report: Sendable {
     let isBest = isCrowded && !result.isReference
     return Page.card(
       series: series(result.arm), name: result.arm,
-      note: (result.evaluatedLimit.map { "at most \($0) of \(study.facts.devices) devices" } ?? "no limit")
+      note: (result.evaluatedLimit.map { "at most \($0) of \(counted(study.facts.devices, "device"))" } ?? "no limit")
         + (isBest
           ? ", lowest loss of \(matched.count { $0.trainedLimit == result.trainedLimit && !$0.isReference })" : ""),
       figures: [

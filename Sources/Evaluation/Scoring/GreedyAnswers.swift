@@ -39,8 +39,8 @@ struct GreedyAnswers {
   ///   - progress: Told the number of prompts done.
   /// - Returns: One text a prompt, on every rank; nil where logits were not finite.
   mutating func answer(
-    _ prompts: [[Int32]], _ rule: TaskDefinition.Generation, progress: (Int) -> Void = { _ in }
-  ) -> [String?] {
+    _ prompts: [[Int32]], _ rule: TaskDefinition.Generation, progress: (Int) throws -> Void
+  ) rethrows -> [String?] {
     var answers = [String?](repeating: nil, count: prompts.count)
     let order = prompts.indices.sorted { (prompts[$1].count, $0) < (prompts[$0].count, $1) }
     var start = 0
@@ -49,7 +49,7 @@ struct GreedyAnswers {
       let batch = Array(order[start..<min(start + size, order.count)])
       run(batch, prompts, rule, &answers)
       start += batch.count
-      progress(start)
+      try progress(start)
     }
     return ranks.gather(answers)
   }

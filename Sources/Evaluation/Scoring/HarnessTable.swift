@@ -1,8 +1,9 @@
 internal import Foundation
+internal import Text
 
 /// The table of lm-evaluation-harness, in Markdown: tasks, and groups below where there are any.
 ///
-/// - Source: lm_eval 0.4.13, `make_table`; four decimals always.
+/// - Source: lm_eval 0.4.13, `make_table`; four decimals, and an exponent where that says more.
 public struct HarnessTable {
   private let files: HarnessFiles
 
@@ -54,8 +55,8 @@ public struct HarnessTable {
     return sorted.enumerated().map { index, figure in
       [
         index == 0 ? name : "", index == 0 ? String(format: "%g", version) : "", figure.filter, shots,
-        figure.metric.rawValue, figure.metric.isHigherBetter ? "↑" : "↓", String(format: "%.4f", figure.value), "±",
-        figure.standardError.map { String(format: "%.4f", $0) } ?? "N/A",
+        figure.metric.rawValue, figure.metric.isHigherBetter ? "↑" : "↓", decimal(figure.value, 4), "±",
+        figure.standardError.map { decimal($0, 4) } ?? "N/A",
       ]
     }
   }

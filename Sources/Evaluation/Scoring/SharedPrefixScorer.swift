@@ -52,7 +52,9 @@ struct SharedPrefixScorer {
   ///   - questions: The requests of each; those of one question should begin alike.
   ///   - progress: Told the number of questions done.
   /// - Returns: A score for every request, in the order of `questions`, on every rank.
-  mutating func score(_ questions: [[TokenRequest]], progress: (Int) -> Void = { _ in }) -> [[TokenScore]] {
+  mutating func score(
+    _ questions: [[TokenRequest]], progress: (Int) throws -> Void
+  ) rethrows -> [[TokenScore]] {
     var scores = questions.map { Array(repeating: TokenScore(), count: $0.count) }
     let read = tokensRead
     let common = Self.common(questions)
@@ -78,7 +80,7 @@ struct SharedPrefixScorer {
       run(Array(units[start..<end]), questions, after: root, common, &scores)
       done += units[start..<end].reduce(0) { $0 + $1.requests.count }
       start = end
-      progress(done * questions.count / total)
+      try progress(done * questions.count / total)
     }
     if isRootClose {
       for index in scores.indices { for place in scores[index].indices { scores[index][place].isClose = true } }
@@ -86,6 +88,9 @@ struct SharedPrefixScorer {
     tokensRead = read + ranks.sum([tokensRead - read])[0]
     return gathered(scores)
   }
+
+  /// The same without a word on the way.
+  mutating func score(_ questions: [[TokenRequest]]) -> [[TokenScore]] { score(questions) { _ in } }
 
   /// The scores of all ranks, each of which has those of its own questions.
   private func gathered(_ scores: [[TokenScore]]) -> [[TokenScore]] {

@@ -31,11 +31,11 @@ public struct TaskEvaluation: Sendable {
   ///   - routing: Placement by which communication is counted; nil for none.
   ///   - batchTokens: Most tokens in a batch.
   ///   - ranks: The processes that share the model's experts; each scores its part of the documents.
-  ///   - progress: Told the documents done, and the task at work.
+  ///   - progress: Told the documents done, and the task at work, on all ranks alike; what it throws ends the scoring.
   /// - Throws: ``TaskDataError`` for a prompt that leaves no room, and for log-likelihoods that are not finite.
   public init(
     _ set: TaskSet, model: LanguageModel, tokenizer: Tokenizer, endOfText: Int32, routing: RoutingSettings?,
-    batchTokens: Int, ranks: any Communicator = SingleProcess(), progress: (Int, String) -> Void = { _, _ in }
+    batchTokens: Int, ranks: any Communicator = SingleProcess(), progress: (Int, String) throws -> Void = { _, _ in }
   ) throws {
     let model = model.untracked()
     var meter = routing.map { CommunicationMeter($0.placement, topK: model.configuration.topK) }
@@ -43,21 +43,21 @@ public struct TaskEvaluation: Sendable {
     var (scored, done, tokens): ([ScoredTask], Int, Int) = ([], 0, 0)
     for task in set.tasks {
       let name = task.definition.name
-      progress(done, name)
+      try progress(done, name)
       Activity.note("task \(name)")
       let before = done
       if task.definition.output == .generate {
         var answers = GreedyAnswers(model, tokenizer, batchTokens: batchTokens, meter: meter, ranks: ranks)
-        scored.append(try Self.generate(task, encoder, &answers) { progress(before + $0, name) })
+        scored.append(try Self.generate(task, encoder, &answers) { try progress(before + $0, name) })
         meter = answers.meter
       } else {
         var scorer = SharedPrefixScorer(model, batchTokens: batchTokens, meter: meter, ranks: ranks)
-        scored.append(try Self.score(task, encoder, &scorer) { progress(before + $0, name) })
+        scored.append(try Self.score(task, encoder, &scorer) { try progress(before + $0, name) })
         meter = scorer.meter
         tokens += scorer.tokensRead
       }
       done += task.documents.count
-      progress(done, name)
+      try progress(done, name)
     }
     tasks = scored
     missing = set.missing
@@ -68,7 +68,7 @@ public struct TaskEvaluation: Sendable {
   }
 
   private static func score(
-    _ task: LoadedTask, _ encoder: RequestEncoder, _ scorer: inout SharedPrefixScorer, _ progress: (Int) -> Void
+    _ task: LoadedTask, _ encoder: RequestEncoder, _ scorer: inout SharedPrefixScorer, _ progress: (Int) throws -> Void
   ) throws -> ScoredTask {
     var truncated: Set<Int> = []
     var questions: [[TokenRequest]] = []
@@ -91,7 +91,7 @@ public struct TaskEvaluation: Sendable {
       }
       questions.append(requests)
     }
-    let scores = scorer.score(questions, progress: progress)
+    let scores = try scorer.score(questions, progress: progress)
     var documents: [ScoredDocument] = []
     for (place, document) in task.documents.enumerated() {
       guard scores[place].allSatisfy({ $0.logLikelihood.isFinite }) else {
@@ -111,7 +111,7 @@ public struct TaskEvaluation: Sendable {
   }
 
   private static func generate(
-    _ task: LoadedTask, _ encoder: RequestEncoder, _ answers: inout GreedyAnswers, _ progress: (Int) -> Void
+    _ task: LoadedTask, _ encoder: RequestEncoder, _ answers: inout GreedyAnswers, _ progress: (Int) throws -> Void
   ) throws -> ScoredTask {
     let rule = task.definition.generation
     var prompts: [(tokens: [Int32], isCut: Bool)] = []
@@ -128,7 +128,7 @@ public struct TaskEvaluation: Sendable {
       }
       prompts.append(encoder.prompt(request.context, room: rule.maxTokens))
     }
-    let texts = answers.answer(prompts.map(\.tokens), rule, progress: progress)
+    let texts = try answers.answer(prompts.map(\.tokens), rule, progress: progress)
     var documents: [ScoredDocument] = []
     for (place, document) in task.documents.enumerated() {
       guard let text = texts[place] else {

@@ -55,12 +55,12 @@ public struct TaskSuite: Sendable {
   ///   - model: The model.
   ///   - routing: Placement by which communication is counted; nil for none.
   ///   - ranks: The processes that share the model's experts.
-  ///   - progress: Told the documents done, and the task at work.
+  ///   - progress: Told the documents done, and the task at work; what it throws ends the scoring.
   /// - Returns: What it scored.
   /// - Throws: ``TaskDataError``.
   public func score(
     _ model: LanguageModel, routing: RoutingSettings?, ranks: any Communicator = SingleProcess(),
-    progress: (Int, String) -> Void = { _, _ in }
+    progress: (Int, String) throws -> Void = { _, _ in }
   ) throws -> TaskEvaluation {
     try TaskEvaluation(
       set, model: model, tokenizer: tokenizer, endOfText: endOfText, routing: routing, batchTokens: batchTokens,
@@ -91,7 +91,11 @@ public struct TaskSuite: Sendable {
   /// - Parameter ranks: The processes that train together.
   /// - Returns: A scoring of any model.
   public func scoring(_ ranks: any Communicator) -> TaskScoring {
-    { model, routing in try score(model, routing: routing, ranks: ranks).figures }
+    { model, routing, isAbandoned in
+      try score(model, routing: routing, ranks: ranks) { _, _ in
+        if ranks.agreeToStop(isAbandoned()) { throw MeasuringAbandoned() }
+      }.figures
+    }
   }
 
   /// Identity of all that is asked.

@@ -1,4 +1,5 @@
-import Foundation
+internal import Foundation
+internal import Text
 
 /// Numbers as people read them: fixed digits, a true minus sign, the same in every locale.
 enum Numbers {
@@ -10,7 +11,7 @@ enum Numbers {
 
   /// A number with `digits` decimals; zero never has a sign.
   static func fixed(_ value: Double, _ digits: Int) -> String {
-    let text = String(format: "%.\(digits)f", abs(value))
+    let text = decimal(abs(value), digits)
     let isZero = text.allSatisfy { $0 == "0" || $0 == "." }
     return (value < 0 && !isZero ? "−" : "") + text
   }

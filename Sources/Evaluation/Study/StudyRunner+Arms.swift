@@ -3,6 +3,7 @@ internal import Collaboration
 internal import ExpertParallel
 internal import Foundation
 internal import Models
+internal import Text
 internal import Training
 
 extension StudyRunner {
@@ -67,7 +68,8 @@ extension StudyRunner {
       let count = rates.values.count { $0 == rate }
       if let rate, count > 0 {
         console.say(
-          "study.learning_rates: \(count) of \(rates.count) arms took the \(end), \(rate); one beyond it may be better")
+          "study.learning_rates: \(count) of \(counted(rates.count, "arm")) took the \(end), \(rate); one beyond it may be better"
+        )
       }
     }
   }
@@ -89,6 +91,7 @@ extension StudyRunner {
         guard let profile = ground.profile else { preconditionFailure("StudyRunner: adapted experts on ranks") }
         return profile
       }, data: data, folder: RunFolder(path), program: program, ranks: ranks)
+    tuning.abandonsMeasuring = console.isStopRequested
     tuning.tasks = tasks?.scoring(ranks)
     let key = baseKey.adding(recipe.contentHash()).adding(ground.placement.json).adding(tuning.batchOrder).text
     return ArmRun(name: arm.name, rule: rule, seed: seed, key: key, tuning: tuning)

@@ -192,7 +192,7 @@ public struct StudyRunner {
   private func describe(_ placement: Placement, against contiguous: Placement) {
     func mean(_ placement: Placement, _ value: (Prediction) -> Double) -> String {
       let values = placement.layers.compactMap(\.predicted).map(value)
-      return values.isEmpty ? "–" : String(format: "%.3f", values.reduce(0, +) / Double(values.count))
+      return values.isEmpty ? "–" : decimal(values.reduce(0, +) / Double(values.count), 3)
     }
     for (name, placement) in [("contiguous", contiguous), ("chosen", placement)] {
       console.say(

@@ -1,3 +1,5 @@
+internal import Text
+
 /// The matrix as a table: plain text for a terminal, or Markdown. One row is one cell.
 public struct ComparisonTable: Sendable {
   /// What is shown.
@@ -144,7 +146,7 @@ public struct ComparisonTable: Sendable {
       notes.append(
         "Gain kept: share of what standard gained over the base; at least: one-sided 95 %; margin: 90 % kept.")
     }
-    let seeds = comparison.seedCount > 1 ? "\(comparison.seedCount) seeds and " : ""
+    let seeds = comparison.seedCount > 1 ? "\(counted(comparison.seedCount, "seed")) and " : ""
     notes.append(
       "Intervals: \(Numbers.grouped(bootstrap.draws)) bootstrap draws over \(seeds)\(Numbers.grouped(documents)) "
         + "documents, seed \(bootstrap.seed).")

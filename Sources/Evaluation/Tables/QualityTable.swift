@@ -1,3 +1,5 @@
+internal import Text
+
 /// A comparison of evaluations as text: for a terminal, in Markdown, and as comma-separated values.
 public struct QualityTable: Sendable {
   /// What is shown.
@@ -135,7 +137,7 @@ public struct QualityTable: Sendable {
     var notes = [
       "Differences: arm − \(comparison.reference), question by question; of perplexities, of their logarithm (nats).",
       "Intervals: \(Numbers.grouped(comparison.bootstrap.draws)) bootstrap draws over "
-        + "\(comparison.seedCount > 1 ? "\(comparison.seedCount) seeds and " : "")questions, seed "
+        + "\(comparison.seedCount > 1 ? "\(counted(comparison.seedCount, "seed")) and " : "")questions, seed "
         + "\(comparison.bootstrap.seed).",
       "p: McNemar's exact test of right and wrong answers of single runs, else bootstrap; Holm's correction over all verdicts.",
     ]

@@ -1,4 +1,5 @@
 internal import Formats
+internal import Text
 
 /// Sequences of numbers from a text file: one a line, separated by spaces, tabs or commas, all of one length.
 public struct TokenLines: Sendable, Equatable {
@@ -88,12 +89,12 @@ public enum TokenLinesError: Error, Equatable, CustomStringConvertible {
       "\(file):\(line): expected integers in \(range.lowerBound)..<\(range.upperBound)"
         + (ignored.map { " or \($0)" } ?? "") + ", found '\(found)'; try ids of this model's tokenizer"
     case .length(let file, let line, let expected, let found):
-      "\(file):\(line): expected \(expected) tokens as in the lines before, found \(found); "
+      "\(file):\(line): expected \(counted(expected, "token")) as in the lines before, found \(found); "
         + "try one file for each length"
     case .tooLong(let file, let most, let found):
-      "\(file): expected at most \(most) tokens a line (the model's context), found \(found); try shorter lines"
+      "\(file): expected at most \(counted(most, "token")) a line (the model's context), found \(found); try shorter lines"
     case .shape(let file, let expected, let found):
-      "\(file): expected \(expected[0]) lines of \(expected[1]) labels as the tokens have, "
+      "\(file): expected \(counted(expected[0], "line")) of \(counted(expected[1], "label")) as the tokens have, "
         + "found \(found[0]) of \(found[1]); try a label for every token, -100 where none counts"
     case .noTargets(let file):
       "\(file): expected a label to predict, found none after the first position of each line; "

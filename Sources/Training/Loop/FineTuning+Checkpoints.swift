@@ -31,62 +31,6 @@ extension FineTuning {
     return try BaseReference(base, stored: trained)
   }
 
-  /// Whether a run that is to be resumed began with this recipe, harmless keys aside.
-  ///
-  /// - Throws: ``RunFolderError``, `RecipeError`.
-  static func checkUnchanged(_ recipe: Recipe, _ folder: RunFolder) throws {
-    guard let text = try? YAMLFile.text(folder.recipe) else {
-      throw RunFolderError.nothingToResume(path: folder.path, found: "no recipe.yaml in it")
-    }
-    try checkUnchanged(recipe, text, of: folder.recipe, in: folder.path)
-  }
-
-  /// Whether a recipe that a file of the run holds is this one, harmless keys aside.
-  private static func checkUnchanged(_ recipe: Recipe, _ text: String, of file: String, in place: String) throws {
-    let earlier = try Recipe.parse(text, file: file, checksFiles: false)
-    let changes = recipe.differences(from: earlier).filter { !$0.isHarmless }
-    if !changes.isEmpty { throw RunFolderError.changed(path: place, keys: changes.map(\.description)) }
-  }
-
-  /// The newest checkpoint, if it is one of this run: its recipe, its data, its identity, and a state that steps lead to.
-  ///
-  /// - Parameter marker: That of the folder, on the rank that writes.
-  /// - Returns: Where the run stands.
-  /// - Throws: ``RunFolderError``, `RecipeError`, `FileError`, `RoutingError`.
-  func resumed(_ marker: FolderMarker?) throws -> State {
-    guard let step = try folder.savedSteps().last else {
-      throw RunFolderError.nothingToResume(path: folder.path, found: "no checkpoint in it")
-    }
-    let path = folder.checkpoint(step: step)
-    let saved = try TrainingState(readingFrom: path, shard: shard)
-    guard saved.batchOrder == batchOrder else {
-      throw RunFolderError.otherData(path: path, expected: saved.batchOrder, found: batchOrder)
-    }
-    try check(saved, step: step, path)
-    let files = try ModelFiles(opening: path)
-    for file in [path] + (saved.best != nil && recipe.run.keepsBest ? [folder.best] : []) {
-      guard let text = try ModelFiles.recipe(of: file) else { continue }
-      try Self.checkUnchanged(recipe, text, of: file, in: file)
-    }
-    if let marker { try RunIdentity.check(marker, saved.run, of: path, recipe: folder.recipe, summary: folder.summary) }
-    guard files.adapters == adapters else {
-      throw RunFolderError.changed(path: folder.path, keys: ["train: adapters on other experts, or of another size"])
-    }
-    var model = try files.model(shard: shard)
-    try model.apply(routing)
-    try spread(&model)
-    model.train(recipe.train.fullRoles)
-    try check(saved.moments, of: model, path)
-    let optimizer = AdamW(
-      learningRate: recipe.optimizer.learningRate, betas: (recipe.optimizer.betas[0], recipe.optimizer.betas[1]),
-      epsilon: recipe.optimizer.epsilon, weightDecay: recipe.optimizer.weightDecay, step: saved.step,
-      moments: saved.moments)
-    return State(
-      model: model, optimizer: optimizer, step: saved.step, tokens: saved.tokens, base: files.base,
-      teacher: try teacher(of: model), deviceLimit: routing.deviceLimit,
-      best: saved.best.map { BestValidation(step: $0.step, loss: $0.loss, stale: $0.stale) } ?? BestValidation())
-  }
-
   /// Writes a checkpoint, partial where little trains, and removes old ones.
   ///
   /// - Throws: ``TrainingError/weight(step:parameter:)``: what cannot be loaded is not written.
@@ -124,7 +68,7 @@ extension FineTuning {
   func finishWithBest() throws -> LanguageModel {
     if ranks.rank == 0 { try folder.finishWithBest() }
     ranks.barrier()
-    var model = try ModelFiles(opening: folder.final).model(shard: shard)
+    var model = try ModelFiles(opening: folder.final, over: base.path).model(shard: shard)
     try model.apply(routing)
     try spread(&model)
     return model
@@ -149,7 +93,7 @@ extension FineTuning {
   /// Writes what the run did; `sent` is what left this rank meanwhile.
   func summarize(_ state: State, seconds: Double, validation: Validation?, sent: WireTraffic) throws {
     // Under the rule that the model was trained with, and as it would run without any.
-    let unlimited = try validated(state.model, under: routing.unlimited)
+    let unlimited = try validated(state.model, under: routing.unlimited, unless: abandonsMeasuring)
     let trained = trainedCounts(state.model)
     let memory = ranks.figures(Memory.peakResidentBytes)
     let bytes = sentBytes(sent)

@@ -30,6 +30,10 @@ public struct FineTuning {
   package var claim: OutputFolder.Claim?
   /// Scores tasks after some of the steps; nil for none.
   public var tasks: TaskScoring?
+  /// Asked between batches of what is measured after a step: whether it is given up for a checkpoint, from which it is done anew.
+  package var abandonsMeasuring: (() -> Bool)?
+  /// Whether a run that goes on may have more steps than before.
+  package var extends = false
 
   /// Optimizer steps of the whole run.
   public let steps: Int
@@ -116,7 +120,7 @@ public struct FineTuning {
     _ mode: RunFolder.Mode, sinks extra: [any MetricSink] = [], isStopRequested: () -> Bool = { false }
   ) throws -> (ending: Ending, model: LanguageModel) {
     defer { StopSignal.endsAtOnce = true }
-    if mode == .resume { try Self.checkUnchanged(recipe, folder) }
+    if mode == .resume { try checkUnchanged() }
     let claim = ranks.rank == 0 ? try self.claim ?? folder.claim(mode, program: program) : nil
     defer { withExtendedLifetime(claim) {} }
     // What a kill kept from going.
@@ -132,93 +136,51 @@ public struct FineTuning {
           path: folder.metrics, upTo: $0, run: claim.marker.identity, isAdopted: claim.marker.isAdopted)
       }
     }
-    // Figures are the same on all ranks; one writes them down.
+    let missing = unmeasured(record)
+    // Figures are the same on all ranks; one writes them down. A step that is measured anew is recorded anew.
     let sinks = MetricSinks(
       ranks.rank > 0
         ? []
         : [
-          try JSONLinesSink(path: folder.metrics, run: state.run, keeping: record?.keptBytes),
-          try TensorBoardSink(folder: folder.path, resumedStep: resumedStep),
+          try JSONLinesSink(
+            path: folder.metrics, run: state.run,
+            keeping: missing == nil ? record?.keptBytes : record?.bytesBeforeLast),
+          try TensorBoardSink(folder: folder.path, resumedStep: resumedStep.map { missing == nil ? $0 : $0 - 1 }),
         ] + extra)
     let (began, sent) = (Clock.monotonic(), ranks.traffic)
     var result: (ending: Ending, validation: Validation?)
     do {
-      if mode != .resume {
+      if mode != .resume || extends {
         if let marker = claim?.marker {
           try TextFile.write(RunIdentity.line(marker.identity) + recipe.yaml(), to: folder.recipe)
         }
         try sinks.logConfig(recipe.yaml())
-        if recipe.run.evaluateEvery != nil, let result = try validated(state.model, under: routing) {
-          try sinks.log(
-            step: 0, values: result.values, tasks: recipe.tasks.every == nil ? [:] : try scores(state.model))
-        }
+      }
+      if mode != .resume, recipe.run.evaluateEvery != nil,
+        let result = try validated(state.model, under: routing, unless: nil)
+      {
+        try sinks.log(
+          step: 0, values: result.values,
+          tasks: recipe.tasks.every == nil ? [:] : try scores(state.model, unless: nil))
       }
       // From here on a step is finished and saved; before, there is nothing to save.
       StopSignal.endsAtOnce = false
-      result = try loop(&state, sinks, began: began, isStopRequested: isStopRequested)
+      result = try loop(&state, sinks, from: missing, began: began, isStopRequested: isStopRequested)
     } catch {
       try? sinks.close()  // the failure that is on its way says more
       throw error
     }
+    if result.ending == .finished { try sinks.sync() }
     try sinks.close()
     if result.ending == .finished {
-      if recipe.run.keepsBest {
-        state.model = try finishWithBest()
-        result.validation = try validated(state.model, under: routing)
-      } else {
-        try saveFinal(state)
+      do {
+        return (.finished, try finish(state, result.validation, seconds: Clock.monotonic() - began, sent: sent))
+      } catch is MeasuringAbandoned {
+        if try !folder.savedSteps().contains(state.step) { try save(&state) }
+        result.ending = .stopped(step: state.step)
       }
-      try summarize(
-        state, seconds: Clock.monotonic() - began, validation: result.validation, sent: ranks.traffic.since(sent))
     }
     return (result.ending, state.model)
-  }
-
-  /// Steps until the last or until a stop is asked for, with measurements and checkpoints on the way.
-  private func loop(
-    _ state: inout State, _ sinks: MetricSinks, began: Double, isStopRequested: () -> Bool
-  ) throws -> (ending: Ending, validation: Validation?) {
-    let schedule = LearningRateSchedule(
-      name: recipe.schedule.name, warmupSteps: recipe.schedule.warmupSteps, steps: steps)
-    var validation: Validation?
-    while state.step < steps {
-      var values = try Activity.during("training step \(state.step + 1)") { try advance(&state, schedule) }
-      values[.seconds] = Clock.monotonic() - began
-      let isLast = state.step == steps
-      if isLast || isDue(state.step, every: recipe.run.evaluateEvery),
-        let result = try validated(state.model, under: routing)
-      {
-        values.merge(result.values) { $1 }
-        let isBest = state.best.add(
-          result.loss, step: state.step, minDelta: recipe.run.earlyStopping?.minDelta ?? 0)
-        if isBest, recipe.run.keepsBest { try saveBest(state) }
-        validation = result
-      }
-      let scores = isDue(state.step, every: recipe.tasks.every) ? try scores(state.model) : [:]
-      try sinks.log(step: state.step, values: values, tasks: scores)
-      if isLast || isOver(state.best) { break }
-      // A signal may reach one rank before the others: they stop together.
-      let stop = ranks.sum([isStopRequested() ? 1 : 0])[0] > 0
-      if stop || isDue(state.step, every: recipe.save.every) {
-        try sinks.sync()
-        try save(&state)
-      }
-      if stop { return (.stopped(step: state.step), validation) }
-    }
-    return (.finished, validation)
-  }
-
-  /// Whether validation has made no progress for as long as the recipe waits.
-  func isOver(_ best: BestValidation) -> Bool { recipe.run.earlyStopping.map { best.stale >= $0.patience } ?? false }
-
-  private func isDue(_ step: Int, every interval: Int?) -> Bool { interval.map { step.isMultiple(of: $0) } ?? false }
-
-  /// Figures of tasks under the run's routing, which a schedule of limits does not change; none without tasks.
-  private func scores(_ model: LanguageModel) throws -> [String: Double] {
-    guard let tasks else { return [:] }
-    var model = model
-    try model.apply(routing)
-    return try tasks(model, routing)
   }
 
   /// What validation found.
@@ -233,12 +195,19 @@ public struct FineTuning {
   }
 
   /// Loss and C_T on validation data under a routing of its own, which a schedule of limits does not change; nil without data.
-  func validated(_ model: LanguageModel, under routing: RoutingSettings) throws -> Validation? {
+  ///
+  /// - Throws: ``MeasuringAbandoned``, ``TrainingError/validation(value:)``.
+  func validated(
+    _ model: LanguageModel, under routing: RoutingSettings, unless isAbandoned: (() -> Bool)?
+  ) throws -> Validation? {
     var model = model
     try model.apply(routing)
     var meter: CommunicationMeter? = CommunicationMeter(routing.placement, topK: base.configuration.topK)
-    let documents = HeldOutLoss.score(
-      model, data.validation, batchTokens: recipe.schedule.batchTokens, meter: &meter, ranks: ranks)
+    let documents = try HeldOutLoss.score(
+      model, data.validation, batchTokens: recipe.schedule.batchTokens, meter: &meter, ranks: ranks
+    ) { _ in
+      if let isAbandoned, ranks.agreeToStop(isAbandoned()) { throw MeasuringAbandoned() }
+    }
     guard let loss = HeldOutLoss.mean(documents), let meter else { return nil }
     guard loss.isFinite else { throw TrainingError.validation(value: "\(loss)") }
     return Validation(loss: loss, devicesPerToken: meter.counter.statistics().devicesPerToken)

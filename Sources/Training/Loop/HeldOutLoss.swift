@@ -23,12 +23,12 @@ public enum HeldOutLoss {
   ///   - batchTokens: Largest batch.
   ///   - meter: Counts communication if given; a batch is a step.
   ///   - ranks: The processes that share the documents and the model's experts; all of them get all results.
-  ///   - progress: Called with the number of documents scored.
+  ///   - progress: Called with the number of documents scored, on all ranks alike; what it throws ends the scoring.
   /// - Returns: One entry a document, in their order.
   public static func score(
     _ model: LanguageModel, _ documents: [TokenizedDocument], batchTokens: Int, meter: inout CommunicationMeter?,
-    ranks: any Communicator = SingleProcess(), progress: (Int) -> Void = { _ in }
-  ) -> [HeldOutDocument] {
+    ranks: any Communicator = SingleProcess(), progress: (Int) throws -> Void
+  ) rethrows -> [HeldOutDocument] {
     let before = Activity.current
     defer { Activity.note(before) }
     let model = model.untracked()
@@ -58,9 +58,17 @@ public enum HeldOutLoss {
         results.append(HeldOutDocument(id: document.id, nll: nll, tokens: tokens))
       }
       start = end
-      progress(start)
+      try progress(start)
     }
     return results
+  }
+
+  /// The same without a word on the way.
+  public static func score(
+    _ model: LanguageModel, _ documents: [TokenizedDocument], batchTokens: Int, meter: inout CommunicationMeter?,
+    ranks: any Communicator = SingleProcess()
+  ) -> [HeldOutDocument] {
+    score(model, documents, batchTokens: batchTokens, meter: &meter, ranks: ranks) { _ in }
   }
 
   /// Σ nll / Σ tokens in nats per token; nil for no tokens.

@@ -12,6 +12,8 @@ public enum RunFolderError: Error, Equatable, CustomStringConvertible {
   case otherRun(path: String, expected: String, found: String)
   /// A checkpoint says what no run of this recipe can have come to.
   case state(path: String, item: String, expected: String, found: String)
+  /// A run that cannot be made longer.
+  case `extension`(path: String, expected: String, found: String, advice: String)
   /// The record of steps does not lead up to the checkpoint.
   case record(path: String, line: Int, expected: String, found: String)
 
@@ -26,6 +28,7 @@ public enum RunFolderError: Error, Equatable, CustomStringConvertible {
     case .changed(let path, let keys):
       "\(path): expected the recipe that the run began with, found changes:\n  " + keys.joined(separator: "\n  ")
         + "\ntry the old values, or another output=… for a new run"
+        + (Self.areLengths(keys) ? ", or --extend to train on for more steps" : "")
     case .otherData(let path, let expected, let found):
       "\(path): expected the order of batches \(expected) that the run began with, found \(found); "
         + "try the data files as they were"
@@ -35,9 +38,16 @@ public enum RunFolderError: Error, Equatable, CustomStringConvertible {
     case .state(let path, let item, let expected, let found):
       "\(path) \(item): expected \(expected), found \(found); try the file as the run wrote it, or an earlier checkpoint "
         + "after moving this one away"
+    case .extension(let path, let expected, let found, let advice):
+      "\(path): expected \(expected) to train on from, found \(found); try \(advice)"
     case .record(let path, let line, let expected, let found):
       "\(path):\(line): expected \(expected), found \(found); try the file as the run wrote it, or another output=… for a "
         + "new run"
     }
+  }
+
+  /// Whether all changes are of how long the run is.
+  private static func areLengths(_ changes: [String]) -> Bool {
+    changes.allSatisfy { change in Recipe.Difference.lengthKeys.contains { change.hasPrefix($0 + ":") } }
   }
 }

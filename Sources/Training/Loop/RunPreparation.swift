@@ -3,7 +3,7 @@ public import Collaboration
 public import ExpertParallel
 internal import Foundation
 public import Models
-public import Tensors
+internal import Tensors
 internal import Text
 
 /// A fine-tuning run with everything it needs, checked before any work.
@@ -27,22 +27,27 @@ public struct RunPreparation {
   /// Tokenised text.
   public let data: TrainingData
 
+  /// Whether a run that goes on may have more steps than before.
+  let extends: Bool
+
   /// Checks recipe, output folder, model, routing and data, cheapest first; no weight is read and nothing is written.
   ///
   /// - Parameters:
   ///   - recipe: The resolved recipe.
   ///   - mode: What to do with an output folder that exists.
+  ///   - extends: Whether a run that goes on, finished or not, is to have more steps.
   /// - Throws: What is wrong, as the types that know it: ``RunFolderError``, `FolderError`, `FileError`, `ConfigurationError`,
   ///   `RoutingError`, ``AdapterPlanError``, ``PreparationError``, ``ModelTextError``, `TokenizerError`, `DataError`.
-  public init(_ recipe: Recipe, mode: RunFolder.Mode) throws {
+  public init(_ recipe: Recipe, mode: RunFolder.Mode, extends: Bool = false) throws {
     let folder = RunFolder(recipe.output)
+    if extends, try folder.savedSteps().isEmpty { throw FineTuning.nothingToExtend(folder) }
     let asked = mode
     let mode = try folder.check(asked)
     if asked == .resume, mode == .resume || FileManager.default.fileExists(atPath: folder.recipe) {
-      try FineTuning.checkUnchanged(recipe, folder)
+      try FineTuning.checkUnchanged(recipe, folder, extends: extends)
     }
     let base = try ModelFiles(opening: recipe.model)
-    try self.init(recipe, mode: mode, folder: folder, base: base) {
+    try self.init(recipe, mode: mode, extends: extends, folder: folder, base: base) {
       let (tokenizer, end) = try TrainingData.tokenizer(of: base)
       return try TrainingData(
         recipe, tokenizer: tokenizer, endOfSequence: end, parts: mode == .resume ? .training : [.training, .profile])
@@ -57,13 +62,14 @@ public struct RunPreparation {
   ///   - data: Tokenised text.
   /// - Throws: As above, but for output and data.
   public init(_ recipe: Recipe, base: ModelFiles, data: TrainingData) throws {
-    try self.init(recipe, mode: .new, folder: RunFolder(recipe.output), base: base) { data }
+    try self.init(recipe, mode: .new, extends: false, folder: RunFolder(recipe.output), base: base) { data }
   }
 
   private init(
-    _ recipe: Recipe, mode: RunFolder.Mode, folder: RunFolder, base: ModelFiles, data: () throws -> TrainingData
+    _ recipe: Recipe, mode: RunFolder.Mode, extends: Bool, folder: RunFolder, base: ModelFiles,
+    data: () throws -> TrainingData
   ) throws {
-    (self.recipe, self.mode, self.folder, self.base) = (recipe, mode, folder, base)
+    (self.recipe, self.mode, self.extends, self.folder, self.base) = (recipe, mode, extends, folder, base)
     rule = try RoutingPlan.check(recipe, base.configuration)
     guard recipe.data.maxTokens <= base.configuration.maxPositions else {
       throw PreparationError.tooLong(found: recipe.data.maxTokens, positions: base.configuration.maxPositions)
@@ -75,6 +81,20 @@ public struct RunPreparation {
     self.data = try data()
     try Self.checkEpochs(recipe, self.data)
     try Self.checkSchedule(recipe, self.data)
+    if extends, mode == .resume {
+      try FineTuning.checkExtension(recipe, folder, FineTuning.batcher(recipe, self.data))
+    }
+  }
+
+  /// What is allowed and probably not meant: one sentence each.
+  public var remarks: [String] {
+    let (warmUp, steps) = (recipe.schedule.warmupSteps, FineTuning.stepCount(recipe, FineTuning.batcher(recipe, data)))
+    guard warmUp > steps else { return [] }
+    let reached = Double(steps) / Double(warmUp) * recipe.optimizer.learningRate
+    return [
+      "schedule.warmup_steps: \(counted(warmUp, "step")) of warm-up are longer than the run of \(steps), whose learning rate rises to "
+        + "\(reached) of \(recipe.optimizer.learningRate) at most; try schedule.warmup_steps=\(max(steps / 10, 0))"
+    ]
   }
 
   /// Documents of all epochs together that a run may have: to count its steps, each epoch is packed before the first. It is
@@ -131,7 +151,7 @@ public struct RunPreparation {
   /// - Throws: `PlacementError`, `FileError`, `RoutingError`.
   public func plan(progress: (Int) -> Void = { _ in }) throws -> Plan {
     if mode == .resume, let step = try folder.savedSteps().last {
-      let files = try ModelFiles(opening: folder.checkpoint(step: step))
+      let files = try ModelFiles(opening: folder.checkpoint(step: step), over: base.path)
       if let routing = files.routing { return Plan(routing: routing, adapters: files.adapters, limits: nil) }
     }
     var profile: CollaborationProfile?
@@ -198,9 +218,11 @@ public struct RunPreparation {
   ///   - ranks: The processes that train together.
   /// - Returns: A run that is ready to begin in ``mode``.
   public func tuning(_ plan: Plan, program: String, ranks: any Communicator = SingleProcess()) -> FineTuning {
-    FineTuning(
+    var tuning = FineTuning(
       recipe: recipe, base: base, routing: plan.routing, adapters: plan.adapters, data: data, folder: folder,
       program: program, ranks: ranks)
+    tuning.extends = extends && mode == .resume
+    return tuning
   }
 
   /// A role of the model, and what of it trains.
@@ -230,54 +252,12 @@ public struct RunPreparation {
       case .lora(let lora):
         let adapted = (factors ?? []).filter { $0.path.role == role }.reduce(0) { $0 + $1.shape.reduce(1, *) }
         let experts = base.configuration.experts
-        let share = lora.share < 1 ? ", \(AdapterPlan.count(experts, share: lora.share)) of \(experts) experts" : ""
+        let share =
+          lora.share < 1 ? ", \(AdapterPlan.count(experts, share: lora.share)) of \(counted(experts, "expert"))" : ""
         return RolePlan(
           role: role, parameters: count, trained: adapted, frozen: count,
           how: "lora, rank \(lora.rank), alpha \(lora.alpha)\(lora.isRankStabilized ? ", rslora" : "")\(share)")
       }
-    }
-  }
-}
-
-/// Why a recipe does not fit its model.
-public enum PreparationError: Error, Equatable, CustomStringConvertible {
-  /// Samples may be longer than the model has positions.
-  case tooLong(found: Int, positions: Int)
-  /// More epochs than can be counted.
-  case epochs(found: Int, most: Int, documents: Int)
-  /// Every role that the model has is frozen.
-  case nothingTrains
-  /// The run ends before the limit is reached.
-  case schedule(reached: Int, limit: Int, steps: Int)
-  /// Rank 0, which plans for all, could not.
-  case firstRank
-  /// The run would need more memory than there is on a host, of which so many ranks are; `fits` are changes of the recipe
-  /// that would not.
-  case memory(needed: Int, available: MemoryLimit, ranks: Int, fits: [String])
-
-  /// The message for a person.
-  public var description: String {
-    switch self {
-    case .tooLong(let found, let positions):
-      "data.max_tokens: expected at most \(positions), the positions of the model, found \(found); "
-        + "try data.max_tokens=\(positions)"
-    case .schedule(let reached, let limit, let steps):
-      "routing.device_limit_schedule: expected device_limit \(limit) to be reached before the last of \(steps) steps, found "
-        + "it after step \(reached); try \(max(steps / 2, 1))"
-    case .epochs(let found, let most, let documents):
-      "schedule.epochs: expected at most \(most) epochs of \(documents) documents "
-        + "(\(RunPreparation.mostDocuments) documents in all), found \(found); try schedule.epochs=\(most), or a smaller "
-        + "schedule.max_steps"
-    case .nothingTrains:
-      "train: expected a role that trains and that the model has, found all frozen; try train.experts=full"
-    case .firstRank: "mpirun: expected a plan from rank 0, found that it failed; its message says why"
-    case .memory(let needed, let available, let ranks, let fits):
-      "memory: expected at most \(ByteSize.words(available.bytes)) (\(available.source.words)), found "
-        + (ranks == 1 ? "a run that needs" : "\(ranks) ranks on one host that together need")
-        + " about \(ByteSize.words(needed)): a parameter that trains takes 16 bytes, one that does not 2 or 4; try "
-        + (fits.isEmpty
-          ? "\(available.source == .machine ? "a machine with more memory" : "a higher limit"), or a smaller "
-            + "schedule.batch_tokens" : fits.joined(separator: ", or "))
     }
   }
 }

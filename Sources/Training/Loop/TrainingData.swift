@@ -173,7 +173,7 @@ public enum ModelTextError: Error, Equatable, CustomStringConvertible {
     case .noEnd(let model):
       "\(model): config.json: expected eos_token_id, found none; try adding it and converting again"
     case .vocabulary(let model, let embeddings, let tokens):
-      "\(model): expected a tokenizer of at most \(embeddings) ids, as the model has embeddings, found \(tokens); "
+      "\(model): expected a tokenizer of at most \(counted(embeddings, "id")), as the model has embeddings, found \(tokens); "
         + "try the tokenizer that belongs to the model"
     }
   }

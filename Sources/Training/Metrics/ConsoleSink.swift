@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Text
 
 /// Shows the progress of a run on the terminal: steps, rate, time left, and the figures one watches.
 public final class ConsoleSink: MetricSink {
@@ -24,7 +25,7 @@ public final class ConsoleSink: MetricSink {
   /// Moves the line on.
   public func log(step: Int, values: [Metric: Double], tasks: [String: Double]) throws(MetricError) {
     if !tasks.isEmpty {
-      let figures = tasks.sorted { $0.key < $1.key }.map { "\($0.key) \(String(format: "%.4f", $0.value))" }
+      let figures = tasks.sorted { $0.key < $1.key }.map { "\($0.key) \(decimal($0.value, 4))" }
       progress.say("step \(step): \(figures.joined(separator: "  "))")
     }
     progress.update(step, note: note(values))
@@ -45,7 +46,7 @@ public final class ConsoleSink: MetricSink {
         } else if value != 0, abs(value) < 0.001 {
           String(format: "%.2e", value)
         } else {
-          String(format: "%.4f", value)
+          decimal(value, 4)
         }
       return "\(metric.rawValue) \(text)"
     }.joined(separator: "  ")

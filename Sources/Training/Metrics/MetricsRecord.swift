@@ -7,8 +7,21 @@ internal import Text
 /// Records run from step 0 or 1 to the checkpoint's without a gap; later ones are of steps that will be repeated. Records reach
 /// the disk before a checkpoint does, so anything else is not what a crash leaves.
 struct MetricsRecord {
+  /// What is known of a step.
+  struct Step {
+    var values: [Metric: Double]
+    /// Figures of tasks by name, as `piqa/acc`.
+    var tasks: [String: Double]
+  }
+
   /// Leading bytes that are records up to the checkpoint's step.
   let keptBytes: Int
+  /// Those without the record of that step.
+  let bytesBeforeLast: Int
+  /// The checkpoint's step.
+  let last: Int
+  /// Its record.
+  let lastStep: Step
 
   /// Reads the records up to a step.
   ///
@@ -22,7 +35,8 @@ struct MetricsRecord {
   init(path: String, upTo last: Int, run: String, isAdopted: Bool) throws {
     let file = try MappedFile(path)
     let bytes = withExtendedLifetime(file) { Array(file.bytes) }
-    var (kept, line, next): (Int, Int, Int?) = (0, 0, nil)
+    var (kept, before, line, next): (Int, Int, Int, Int?) = (0, 0, 0, nil)
+    var newest = JSONValue.null
     // A line without its end was torn by a crash.
     while next ?? 0 <= last, let end = bytes[kept...].firstIndex(of: UInt8(ascii: "\n")) {
       line += 1
@@ -39,13 +53,37 @@ struct MetricsRecord {
       if own != run, own != nil || !isAdopted {
         throw RunFolderError.otherRun(path: "\(path):\(line)", expected: run, found: own ?? "no run")
       }
-      (kept, next) = (end + 1, step + 1)
+      (before, kept, next, newest) = (kept, end + 1, step + 1, object)
     }
     guard next ?? 0 > last else {
       throw RunFolderError.record(
         path: path, line: line, expected: "records up to step \(last)",
         found: next.map { "none behind step \($0 - 1)" } ?? "none")
     }
-    keptBytes = kept
+    (keptBytes, bytesBeforeLast, self.last) = (kept, before, last)
+    lastStep = Step(newest)
+  }
+}
+
+extension MetricsRecord.Step {
+  /// Reads a record as ``JSONLinesSink`` writes it.
+  fileprivate init(_ record: JSONValue) {
+    (values, tasks) = ([:], [:])
+    guard case .object(let members) = record else { return }
+    for member in members {
+      guard let number = member.value.number else { continue }
+      if let metric = Metric(rawValue: member.key) { values[metric] = number }
+      if member.key.hasPrefix("tasks/") { tasks[String(member.key.dropFirst(6))] = number }
+    }
+  }
+}
+
+extension JSONValue {
+  fileprivate var number: Double? {
+    switch self {
+    case .integer(let value): Double(value)
+    case .number(let value): value
+    default: nil
+    }
   }
 }

@@ -40,6 +40,9 @@ public final class ProgressLine {
     }
   }
 
+  /// A rate of less time than this is one of noise, and of what was there before the first look at the clock.
+  private static let leastSeconds = 0.1
+
   private let label: String
   private let total: Int?
   private let unit: String
@@ -60,10 +63,12 @@ public final class ProgressLine {
   ///   - total: How many units there are; `nil` if unknown.
   ///   - unit: Plural: `steps`, `documents`.
   ///   - done: Units done before, in a resumed job; they do not count in the rate.
+  ///   - start: When the job began, on the clock; now if left out.
   ///   - output: Where lines go.
   ///   - clock: Seconds that never go back.
   public init(
-    label: String, total: Int?, unit: String, done: Int = 0, output: Output = .standardError,
+    label: String, total: Int?, unit: String, done: Int = 0, since start: Double? = nil,
+    output: Output = .standardError,
     clock: @escaping () -> Double = Clock.monotonic
   ) {
     self.label = label
@@ -72,7 +77,7 @@ public final class ProgressLine {
     self.output = output
     self.clock = clock
     interval = output.isTerminal ? 0.25 : 10
-    began = (clock(), done)
+    began = (start ?? clock(), done)
     samples = [began]
   }
 
@@ -108,7 +113,7 @@ public final class ProgressLine {
     isFinished = true
     let (done, last) = pending ?? (began.done, "")
     let seconds = clock() - began.time
-    let rate = seconds > 0 ? Double(done - began.done) / seconds : 0
+    let rate = seconds >= Self.leastSeconds ? Double(done - began.done) / seconds : 0
     let text = parts(done, rate: rate, time: "in \(Self.duration(seconds))", note: note ?? last)
     output.write((output.isTerminal ? "\r\u{1B}[K" : "") + text + "\n")
   }
@@ -116,7 +121,7 @@ public final class ProgressLine {
   private func show(_ now: Double) {
     guard let (done, note) = pending else { return }
     let seconds = now - samples[0].time
-    let rate = seconds > 0 ? Double(done - samples[0].done) / seconds : 0
+    let rate = seconds >= Self.leastSeconds ? Double(done - samples[0].done) / seconds : 0
     let left = total.flatMap { rate > 0 ? "\(Self.duration(Double($0 - done) / rate)) left" : nil } ?? ""
     let text = parts(done, rate: rate, time: left, note: note)
     output.write(output.isTerminal ? "\r" + text.prefix(output.columns - 1) + "\u{1B}[K" : text + "\n")
@@ -139,6 +144,12 @@ public final class ProgressLine {
   static func short(_ value: Double) -> String {
     let digits = value >= 100 ? 0 : value >= 1 ? 1 : value >= 0.1 ? 2 : 3
     return String(format: "%.\(digits)f", value)
+  }
+
+  /// A duration and how it is to be read: `12:30 (m:ss)`, `3:05:00 (h:mm:ss)`.
+  public static func durationWithUnits(_ seconds: Double) -> String {
+    let text = duration(seconds)
+    return text + (text.split(separator: ":").count == 3 ? " (h:mm:ss)" : " (m:ss)")
   }
 
   /// `0:07`, `12:30`, `3:05:00`; days count as hours.

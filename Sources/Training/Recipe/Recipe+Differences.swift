@@ -10,6 +10,9 @@ extension Recipe {
     /// Whether a run may go on with the new value and still be the run that was begun.
     public let isHarmless: Bool
 
+    /// How long a run is: keys that a run which is made longer may change.
+    static let lengthKeys = ["schedule.epochs", "schedule.max_steps"]
+
     /// `optimizer.learning_rate: was 2e-05, is 1e-05`.
     public var description: String {
       "\(key): was \(before ?? "absent"), is \(now ?? "absent")"
@@ -18,7 +21,8 @@ extension Recipe {
 
   /// Keys, or sections with all their keys, that decide no parameter of the training steps still to come: how many
   /// threads compute it (results do not depend on it), what is measured and saved on the way, and what only other
-  /// commands read. `output` is not among them: another folder is another run.
+  /// commands read. `output` is not among them: a run that begins in another folder is another run. One that goes on is asked for by its
+  /// folder, wherever that is now.
   public static let harmlessKeys = [
     "run.threads", "run.evaluate_every", "save", "data.test", "data.retention", "parallel.overlap", "tasks",
     "study",

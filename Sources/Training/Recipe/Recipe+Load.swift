@@ -24,7 +24,7 @@ extension Recipe {
     _ path: String, overrides: [String] = [], firstArgument: Int = 2, purpose: Purpose = .finetune,
     checksFiles: Bool = true, workingFolder: String? = nil
   ) throws(RecipeError) -> Recipe {
-    let workingFolder = workingFolder ?? FileManager.default.currentDirectoryPath
+    let workingFolder = workingFolder ?? RecipeFiles.workingFolder
     let absolute = RecipeFiles.absolute(path, from: workingFolder)
     guard FileManager.default.fileExists(atPath: absolute) else {
       let nearest = RecipeFiles.nearest(to: absolute).map { "; did you mean '\($0)'?" } ?? ""
@@ -52,7 +52,7 @@ extension Recipe {
     _ text: String, file: String, overrides: [String] = [], firstArgument: Int = 2, purpose: Purpose = .finetune,
     checksFiles: Bool = true, workingFolder: String? = nil
   ) throws(RecipeError) -> Recipe {
-    let workingFolder = workingFolder ?? FileManager.default.currentDirectoryPath
+    let workingFolder = workingFolder ?? RecipeFiles.workingFolder
     let absolute = RecipeFiles.absolute(file, from: workingFolder)
     let folders = RecipeReader.Folders(recipe: RecipeFiles.folder(of: absolute), working: workingFolder)
     let reader = RecipeReader(folders: folders, checksFiles: checksFiles)

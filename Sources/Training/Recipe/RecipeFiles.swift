@@ -19,6 +19,9 @@ enum RecipeFiles {
     return "/" + parts.joined(separator: "/")
   }
 
+  /// The process's own, where relative paths of arguments start.
+  static var workingFolder: String { FileManager.default.currentDirectoryPath }
+
   static func folder(of absolute: String) -> String {
     absolute.lastIndex(of: "/").map { $0 == absolute.startIndex ? "/" : String(absolute[..<$0]) } ?? "/"
   }
@@ -30,7 +33,17 @@ enum RecipeFiles {
   /// A path of `data` or `routing.placement`: text of the file counts from its folder, arguments from the working folder.
   static func resolve(_ path: String, at position: RecipePosition, _ reader: RecipeReader) -> String {
     if case .argument = position { return absolute(path, from: reader.folders.working) }
-    return absolute(path, from: reader.folders.recipe)
+    let whole = absolute(path, from: reader.folders.recipe)
+    reader.paths.append((path, whole, position))
+    return whole
+  }
+
+  /// The way from a folder to a file, both absolute.
+  static func relative(_ path: String, to folder: String) -> String {
+    let (target, start) = (path.split(separator: "/"), folder.split(separator: "/"))
+    let shared = zip(target, start).prefix { $0 == $1 }.count
+    return (Array(repeating: "..", count: start.count - shared) + target.dropFirst(shared).map(String.init))
+      .joined(separator: "/")
   }
 
   /// The files that `pattern` names, sorted by their bytes; without `*`, `?` and `[` itself, whether it exists or not.

@@ -61,7 +61,8 @@ public enum RecipeLibrary {
     }
   }
 
-  /// Copies a recipe with its comments; nothing is replaced.
+  /// Copies a recipe with its comments; no file is replaced. Paths that count from the recipe's folder and lead to something are
+  /// written anew, so that they lead there from the copy's.
   ///
   /// - Parameters:
   ///   - path: The recipe.
@@ -72,7 +73,7 @@ public enum RecipeLibrary {
     let name = (path as NSString).lastPathComponent
     let file = RecipeFiles.isFile(destination) == false ? destination + "/" + name : destination
     if RecipeFiles.isFile(file) != nil { throw .exists(path: file) }
-    let text = try text(of: path)
+    let text = RecipePaths.moved(try text(of: path), from: path, to: file)
     do {
       try TextFile.write(text, to: file)
     } catch {

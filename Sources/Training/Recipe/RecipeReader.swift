@@ -22,6 +22,9 @@ package final class RecipeReader {
   /// Data files by the key that names them, for the check that held-out data is held out.
   var files: [(key: String, paths: [String], position: RecipePosition)] = []
 
+  /// Every path that counts from a folder, as it is written and where it leads.
+  var paths: [(written: String, absolute: String, position: RecipePosition)] = []
+
   init(folders: Folders, checksFiles: Bool) {
     self.folders = folders
     self.checksFiles = checksFiles

@@ -90,9 +90,17 @@ struct Generate: ParsableCommand {
       for line in [tokens, new] { print(line.map(String.init).joined(separator: " ")) }
       return
     }
-    var output = Verbatim()
-    if !showRouting { write(output.add(Array(prompt.utf8))) }
-    _ = try text.add(tokens, maxNew: maxNew) { if !showRouting { write(output.add($0)) } }
+    // The prompt goes with the first that follows it: what cannot be continued is not shown.
+    var (output, prefix) = (Verbatim(), showRouting ? [] : Array(prompt.utf8))
+    do {
+      _ = try text.add(tokens, maxNew: maxNew) {
+        if !showRouting { write(output.add(prefix + $0)) }
+        prefix = []
+      }
+    } catch {
+      if !showRouting, prefix.isEmpty, !prompt.isEmpty { write(output.finish() + Array("\n".utf8)) }
+      throw error
+    }
     // The view of the routing has colours of its own, and its text was made harmless.
     write(output.finish() + Array((text.routing ?? "").utf8) + Array("\n".utf8))
   }

@@ -5,6 +5,7 @@ final class ByteProgress {
   private let label: String
   private var line: ProgressLine?
   private var unit = 1_000_000
+  private let began = Clock.monotonic()
 
   /// Begins a job: `convert`, `verify`.
   init(_ label: String) { self.label = label }
@@ -14,7 +15,7 @@ final class ByteProgress {
     if line == nil {
       let isSmall = total < 10_000_000
       unit = isSmall ? 1000 : 1_000_000
-      line = ProgressLine(label: label, total: total / unit, unit: isSmall ? "KB" : "MB")
+      line = ProgressLine(label: label, total: total / unit, unit: isSmall ? "KB" : "MB", since: began)
     }
     line?.update(done / unit)
   }

@@ -16,6 +16,8 @@ struct OutputOptions: ParsableArguments {
   static func print(_ value: some Encodable) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    // As in files; keys of maps are names and stay as they are.
+    encoder.keyEncodingStrategy = .convertToSnakeCase
     Self.print(json: String(decoding: try encoder.encode(value), as: UTF8.self))
   }
 }
@@ -36,8 +38,8 @@ func wrapped(_ text: String, at width: Int) -> String {
   return lines.joined(separator: "\n")
 }
 
-/// A number with a fixed count of digits behind the point.
-func fixed(_ value: Double, _ digits: Int = 3) -> String { String(format: "%.\(digits)f", value) }
+/// A number with a fixed count of digits behind the point, while that says something.
+func fixed(_ value: Double, _ digits: Int = 3) -> String { decimal(value, digits) }
 
 /// A file that a command is about to write must not be there already, unless it may be replaced.
 func checkFree(_ path: String, overwrite: Bool) throws {

@@ -1,11 +1,13 @@
 import Collaboration
 import Evaluation
+import Text
 
 /// Plans and fits as text.
 enum PlanTable {
   /// `naive`, `deduplicated`, `placed`, `limited to 2`.
   static func name(of row: Plan.Row) -> String {
-    row.deviceLimit.map { "limited to \($0)" } ?? row.dispatch.rawValue
+    row.deviceLimit.map { "limited to \($0)" }
+      ?? (row.dispatch == .naivePlaced ? "naive, placed" : row.dispatch.rawValue)
   }
 
   static func text(_ plan: Plan) -> String {
@@ -30,7 +32,7 @@ enum PlanTable {
     }
     return table.text + "\n\n"
       + wrapped(
-        "\(plan.topology.name): mean of \(plan.layers.count) layers, \(plan.workload.tokens) tokens a device, "
+        "\(plan.topology.name): mean of \(counted(plan.layers.count, "layer")), \(counted(plan.workload.tokens, "token")) a device, "
           + "\(plan.topology.exchange.rawValue) exchange. copies: devices per token (naive: k); between: copies that cross "
           + "nodes; MB: per device, layer and direction; ×wire, ×rows: busiest device / mean of received and of computed "
           + "rows; times in ms per layer on the busiest device; share: what of it is all-to-all (two forward, four in "
@@ -40,8 +42,8 @@ enum PlanTable {
 
   static func text(_ report: FitReport) -> String {
     var lines = [
-      "\(report.name): \(report.devices) devices, seconds = \(fixed(report.fit.fixed)) + "
-        + "\(fixed(report.fit.perCopy)) · copies, from \(report.fit.points.count) points"
+      "\(report.name): \(counted(report.devices, "device")), seconds = \(fixed(report.fit.fixed)) + "
+        + "\(fixed(report.fit.perCopy)) · copies, from \(counted(report.fit.points.count, "point"))"
     ]
     if !report.check.isEmpty {
       var table = TextTable(heads: [">copies", ">measured", ">predicted", ">error"])

@@ -10,7 +10,10 @@ struct RecipeOptions: ParsableArguments {
   @Argument(help: "Changes, key=value with dotted keys, or ~key to remove one; values are YAML.")
   var changes: [String] = []
 
-  func validate() throws {
+  func validate() throws { try Self.check(changes) }
+
+  /// Whether arguments have the form of changes.
+  static func check(_ changes: [String]) throws {
     for change in changes where !change.contains("=") && !change.hasPrefix("~") {
       throw ValidationError("expected key=value or ~key, found '\(change)'; try 'schedule.max_steps=20'")
     }

@@ -4,6 +4,7 @@ import Evaluation
 import ExpertParallel
 import Foundation
 import Models
+import Text
 import Training
 
 /// Evaluation tasks and where their data is.
@@ -49,7 +50,7 @@ extension TaskSet {
   func warnOfMissing(_ folder: String) {
     if missing.isEmpty { return }
     logger.warning(
-      "\(folder): no data of \(missing.count) tasks, which are left out of their groups: \(missing.joined(separator: ", "))"
+      "\(folder): no data of \(counted(missing.count, "task")), which are left out of their groups: \(missing.joined(separator: ", "))"
     )
   }
 }
@@ -63,14 +64,17 @@ extension TaskSuite {
     let evaluation = try score(model, routing: routing, ranks: ranks) { line?.update($0, note: $1) }
     line?.finish()
     let cut = evaluation.truncated
-    if ranks.rank == 0, !cut.isEmpty {
-      let count = cut.reduce(0) { $0 + $1.documents }
+    if !cut.isEmpty, ranks.rank == 0 {
+      let documents = cut.reduce(0) { $0 + $1.documents }
       let list = cut.prefix(8).map { "\($0.task) \($0.documents)" }.joined(separator: ", ")
+      let tasks =
+        cut.count == 1
+        ? cut[0].task
+        : "\(counted(cut.count, "task")) (\(list)\(cut.count > 8 ? " and \(cut.count - 8) more" : ""))"
       logger.warning(
         """
-        \(count) \(count == 1 ? "prompt is" : "prompts are") longer than the model's context of \
-        \(files.configuration.maxPositions) tokens and \(count == 1 ? "was" : "were") cut at the left; fewer --shots avoid \
-        that: \(list)\(cut.count > 8 ? " and \(cut.count - 8) more tasks" : "")
+        \(tasks): cut at the left: \(counted(documents, "prompt")) longer than the model's context of \
+        \(counted(files.configuration.maxPositions, "token")); fewer --shots avoid that
         """)
     }
     return evaluation

@@ -2,6 +2,7 @@ import ArgumentParser
 import Checkpoint
 import Collaboration
 import Foundation
+import Text
 
 /// Nodes, replicas and export, for `place`.
 struct PlacementTopologyOptions: ParsableArguments {
@@ -36,7 +37,7 @@ struct PlacementTopologyOptions: ParsableArguments {
 
   func validate() throws {
     if !export.isEmpty, export.count != 2 {
-      throw ValidationError("--export: expected an engine and a file, found \(export.count) values")
+      throw ValidationError("--export: expected an engine and a file, found \(counted(export.count, "value"))")
     }
     if layers != nil, export.first != PlacementExport.Engine.sglang.rawValue {
       throw ValidationError("--layers: expected --export sglang, found \(export.first.map { "'\($0)'" } ?? "none")")
@@ -58,12 +59,12 @@ struct PlacementTopologyOptions: ParsableArguments {
     var lines: [String] = []
     if let between = placement.meanNodePrediction {
       lines.append(
-        "\(placement.nodes) nodes: \(fixed(between.nodesPerToken)) nodes per token, "
+        "\(counted(placement.nodes, "node")): \(fixed(between.nodesPerToken)) nodes per token, "
           + "\(fixed(between.remoteCopies)) copies cross nodes, imbalance of nodes \(fixed(between.imbalance))")
     }
     if let before = placement.meanPredictionWithoutReplicas, let after = placement.meanPrediction {
       lines.append(
-        "\(placement.replicasPerDevice) replicas a device: \(fixed(after.devicesPerToken)) devices per token "
+        "\(counted(placement.replicasPerDevice, "replica")) a device: \(fixed(after.devicesPerToken)) devices per token "
           + "(\(fixed(before.devicesPerToken)) without), imbalance \(fixed(after.imbalance)) (\(fixed(before.imbalance)))"
       )
     }

@@ -1,5 +1,6 @@
 internal import Collaboration
 internal import ExpertParallel
+internal import Text
 
 /// What `CommunicationBenchmark` found.
 public struct CommunicationReport: Sendable, Encodable {
@@ -109,7 +110,7 @@ public struct CommunicationReport: Sendable, Encodable {
   init(_ benchmark: CommunicationBenchmark, _ profile: LayerProfile, _ found: [Row], devices: Int) {
     (self.devices, nodes) = (devices, benchmark.nodes)
     shape =
-      "\(benchmark.tokens) tokens a rank, hidden \(benchmark.hidden), \(profile.experts) experts of "
+      "\(counted(benchmark.tokens, "token")) a rank, hidden \(benchmark.hidden), \(counted(profile.experts, "expert")) of "
       + "\(benchmark.intermediate), top \(profile.topK), \(benchmark.options.wire.rawValue) on the wire"
     var rows = found
     let baseline = rows.first { $0.name == "contiguous" }
