@@ -40,13 +40,14 @@ let package = Package(
 
     .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"], swiftSettings: optimised),
     .target(name: "InputFiles", swiftSettings: strict),
-    .target(name: "Collaboration", dependencies: ["InputFiles"], swiftSettings: optimised),
-    .target(name: "Models", dependencies: ["Tensors", "Collaboration"], swiftSettings: strict),
+    .target(name: "Formats", swiftSettings: optimised),
+    .target(name: "Collaboration", dependencies: ["InputFiles", "Formats"], swiftSettings: optimised),
+    .target(name: "Models", dependencies: ["Tensors", "Collaboration", "Formats"], swiftSettings: strict),
     .target(
       name: "ExpertParallel", dependencies: ["Models", "Tensors", "Collaboration", "CMPI"], swiftSettings: strict),
     .target(name: "Text", dependencies: ["InputFiles"], swiftSettings: optimised),
     .target(
-      name: "Checkpoint", dependencies: ["Models", "Tensors", "Collaboration", "InputFiles", "CHDF5"],
+      name: "Checkpoint", dependencies: ["Models", "Tensors", "Collaboration", "InputFiles", "Formats", "CHDF5"],
       resources: [.embedInCode("HuggingFace/Templates/modeling_occult.py")], swiftSettings: strict),
     .target(
       name: "Training",
@@ -67,7 +68,7 @@ let package = Package(
     .executableTarget(
       name: "occult",
       dependencies: [
-        "Evaluation", "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Collaboration", "Tensors",
+        "Evaluation", "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Collaboration", "Tensors", "Formats",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),
@@ -96,13 +97,13 @@ let package = Package(
     .testTarget(
       name: "TensorsTests", dependencies: ["Tensors", "CKernels", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "CollaborationTests", dependencies: ["Collaboration"], exclude: ["Oracles"], swiftSettings: strict),
+      name: "CollaborationTests", dependencies: ["Collaboration", "Formats"], exclude: ["Oracles"], swiftSettings: strict),
     .testTarget(
-      name: "ModelsTests", dependencies: ["Models", "Checkpoint", "Extremes"], exclude: ["Oracles", "Configurations"],
+      name: "ModelsTests", dependencies: ["Models", "Checkpoint", "Extremes", "Formats"], exclude: ["Oracles", "Configurations"],
       swiftSettings: strict),
     .testTarget(name: "TextTests", dependencies: ["Text"], exclude: ["Oracles"], swiftSettings: strict),
     .testTarget(
-      name: "CheckpointTests", dependencies: ["Checkpoint", "Models", "Tensors", "CHDF5", "TestSupport"],
+      name: "CheckpointTests", dependencies: ["Checkpoint", "Models", "Tensors", "CHDF5", "TestSupport", "Formats"],
       exclude: ["Fixtures"],
       swiftSettings: strict),
     .testTarget(

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import Formats
 
 /// A configuration that cannot be read: where, what was expected, what was found.
 public enum ConfigurationError: Error, Equatable, CustomStringConvertible {
@@ -6,14 +6,14 @@ public enum ConfigurationError: Error, Equatable, CustomStringConvertible {
   case notAnObject(file: String, reason: String)
   /// A key that matters is missing.
   case missing(key: String, file: String, expected: String)
-  /// A value of the wrong type or out of range.
+  /// A value of the wrong type or out of range, or one that means something that is not computed.
   case invalid(key: String, file: String, expected: String, found: String)
 
   /// The message for a person.
   public var description: String {
     switch self {
     case .notAnObject(let file, let reason):
-      "\(file): expected a JSON object with the model's configuration, found \(reason); try the config.json of the model"
+      "\(file): expected a JSON object, found \(reason); try the file that belongs to the model"
     case .missing(let key, let file, let expected):
       "\(file): \(key): expected \(expected), found nothing; class defaults are not used: add the key"
     case .invalid(let key, let file, let expected, let found):
@@ -22,33 +22,37 @@ public enum ConfigurationError: Error, Equatable, CustomStringConvertible {
   }
 }
 
-/// Typed access to a `config.json`: a key that matters is never silently defaulted.
+/// Typed access to a `config.json` and its like: a key that matters is never silently defaulted, `null` is no value.
 struct ConfigurationReader {
-  let values: [String: Any]
   let file: String
-  var prefix = ""
+  /// `rope_parameters.` in front of keys of that section.
+  let prefix: String
+  private let values: [String: JSONValue]
+  /// Keys that are there with a value, sorted.
+  var keys: [String] { values.keys.sorted() }
 
   /// Largest number that float32 has room to compute with.
   private static let largest = 1e30
 
   init(json: String, file: String) throws(ConfigurationError) {
-    let object: Any
-    do {
-      object = try JSONSerialization.jsonObject(with: Data(json.utf8))
+    var parser = JSONParser(Array(json.utf8))
+    let value: JSONValue
+    do throws(JSONError) {
+      value = try parser.document()
     } catch {
-      throw .notAnObject(file: file, reason: "text that is not JSON")
+      throw .notAnObject(file: file, reason: "\(error.reason) in line \(error.line), column \(error.column)")
     }
-    guard let values = object as? [String: Any] else { throw .notAnObject(file: file, reason: "another JSON value") }
-    self.values = values
-    self.file = file
+    guard case .object(let members) = value else { throw .notAnObject(file: file, reason: value.kind) }
+    self.init(members, file: file, prefix: "")
   }
 
-  private init(values: [String: Any], file: String, prefix: String) {
-    (self.values, self.file, self.prefix) = (values, file, prefix)
+  private init(_ members: [JSONValue.Member], file: String, prefix: String) {
+    values = Dictionary(members.map { ($0.key, $0.value) }) { first, _ in first }.filter { $0.value != .null }
+    (self.file, self.prefix) = (file, prefix)
   }
 
   /// The value under a key; nil where it is absent or null.
-  func value(_ key: String) -> Any? { values[key].flatMap { $0 is NSNull ? nil : $0 } }
+  func value(_ key: String) -> JSONValue? { values[key] }
 
   func int(_ key: String, in range: ClosedRange<Int>) throws(ConfigurationError) -> Int {
     guard let value = try optionalInt(key, in: range) else {
@@ -59,7 +63,9 @@ struct ConfigurationReader {
 
   func optionalInt(_ key: String, in range: ClosedRange<Int>) throws(ConfigurationError) -> Int? {
     guard let value = value(key) else { return nil }
-    guard let integer = integer(value, in: range) else { throw invalid(key, "an integer in \(range)", value) }
+    guard let integer = value.whole, range.contains(integer) else {
+      throw invalid(key, "an integer in \(range)", value)
+    }
     return integer
   }
 
@@ -72,57 +78,130 @@ struct ConfigurationReader {
 
   func optionalDouble(_ key: String, above bound: Double) throws(ConfigurationError) -> Double? {
     guard let value = value(key) else { return nil }
-    guard let number = value as? NSNumber, !isBoolean(value), number.doubleValue > bound,
-      number.doubleValue <= Self.largest
-    else { throw invalid(key, "a number above \(bound) and at most \(Self.largest)", value) }
-    return number.doubleValue
+    guard let number = value.real, number > bound, number <= Self.largest else {
+      throw invalid(key, "a number above \(bound) and at most \(Self.largest)", value)
+    }
+    return number
+  }
+
+  /// A number of at least 0.
+  func optionalShare(_ key: String) throws(ConfigurationError) -> Double? {
+    guard let value = value(key) else { return nil }
+    guard let number = value.real, number >= 0, number <= Self.largest else {
+      throw invalid(key, "a number of at least 0", value)
+    }
+    return number
   }
 
   func bool(_ key: String) throws(ConfigurationError) -> Bool {
-    guard let value = value(key) else { throw .missing(key: prefix + key, file: file, expected: "true or false") }
-    guard isBoolean(value), let flag = value as? Bool else { throw invalid(key, "true or false", value) }
+    guard let flag = try optionalBool(key) else {
+      throw .missing(key: prefix + key, file: file, expected: "true or false")
+    }
+    return flag
+  }
+
+  func optionalBool(_ key: String) throws(ConfigurationError) -> Bool? {
+    guard let value = value(key) else { return nil }
+    guard case .bool(let flag) = value else { throw invalid(key, "true or false", value) }
     return flag
   }
 
   func string(_ key: String) throws(ConfigurationError) -> String {
     guard let value = value(key) else { throw .missing(key: prefix + key, file: file, expected: "a string") }
-    guard let text = value as? String else { throw invalid(key, "a string", value) }
+    guard case .string(let text) = value else { throw invalid(key, "a string", value) }
     return text
   }
 
   /// One integer or a list of them, as `eos_token_id` may be.
   func integers(_ key: String, in range: ClosedRange<Int>) throws(ConfigurationError) -> [Int] {
     guard let value = value(key) else { return [] }
-    let list = value as? [Any] ?? [value]
-    let numbers = list.compactMap { integer($0, in: range) }
+    let list = value.list ?? [value]
+    let numbers = list.compactMap { $0.whole.flatMap { range.contains($0) ? $0 : nil } }
     guard numbers.count == list.count else {
       throw invalid(key, "an integer in \(range) or a list of them", value)
     }
     return numbers
   }
 
-  /// A whole number of a range; nil for everything else.
-  private func integer(_ value: Any, in range: ClosedRange<Int>) -> Int? {
-    // Not `intValue`, which wraps around: 2⁶⁴ would be 0.
-    guard let number = value as? NSNumber, !isBoolean(value), let integer = Int(exactly: number.doubleValue),
-      number.compare(NSNumber(value: integer)) == .orderedSame, range.contains(integer)
-    else { return nil }
-    return integer
+  /// One text or a list of them.
+  func strings(_ key: String) throws(ConfigurationError) -> [String] {
+    guard let value = value(key) else { return [] }
+    let list = value.list ?? [value]
+    let texts = list.compactMap { (value) -> String? in
+      if case .string(let text) = value { text } else { nil }
+    }
+    guard texts.count == list.count else { throw invalid(key, "a string or a list of them", value) }
+    return texts
   }
 
   /// The object under a key; nil where it is absent or null.
   func section(_ key: String) throws(ConfigurationError) -> ConfigurationReader? {
     guard let value = value(key) else { return nil }
-    guard let values = value as? [String: Any] else { throw invalid(key, "an object", value) }
-    return ConfigurationReader(values: values, file: file, prefix: prefix + key + ".")
+    guard case .object(let members) = value else { throw invalid(key, "an object", value) }
+    return ConfigurationReader(members, file: file, prefix: prefix + key + ".")
   }
 
-  func invalid(_ key: String, _ expected: String, _ found: Any) -> ConfigurationError {
+  func invalid(_ key: String, _ expected: String, _ found: JSONValue) -> ConfigurationError {
+    invalid(key, expected, found.words)
+  }
+
+  func invalid(_ key: String, _ expected: String, _ found: some Any) -> ConfigurationError {
     .invalid(key: prefix + key, file: file, expected: expected, found: "\(found)")
   }
+}
 
-  private func isBoolean(_ value: Any) -> Bool {
-    guard let number = value as? NSNumber else { return value is Bool }
-    return String(cString: number.objCType) == "c" && (number == 0 || number == 1)
+extension JSONValue {
+  /// A whole number, however it is written; nil for everything else.
+  fileprivate var whole: Int? {
+    switch self {
+    case .integer(let value): value
+    case .number(let value): Int(exactly: value)
+    default: nil
+    }
+  }
+
+  /// A number of either kind.
+  var real: Double? {
+    switch self {
+    case .integer(let value): Double(value)
+    case .number(let value): value
+    default: nil
+    }
+  }
+
+  fileprivate var list: [JSONValue]? {
+    if case .array(let values) = self { values } else { nil }
+  }
+
+  /// The value as a message shows it; lists of a few plain values in full.
+  var words: String {
+    switch self {
+    case .null: "null"
+    case .bool(let value): "\(value)"
+    case .integer(let value): "\(value)"
+    case .number(let value): "\(value)"
+    case .string(let value): value.isEmpty ? "''" : value
+    case .array(let values) where values.count <= 4 && !values.contains(where: \.isNested):
+      "[\(values.map { $0.isText ? "'\($0.words)'" : $0.words }.joined(separator: ", "))]"
+    case .array(let values): "a list of \(values.count)"
+    case .object(let members): members.isEmpty ? "{}" : "an object with \(members.prefix(3).map(\.key).joined(separator: ", "))"
+    }
+  }
+
+  private var isText: Bool {
+    if case .string = self { true } else { false }
+  }
+
+  private var isNested: Bool {
+    switch self {
+    case .array, .object: true
+    default: false
+    }
+  }
+
+  /// Whether this says the same as another value: 1 is 1.0.
+  func equals(_ other: JSONValue) -> Bool {
+    if let a = real, let b = other.real { return a == b }
+    return self == other
   }
 }

@@ -1,4 +1,6 @@
 import ArgumentParser
+import ExpertParallel
+import Formats
 import Foundation
 import Tensors
 
@@ -19,6 +21,8 @@ struct Occult: AsyncParsableCommand {
   static func main() async {
     StandardOutput.checkAtExit()
     Self.prepareEndings()
+    // Of several ranks the first one speaks.
+    Notices.hand { if MPICommunicator.isFirst { logger.warning("\($0)") } }
     do {
       var command = try parseAsRoot()
       Activity.note("'occult \(type(of: command).configuration.commandName ?? "\(type(of: command))".lowercased())'")

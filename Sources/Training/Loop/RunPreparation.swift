@@ -64,6 +64,7 @@ public struct RunPreparation {
     _ recipe: Recipe, mode: RunFolder.Mode, folder: RunFolder, base: ModelFiles, data: () throws -> TrainingData
   ) throws {
     (self.recipe, self.mode, self.folder, self.base) = (recipe, mode, folder, base)
+    if let error = base.configuration.untrainable { throw error }
     rule = try RoutingPlan.check(recipe, base.configuration)
     guard recipe.data.maxTokens <= base.configuration.maxPositions else {
       throw PreparationError.tooLong(found: recipe.data.maxTokens, positions: base.configuration.maxPositions)
