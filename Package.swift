@@ -39,20 +39,19 @@ let package = Package(
       linkerSettings: [.linkedLibrary("m")]),
 
     .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"], swiftSettings: optimised),
-    .target(name: "InputFiles", swiftSettings: strict),
-    .target(name: "Formats", swiftSettings: optimised),
-    .target(name: "Collaboration", dependencies: ["InputFiles", "Formats"], swiftSettings: optimised),
+    .target(name: "Formats", swiftSettings: strict),
+    .target(name: "Collaboration", dependencies: ["Formats"], swiftSettings: optimised),
     .target(name: "Models", dependencies: ["Tensors", "Collaboration", "Formats"], swiftSettings: strict),
     .target(
       name: "ExpertParallel", dependencies: ["Models", "Tensors", "Collaboration", "CMPI"], swiftSettings: strict),
-    .target(name: "Text", dependencies: ["InputFiles"], swiftSettings: optimised),
+    .target(name: "Text", dependencies: ["Formats"], swiftSettings: optimised),
     .target(
-      name: "Checkpoint", dependencies: ["Models", "Tensors", "Collaboration", "InputFiles", "Formats", "CHDF5"],
+      name: "Checkpoint", dependencies: ["Models", "Tensors", "Collaboration", "Formats", "CHDF5"],
       resources: [.embedInCode("HuggingFace/Templates/modeling_occult.py")], swiftSettings: strict),
     .target(
       name: "Training",
       dependencies: [
-        "ExpertParallel", "Models", "Tensors", "Collaboration", "Checkpoint", "Text", "InputFiles", "Yams",
+        "ExpertParallel", "Models", "Tensors", "Collaboration", "Checkpoint", "Text", "Formats", "Yams",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ], exclude: ["Metrics/tensorboard.proto"], swiftSettings: strict),
     .target(
@@ -62,13 +61,14 @@ let package = Package(
       name: "Evaluation",
       dependencies: [
         "TaskFiles", "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Tensors", "Collaboration",
-        "InputFiles",
+        "Formats",
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "occult",
       dependencies: [
-        "Evaluation", "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Collaboration", "Tensors", "Formats",
+        "Evaluation", "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Collaboration", "Tensors",
+        "Formats",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),
@@ -93,17 +93,18 @@ let package = Package(
     .target(name: "Extremes", path: "Tests/Extremes", swiftSettings: strict),
 
     .testTarget(name: "FuzzTests", dependencies: ["Fuzz", "Extremes"], swiftSettings: strict),
-    .testTarget(name: "InputFilesTests", dependencies: ["InputFiles"], swiftSettings: strict),
+    .testTarget(name: "FormatsTests", dependencies: ["Formats"], swiftSettings: strict),
     .testTarget(
       name: "TensorsTests", dependencies: ["Tensors", "CKernels", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "CollaborationTests", dependencies: ["Collaboration", "Formats"], exclude: ["Oracles"], swiftSettings: strict),
-    .testTarget(
-      name: "ModelsTests", dependencies: ["Models", "Checkpoint", "Extremes", "Formats"], exclude: ["Oracles", "Configurations"],
+      name: "CollaborationTests", dependencies: ["Collaboration", "Formats"], exclude: ["Oracles"],
       swiftSettings: strict),
-    .testTarget(name: "TextTests", dependencies: ["Text"], exclude: ["Oracles"], swiftSettings: strict),
     .testTarget(
-      name: "CheckpointTests", dependencies: ["Checkpoint", "Models", "Tensors", "CHDF5", "TestSupport", "Formats"],
+      name: "ModelsTests", dependencies: ["Models", "Checkpoint", "Extremes"], exclude: ["Oracles", "Configurations"],
+      swiftSettings: strict),
+    .testTarget(name: "TextTests", dependencies: ["Text", "Formats"], exclude: ["Oracles"], swiftSettings: strict),
+    .testTarget(
+      name: "CheckpointTests", dependencies: ["Checkpoint", "Models", "Tensors", "CHDF5", "Formats", "TestSupport"],
       exclude: ["Fixtures"],
       swiftSettings: strict),
     .testTarget(
@@ -115,7 +116,7 @@ let package = Package(
       exclude: ["check_tensorboard.py"], swiftSettings: strict),
     .testTarget(
       name: "EvaluationTests",
-      dependencies: ["Evaluation", "ExpertParallel", "Training", "Checkpoint", "Models", "Text"],
+      dependencies: ["Evaluation", "ExpertParallel", "Training", "Checkpoint", "Models", "Text", "Formats"],
       exclude: ["Fixtures", "Oracles"], swiftSettings: strict),
     .testTarget(
       name: "ExpertParallelTests", dependencies: ["ExpertParallel", "Ranks", "Tensors", "TestSupport"],

@@ -27,6 +27,8 @@ struct ConfigurationReader {
   let file: String
   /// `rope_parameters.` in front of keys of that section.
   let prefix: String
+  /// The object, without what is null.
+  let json: JSONValue
   private let values: [String: JSONValue]
   /// Keys that are there with a value, sorted.
   var keys: [String] { values.keys.sorted() }
@@ -47,7 +49,9 @@ struct ConfigurationReader {
   }
 
   private init(_ members: [JSONValue.Member], file: String, prefix: String) {
-    values = Dictionary(members.map { ($0.key, $0.value) }) { first, _ in first }.filter { $0.value != .null }
+    let members = members.filter { $0.value != .null }
+    json = .object(members)
+    values = Dictionary(members.map { ($0.key, $0.value) }) { first, _ in first }
     (self.file, self.prefix) = (file, prefix)
   }
 
@@ -102,13 +106,13 @@ struct ConfigurationReader {
 
   func optionalBool(_ key: String) throws(ConfigurationError) -> Bool? {
     guard let value = value(key) else { return nil }
-    guard case .bool(let flag) = value else { throw invalid(key, "true or false", value) }
+    guard let flag = value.bool else { throw invalid(key, "true or false", value) }
     return flag
   }
 
   func string(_ key: String) throws(ConfigurationError) -> String {
     guard let value = value(key) else { throw .missing(key: prefix + key, file: file, expected: "a string") }
-    guard case .string(let text) = value else { throw invalid(key, "a string", value) }
+    guard let text = value.string else { throw invalid(key, "a string", value) }
     return text
   }
 
@@ -127,9 +131,7 @@ struct ConfigurationReader {
   func strings(_ key: String) throws(ConfigurationError) -> [String] {
     guard let value = value(key) else { return [] }
     let list = value.list ?? [value]
-    let texts = list.compactMap { (value) -> String? in
-      if case .string(let text) = value { text } else { nil }
-    }
+    let texts = list.compactMap(\.string)
     guard texts.count == list.count else { throw invalid(key, "a string or a list of them", value) }
     return texts
   }
@@ -142,66 +144,20 @@ struct ConfigurationReader {
   }
 
   func invalid(_ key: String, _ expected: String, _ found: JSONValue) -> ConfigurationError {
-    invalid(key, expected, found.words)
+    invalid(key, expected, found.kind)
   }
 
-  func invalid(_ key: String, _ expected: String, _ found: some Any) -> ConfigurationError {
-    .invalid(key: prefix + key, file: file, expected: expected, found: "\(found)")
+  func invalid(_ key: String, _ expected: String, _ found: some CustomStringConvertible) -> ConfigurationError {
+    .invalid(key: prefix + key, file: file, expected: expected, found: found.description)
   }
 }
 
 extension JSONValue {
   /// A whole number, however it is written; nil for everything else.
-  fileprivate var whole: Int? {
-    switch self {
-    case .integer(let value): value
-    case .number(let value): Int(exactly: value)
-    default: nil
-    }
-  }
+  fileprivate var whole: Int? { integer ?? real.flatMap { Int(exactly: $0) } }
 
-  /// A number of either kind.
-  var real: Double? {
-    switch self {
-    case .integer(let value): Double(value)
-    case .number(let value): value
-    default: nil
-    }
-  }
-
+  /// The elements of a list.
   fileprivate var list: [JSONValue]? {
     if case .array(let values) = self { values } else { nil }
-  }
-
-  /// The value as a message shows it; lists of a few plain values in full.
-  var words: String {
-    switch self {
-    case .null: "null"
-    case .bool(let value): "\(value)"
-    case .integer(let value): "\(value)"
-    case .number(let value): "\(value)"
-    case .string(let value): value.isEmpty ? "''" : value
-    case .array(let values) where values.count <= 4 && !values.contains(where: \.isNested):
-      "[\(values.map { $0.isText ? "'\($0.words)'" : $0.words }.joined(separator: ", "))]"
-    case .array(let values): "a list of \(values.count)"
-    case .object(let members): members.isEmpty ? "{}" : "an object with \(members.prefix(3).map(\.key).joined(separator: ", "))"
-    }
-  }
-
-  private var isText: Bool {
-    if case .string = self { true } else { false }
-  }
-
-  private var isNested: Bool {
-    switch self {
-    case .array, .object: true
-    default: false
-    }
-  }
-
-  /// Whether this says the same as another value: 1 is 1.0.
-  func equals(_ other: JSONValue) -> Bool {
-    if let a = real, let b = other.real { return a == b }
-    return self == other
   }
 }

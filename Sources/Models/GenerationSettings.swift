@@ -46,15 +46,14 @@ public struct GenerationSettings: Sendable, Equatable {
     topP = try config.optionalDouble("top_p", above: 0).map { min(1, $0) }
     repetitionPenalty = try config.optionalDouble("repetition_penalty", above: 0)
     maxNewTokens = try config.optionalInt("max_new_tokens", in: 1...1_000_000_000)
-    for key in config.keys where !Self.used.contains(key) && !Self.withoutEffect.contains(key) {
-      guard let value = config.value(key) else { continue }
-      guard let off = Self.notComputed[key] else {
-        unknownKeys.append(key)
-        continue
-      }
-      if value == .array([]) || value == .object([]) || off.contains(where: value.equals) { continue }
-      ignored.append("\(key) \(value.words)")
+    let known = KnownKeys(
+      used: Self.used, withoutEffect: Self.withoutEffect, refused: Self.notComputed,
+      origin: "generation_config.json of transformers")
+    let problems = known.problems(in: config.json)
+    ignored = problems.filter { !$0.isUnknown }.compactMap { problem in
+      config.value(problem.key).map { "\(problem.key) \($0.kind)" }
     }
+    unknownKeys = problems.filter(\.isUnknown).map(\.key).sorted()
   }
 
   /// What tasks take from the file and what they leave aside, in a line; nil where it says nothing to them. They take the
@@ -87,14 +86,19 @@ public struct GenerationSettings: Sendable, Equatable {
   ]
 
   /// Keys that change the text and are not computed, with the values that mean off.
-  static let notComputed: [String: [JSONValue]] = [
-    "min_p": [.integer(0)], "top_h": [], "typical_p": [.integer(1)], "epsilon_cutoff": [.integer(0)],
-    "eta_cutoff": [.integer(0)], "num_beams": [.integer(1)], "num_beam_groups": [.integer(1)],
-    "diversity_penalty": [.integer(0)], "penalty_alpha": [.integer(0)], "dola_layers": [],
-    "no_repeat_ngram_size": [.integer(0)], "bad_words_ids": [], "force_words_ids": [], "constraints": [],
-    "forced_bos_token_id": [], "forced_eos_token_id": [], "exponential_decay_length_penalty": [],
-    "suppress_tokens": [], "begin_suppress_tokens": [], "sequence_bias": [], "guidance_scale": [.integer(1)],
-    "watermarking_config": [], "min_length": [.integer(0)], "min_new_tokens": [.integer(0)], "max_length": [.integer(20)],
-    "max_time": [], "token_healing": [.bool(false)], "assistant_ensemble_weight": [],
-  ]
+  static let notComputed = off(nil, [
+    "top_h", "dola_layers", "bad_words_ids", "force_words_ids", "constraints", "forced_bos_token_id",
+    "forced_eos_token_id", "exponential_decay_length_penalty", "suppress_tokens", "begin_suppress_tokens",
+    "sequence_bias", "watermarking_config", "max_time", "token_healing", "assistant_ensemble_weight",
+  ]).merging(
+    off(.integer(0), [
+      "min_p", "epsilon_cutoff", "eta_cutoff", "diversity_penalty", "penalty_alpha", "no_repeat_ngram_size",
+      "min_length", "min_new_tokens",
+    ])
+  ) { $1 }.merging(off(.integer(1), ["typical_p", "num_beams", "num_beam_groups", "guidance_scale"])) { $1 }
+    .merging(off(.integer(20), ["max_length"])) { $1 }
+
+  private static func off(_ value: JSONValue?, _ keys: [String]) -> [String: KnownKeys.Refused] {
+    Dictionary(uniqueKeysWithValues: keys.map { ($0, .init(meaning: "another text", off: value)) })
+  }
 }

@@ -1,3 +1,5 @@
+internal import Formats
+
 /// How the files of a source are written.
 public enum DataFormat: String, Sendable, Equatable, CaseIterable {
   /// `instruction`, optional `input`, `output`.

@@ -1,4 +1,4 @@
-internal import InputFiles
+package import Formats
 
 /// Values of a data file: a list of them, or one a line.
 package enum JSONRows {

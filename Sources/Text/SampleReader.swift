@@ -1,3 +1,5 @@
+internal import Formats
+
 /// Reads the samples of one source.
 struct SampleReader {
   let source: DataSource

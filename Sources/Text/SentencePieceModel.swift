@@ -1,3 +1,4 @@
+internal import Formats
 public import Foundation
 
 /// A `tokenizer.model` of SentencePiece, read from its protocol buffer.

@@ -1,3 +1,4 @@
+internal import Formats
 public import Foundation
 
 /// A BPE tokenizer, read from the `tokenizer.json` of Hugging Face tokenizers and equal to it in every token.

@@ -1,3 +1,4 @@
+internal import Formats
 internal import Foundation
 
 /// What `tokenizer_config.json` says beyond `tokenizer.json`: the tokens around a text.

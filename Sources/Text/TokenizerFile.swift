@@ -1,3 +1,4 @@
+internal import Formats
 internal import Foundation
 
 /// What a `tokenizer.json` says, checked: everything in it is either understood or refused.

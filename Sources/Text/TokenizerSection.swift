@@ -1,3 +1,5 @@
+internal import Formats
+
 /// An object of a tokenizer file that knows its path, for messages.
 struct TokenizerSection {
   let value: JSONValue

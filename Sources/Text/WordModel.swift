@@ -1,3 +1,5 @@
+internal import Formats
+
 /// A BPE model: the tokens of a word.
 ///
 /// A word's smallest parts are bytes, each with a token of its own, or scalars. A scalar that has no token becomes the

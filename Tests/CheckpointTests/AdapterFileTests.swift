@@ -1,3 +1,4 @@
+import Formats
 import Foundation
 import Models
 import Tensors
@@ -163,27 +164,34 @@ import Testing
 
   @Test func foldersOfPEFTThatCannotBeReadAreRefused() throws {
     let scratch = try Scratch()
+    let (again, other) = ("; try writing or fetching the file again", "; try writing it in another way")
     for (change, message) in [
-      (("\"LORA\"", "\"IA3\""), "peft_type: expected LORA, found string(\"IA3\"); try writing it in another way"),
+      (("\"LORA\"", "\"IA3\""), "peft_type: expected 'LORA', found 'IA3'" + other),
       (
         ("\"use_dora\": false", "\"use_dora\": true"),
-        "use_dora: expected nothing, found bool(true); try writing it in "
-          + "another way"
+        "use_dora: expected nothing, found true, which scales the rows of W (DoRA); PEFT's merge_and_unload makes a whole "
+          + "model of both" + other
       ),
       (
         ("\"bias\": \"none\"", "\"bias\": \"all\""),
-        "bias: expected none, found string(\"all\"); try writing it in another "
-          + "way"
+        "bias: expected 'none', found 'all', with which biases were trained as well" + other
       ),
       (
         ("\"lora_alpha\": 6", "\"lora_alpha\": null"),
-        "lora_alpha: expected a number above 0 and at most 1000000.0, found none; try writing or "
-          + "fetching the file again"
+        "lora_alpha: expected a number above 0 and at most \(AdapterSettings.LowRank.mostAlpha), found null" + again
+      ),
+      (("\"r\": 3", "\"r\": 0"), "r: expected an integer in 1...65536, found 0" + again),
+      (
+        ("\"mlp.gate.weight\": 3", "\"mlp.(gate\": 3"),
+        "alpha_pattern: expected regular expressions, found 'mlp.(gate', which is none" + again
       ),
       (
-        ("\"mlp.gate.weight\": 3", "\"mlp.gate.*\": 3"),
-        "alpha_pattern: expected ends of names, not expressions, found "
-          + "'mlp.gate.*'; try writing it in another way"
+        ("\"mlp.gate.weight\": 2", "\"mlp.gate.weight\": 2.5"),
+        "rank_pattern mlp.gate.weight: expected an integer in 1...65536, found 2.5" + again
+      ),
+      (
+        ("\"use_rslora\": false", "\"use_rslora\": \"yes\""),
+        "use_rslora: expected true or false, found 'yes'" + again
       ),
     ] {
       #expect(imported(scratch, try peft(scratch, change)) == "adapter_config.json " + message)
@@ -200,13 +208,105 @@ import Testing
       scratch, keep: { !$0.hasPrefix(Self.query) },
       besides: [(Self.query + "A.weight", [5, 64]), (Self.query + "B.weight", [64, 5])])
     #expect(
-      try #require(imported(scratch, others)).contains("expected one rank and alpha for all of attention, found rank"))
+      imported(scratch, others)
+        == "adapter_model.safetensors \(Self.query)A.weight: expected shape [4, 64], found [5, 64]; "
+        + "try the file that belongs to this model")
+    let twice = try peft(
+      scratch,
+      besides: [
+        ("base_model.model.model.layers.0.mlp.experts.3.down_proj.lora_A.weight", [3, 64]),
+        ("base_model.model.model.layers.0.mlp.experts.3.down_proj.lora_B.weight", [64, 3]),
+      ])
+    #expect(try #require(imported(scratch, twice)).contains("expected one pair of factors for each parameter, found"))
     let wide = try peft(
       scratch, keep: { $0 != Self.query + "A.weight" }, besides: [(Self.query + "A.weight", [4, 65])])
     #expect(
       imported(scratch, wide)
         == "adapter_model.safetensors \(Self.query)A.weight: expected shape [4, 64], found [4, 65]; "
         + "try the file that belongs to this model")
+  }
+
+  /// Weights that PEFT changes as it loads them, by name.
+  @Test(arguments: ["pissa", "pissa_niter_16", "olora", "corda", "loftq", "lora_ga", "what comes next"])
+  func initializationsThatChangeTheWeightsAreRefused(name: String) throws {
+    let scratch = try Scratch()
+    let folder = try peft(scratch, ("\"init_lora_weights\": true", "\"init_lora_weights\": \"\(name)\""))
+    #expect(
+      imported(scratch, folder)
+        == "adapter_config.json init_lora_weights: expected true, false or one of eva, gaussian, mica, orthogonal, found "
+        + "'\(name)', whose factors belong to weights that PEFT changes when it begins; PEFT makes plain LoRA of them with "
+        + "'save_pretrained(…, path_initial_model_for_weight_conversion=…)'; try writing it in another way")
+  }
+
+  @Test(arguments: ["\"eva\"", "\"gaussian\"", "\"orthogonal\"", "\"mica\"", "false", "null"])
+  func initializationsThatLeaveTheWeightsAreRead(value: String) throws {
+    let scratch = try Scratch()
+    let folder = try peft(scratch, ("\"init_lora_weights\": true", "\"init_lora_weights\": \(value)"))
+    #expect(imported(scratch, folder) == nil)
+  }
+
+  /// Every key of PEFT 0.18.1 and 0.21.2 is used, without effect, or refused; any other is an error that names it.
+  @Test func everyKeyIsKnownOrRefused() throws {
+    let scratch = try Scratch()
+    func with(_ entry: String) throws -> String? {
+      imported(scratch, try peft(scratch, ("\"bias\"", "\(entry), \"bias\"")))
+    }
+    #expect(
+      try with("\"use_rs_lora\": true")
+        == "adapter_config.json use_rs_lora: expected a key of PEFT 0.18.1 or 0.21.2, found another, true, and nothing tells "
+        + "what it changes (did you mean 'use_rslora'?); try writing it in another way")
+    #expect(try with("\"surprise\": {}")?.contains("json surprise: expected a key of PEFT") == true)
+    #expect(try with("\"use_new_lora\": false") == nil)
+    #expect(try with("\"surprise\": null") == nil)
+    let keys = PEFTConfiguration.keys
+    #expect(keys.refused.keys.allSatisfy { !keys.used.contains($0) && !keys.withoutEffect.contains($0) })
+    for (key, refused) in keys.refused {
+      for (value, isOff) in [(JSONValue.null, true), (.array([]), true), (.integer(3), false), (.string("on"), false)] {
+        let found = failure { try keys.check(.object([.init(key: key, value: value)]), "c.json") }.map { "\($0)" }
+        #expect((found == nil) == isOff, "\(key) \(value)")
+        if !isOff {
+          #expect(found?.hasPrefix("c.json \(key): expected ") == true && found?.contains(refused.meaning) == true)
+        }
+      }
+    }
+  }
+
+  /// Of experts that are as wide as the model is, shapes do not tell which way they lie: the version has to.
+  @Test func orientationOfExpertsNeedsAVersion() throws {
+    let scratch = try Scratch()
+    let source = oracleFolder("peft/down-alone-0.21")
+    let folder = scratch.path("unsaid")
+    try FileManager.default.copyItem(atPath: source, toPath: folder)
+    let path = folder + "/adapter_config.json"
+    let text = try String(contentsOfFile: path, encoding: .utf8)
+    try TextFile.write(text.replacing("\"0.21.2\"", with: "null"), to: path)
+    #expect(
+      imported(scratch, folder)
+        == "adapter_config.json peft_version: expected what wrote factors of experts whose shapes fit W and its "
+        + "transpose, found nothing; try writing or fetching the file again")
+    try TextFile.write(text.replacing("\"0.21.2\"", with: "\"new\""), to: path)
+    #expect(imported(scratch, folder)?.contains("peft_version: expected a version such as 0.21.2, found 'new'") == true)
+  }
+
+  @Test func picklesAreNotRead() throws {
+    let scratch = try Scratch()
+    let folder = try peft(scratch)
+    try FileManager.default.moveItem(
+      atPath: folder + "/adapter_model.safetensors", toPath: folder + "/adapter_model.bin")
+    #expect(imported(scratch, folder)?.contains("expected adapter_model.safetensors, found adapter_model.bin") == true)
+  }
+
+  /// As Python's `re.match(rf"(.*\.)?({key})$", name)`.
+  @Test(arguments: [
+    ("q_proj", "model.layers.0.self_attn.q_proj", true), ("q_proj", "model.layers.0.self_attn.xq_proj", false),
+    ("self_attn.q_proj", "self_attn.q_proj", true), ("self_attn.q_proj", "self_attnXq_proj", true),
+    ("q_pro", "self_attn.q_proj", false), (#".*\.gate_up_proj"#, "model.layers.0.mlp.experts.gate_up_proj", true),
+    (#".*\.gate_up_proj"#, "gate_up_proj", false), (#"layers\.[1-9]\..*(v|o)_proj"#, "model.layers.3.a.v_proj", true),
+    (#"layers\.[1-9]\..*(v|o)_proj"#, "model.layers.0.a.v_proj", false), ("q_proj|v_proj", "a.v_proj", true),
+    ("(?P<kind>k|q)_proj", "a.k_proj", true), ("", "model.", true), ("", "model", false),
+  ])
+  func patternsOfNames(key: String, name: String, matches: Bool) throws {
+    #expect(try #require(PEFTPattern(key)).matches(name) == matches)
   }
 
   /// Queries and values alone, PEFT's habit: the rest of the role gets zeros.

@@ -1,3 +1,4 @@
+import Formats
 import Collaboration
 import Foundation
 import Models
@@ -149,12 +150,15 @@ import Testing
           + "group_limited, c2r, drop, fewer_experts, random_devices, found 'rooter'\(again)"
       ),
       ("\"device_limit\": 1", "\"device_limit\": true", "occult.device_limit: expected an integer, found true\(again)"),
-      ("\"epsilon\": 0.2", "\"epsilon\": []", "occult.epsilon: expected a number, found a list\(again)"),
+      ("\"epsilon\": 0.2", "\"epsilon\": []", "occult.epsilon: expected a number, found a list of 0\(again)"),
       (
         "\"layer\": 1,", "",
-        "occult.layers: expected entries of 'layer' and 'expert_device', found a list\(again)"
+        "occult.layers: expected entries of 'layer' and 'expert_device', found a list of 2\(again)"
       ),
-      ("\"seed\": 3,", "\"seed\": 3, \"seed\": 4,", "occult: expected every key once, found 'seed' twice\(again)"),
+      (
+        "\"seed\": 3,", "\"seed\": 3, \"seed\": 4,",
+        "occult: expected JSON with every key once, found the key 'seed' a second time\(again)"
+      ),
     ]
     for (old, new, text) in cases {
       #expect(good.contains(old))
@@ -197,7 +201,7 @@ import Testing
   /// A checkpoint of a random model under the routing of an `occult` section.
   private func limited(_ name: String, _ section: String, in scratch: Scratch) throws -> String {
     let configuration = try ModelFiles(opening: oracleFolder(name)).configuration
-    let json = try StrictJSON.parse(section, file: "oracle", item: "routing")
+    let json = try JSONValue.parse(section, file: "oracle", item: "routing")
     let settings = try RoutingSettings(json, configuration, file: "oracle")
     return try limited(name, { _ in settings }, in: scratch)
   }

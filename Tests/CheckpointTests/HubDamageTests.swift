@@ -117,7 +117,7 @@ import Testing
     ),
     (
       "\"hidden_size\": 48", "\"hidden_size\": 48, \"hidden_size\": 48",
-      "expected every key once, found 'hidden_size' twice"
+      "found the key 'hidden_size' a second time"
     ),
   ])
   func absurdConfigurationsAreNamed(from: String, to: String, text: String) throws {

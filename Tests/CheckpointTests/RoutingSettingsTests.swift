@@ -1,3 +1,4 @@
+import Formats
 import Collaboration
 import Foundation
 import Models
@@ -41,7 +42,7 @@ import Testing
     let rule = try #require(model.layers[1].moe?.rule)
     #expect(rule.deviceLimit == limits?[1] ?? 2 && rule.tables == settings.tables[1] ?? PolicyTables())
 
-    let section = try StrictJSON.parse(settings.configurationJSON, file: "config.json", item: "occult")
+    let section = try JSONValue.parse(settings.configurationJSON, file: "config.json", item: "occult")
     #expect(try RoutingSettings(section, files.configuration, file: "config.json") == settings)
   }
 

@@ -57,7 +57,7 @@ import Testing
       ),
       (
         "broken JSON", file(#"{"a": }"#, data: 0),
-        " header, byte 14: expected a JSON value, found '}'; try writing or fetching the file again"
+        " byte 14: expected JSON with every key once, found '}' in place of a value; try writing or fetching the file again"
       ),
       (
         "cut data", file(#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, data: 7),
@@ -88,7 +88,7 @@ import Testing
         file(
           #"{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"a":{"dtype":"U8","shape":[2],"data_offsets":[2,4]}}"#,
           data: 4),
-        " header, byte 61: expected every key once, found 'a' twice; try writing or fetching the file again"
+        " byte 61: expected JSON with every key once, found the key 'a' a second time; try writing or fetching the file again"
       ),
       (
         "dtype", file(#"{"a":{"dtype":"F23","shape":[2],"data_offsets":[0,8]}}"#, data: 8),
@@ -223,7 +223,7 @@ import Testing
       ),
       (
         "\"model.bias\"", "\"none\"",
-        "\(index) byte 234: expected every key once, found 'none' twice; try writing or fetching the file again"
+        "\(index) byte 234: expected JSON with every key once, found the key 'none' a second time; try writing or fetching the file again"
       ),
       (
         "weight_map", "map",

@@ -341,7 +341,7 @@ struct PairingTests {
     (good.replacing("1.0}", with: "[-3.5, 0]}"), ":1: expected a positive count in acc, found 0.0"),
     (good.replacing("\"acc\": 1.0", with: "\"x\": 1"), ":1: expected a value of acc, found no such key"),
     (good.replacing("\"doc_id\": 0, ", with: ""), ":1: expected a doc_id, found no such key"),
-    (good.replacing("[\"acc\"]", with: "3"), ":1: expected a list of metrics, found the number 3"),
+    (good.replacing("[\"acc\"]", with: "3"), ":1: expected a list of metrics, found 3"),
     (good.replacing("[\"x\"]", with: "[]"), ":1: expected filtered_resps, found a list of 0"),
   ])
   func damagedSamplesNameTheirLine(text: String, expected: String) {

@@ -1,3 +1,4 @@
+import Formats
 import Foundation
 import Testing
 
@@ -42,10 +43,10 @@ import Testing
   @Test(arguments: families) func refusedKeysMayBeOff(family: String) throws {
     let own = ConfigurationKeys.used(by: family)
     for (key, refused) in ConfigurationKeys.refused where !own.contains(key) {
-      for off in [NSNull(), [Any](), [String: Any]()] as [Any] {
+      for off in [NSNull(), false, [Any](), [String: Any]()] as [Any] {
         #expect(try Self.read(family, [key: off]).unknownKeys == [], "\(key)")
       }
-      for value in refused.off {
+      if let value = refused.off {
         let off: Any =
           switch value {
           case .bool(let flag): flag

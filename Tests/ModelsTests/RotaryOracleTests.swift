@@ -80,7 +80,7 @@ import Testing
         "rope_scaling.high_freq_factor: expected a number above low_freq_factor = 4.0, found 4.0"),
       (#"{"rope_scaling": {"rope_type": "yarn", "original_max_position_embeddings": 64}}"#,
         "rope_scaling.factor: expected a number above 0.0, found nothing; class defaults are not used: add the key"),
-      (#"{"rope_scaling": "linear"}"#, "rope_scaling: expected an object, found linear"),
+      (#"{"rope_scaling": "linear"}"#, "rope_scaling: expected an object, found 'linear'"),
     ])
   func whatIsNotComputedIsNamed(keys: String, message: String) throws {
     let variant = try #require(try JSONSerialization.jsonObject(with: Data(keys.utf8)) as? [String: Any])

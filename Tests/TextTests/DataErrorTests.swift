@@ -25,7 +25,7 @@ import Testing
       message: "DIR/d.json:3:1: expected JSON, found '\"' in place of ',' or '}'; try mending or removing the line"),
     Case(
       text: "[1]",
-      message: "DIR/d.jsonl:1: sample: expected an object, found the number 1; try another format or column_map"),
+      message: "DIR/d.jsonl:1: sample: expected an object, found 1; try another format or column_map"),
     Case(text: " \n\t\n", message: "DIR/d.jsonl: expected samples, found an empty file; try another file"),
     Case(
       text: #"{"promt": "a", "completion": "b"}"#,
@@ -37,7 +37,7 @@ import Testing
         + "try column_map: {prompt: question}"),
     Case(
       text: #"{"prompt": "a", "completion": 3}"#,
-      message: "DIR/d.jsonl:1: completion: expected a text, found the number 3; try another format or column_map"),
+      message: "DIR/d.jsonl:1: completion: expected a text, found 3; try another format or column_map"),
     Case(
       text: #"{"messages": [{"role": "tool", "content": "x"}]}"#, format: .chat,
       message: "DIR/d.jsonl:1: expected a role out of assistant, gpt, human, system, user, found 'tool'; "

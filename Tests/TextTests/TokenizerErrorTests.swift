@@ -61,13 +61,13 @@ import Testing
     (
       #""decoder":{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true}"#,
       #""decoder":{"type":"Strip","content":" ","start":-1,"stop":0}"#,
-      "t.json: decoder.start: expected a number from 0 to 1000, found the number -1"
+      "t.json: decoder.start: expected a number from 0 to 1000, found -1"
     ),
     (
       #""unk_token":null"#, #""unk_token":"<unk>""#,
       "t.json: model.unk_token: expected a token of the vocabulary, found '<unk>'"
     ),
-    (#""dropout":null"#, #""dropout":0.1"#, "t.json: model.dropout: the number 0.1 is not supported; expected null"),
+    (#""dropout":null"#, #""dropout":0.1"#, "t.json: model.dropout: 0.1 is not supported; expected null"),
     (
       #""end_of_word_suffix":null"#, #""end_of_word_suffix":"</w>""#,
       "t.json: model.end_of_word_suffix: '</w>' is not supported; expected null"
@@ -79,7 +79,7 @@ import Testing
     ),
     (
       #""lstrip":false"#, #""lstrip":1"#,
-      "t.json: added_tokens[0].lstrip: expected true or false, found the number 1"
+      "t.json: added_tokens[0].lstrip: expected true or false, found 1"
     ),
     (
       #""version":"1.0""#, #""version":"1.0","extra":1"#,
@@ -119,7 +119,7 @@ import Testing
     ),
     (
       #""vocab":{"#, #""vocab":{"x9":-3,"#,
-      "t.json: model.vocab['x9']: expected an id below 1048576, found the number -3"
+      "t.json: model.vocab['x9']: expected an id below 1048576, found -3"
     ),
     (
       #""decoder":{"type":"ByteLevel""#, #""decoder":{"kind":"ByteLevel""#,

@@ -132,7 +132,7 @@ import Testing
     #expect(recipe.train.attention == .lora(.init(rank: 8, alpha: 10)))
     #expect(recipe.train.experts == .lora(.init(rank: 4, alpha: 6, share: 0.25)))
     #expect(recipe.train.router == .lora(.init(rank: 16, alpha: 32)))
-    #expect(recipe.train.fullRoles == [.sharedExperts])
+    #expect(recipe.train.fullRoles == [])
     #expect(Set(recipe.train.adaptedRoles.keys) == [.attention, .experts, .router])
     // Left out, alpha is twice the rank: the scale does not change with the rank.
     #expect(try parse(minimal, "train.router={lora: {rank: 3}}").train.router == .lora(.init(rank: 3, alpha: 6)))
@@ -147,6 +147,37 @@ import Testing
         "train.experts: was {lora: {rank: 4, alpha: 6.0, share: 0.25}}, is {lora: {rank: 4, alpha: 6.0, share: 1.0}}"
       ])
     #expect(differences.allSatisfy { !$0.isHarmless } && other.contentHash() != recipe.contentHash())
+  }
+
+  /// What trains fully beside adapters is said: once a role has them, roles that are not named stay as they are.
+  @Test(arguments: [
+    ("{attention: {lora: {rank: 8}}}", [Role]()), ("{experts: {lora: {rank: 8}}, norms: full}", [.norms]),
+    ("{router: {lora: {rank: 8}}, experts: full, shared_experts: full}", [.experts, .sharedExperts]),
+    ("{attention: full}", [.attention, .experts, .router, .sharedExperts]),
+    ("{embeddings: full, shared_experts: frozen}", [.experts, .router, .embeddings]),
+  ])
+  func unnamedRolesBesideAdapters(train: String, full: [Role]) throws {
+    let recipe = try parse(minimal + "train: \(train)\n")
+    #expect(recipe.train.fullRoles == Set(full))
+    #expect(try Recipe.parse(recipe.yaml(), file: "r.yaml", checksFiles: false) == recipe)
+  }
+
+  /// α / √r is the plain scale of another α.
+  @Test func rankStabilizedAdapters() throws {
+    let recipe = try parse(minimal + "train: {attention: {lora: {rank: 16, alpha: 6, rslora: true}}}\n")
+    let lora = try #require(recipe.train.attention.lora)
+    #expect(lora.isRankStabilized && lora.alpha == 6 && lora.plainAlpha == 24)
+    #expect(recipe.yaml().contains("\n      rslora: true\n"))
+    #expect(try Recipe.parse(recipe.yaml(), file: "r.yaml", checksFiles: false) == recipe)
+    let settings = try #require(AdapterPlan.sizes(recipe)).roles[.attention]
+    #expect(settings == .init(rank: 16, alpha: 24) && settings?.scale == Float(6 / 16.0.squareRoot()))
+    let plain = try parse(minimal + "train: {attention: {lora: {rank: 16, alpha: 6, rslora: false}}}\n")
+    #expect(plain.train.attention == .lora(.init(rank: 16, alpha: 6)) && !plain.yaml().contains("rslora"))
+    // Files hold α of the plain scale, and a run must not end in one that cannot be read.
+    let error = #expect(throws: (any Error).self) {
+      try parse(minimal + "train: {attention: {lora: {rank: 16, alpha: 1.0e+6, rslora: true}}}\n")
+    }
+    #expect("\(error as Any)".contains("with rslora, found 4000000.0"), "\(error as Any)")
   }
 
   @Test func resolvedTextOfDefaults() throws {

@@ -9,6 +9,8 @@ struct AdapterGroup {
   let settings: AdapterSettings
   private let file: HDF5Reader
 
+  /// Ranks that a file may name.
+  static let ranks = 1...65_536
   private static let name = "adapter"
   /// Where a stack's adapted experts are listed.
   private static func list(_ stack: String) -> String { name + "/" + stack.replacing(".", with: "/") + "/adapted" }
@@ -51,13 +53,13 @@ struct AdapterGroup {
         try file.integer(attribute: name + "_rank", of: Self.name),
         try file.real(attribute: name + "_alpha", of: Self.name)
       )
-      guard let role = Role(rawValue: name), (1...65_536).contains(rank), alpha > 0,
+      guard let role = Role(rawValue: name), ranks.contains(rank), alpha > 0,
         alpha <= AdapterSettings.LowRank.mostAlpha
       else {
         throw .invalid(
           path: file.path, item: "/adapter \(name)",
           expected:
-            "a role with a rank in 1...65536 and an alpha above 0 and at most \(AdapterSettings.LowRank.mostAlpha)",
+            "a role with a rank in \(ranks) and an alpha above 0 and at most \(AdapterSettings.LowRank.mostAlpha)",
           found: "rank \(rank), alpha \(alpha)")
       }
       roles[role] = .init(rank: rank, alpha: alpha)

@@ -38,7 +38,8 @@ public struct AdapterImport: Sendable, Equatable {
     }
     let inventory = try files.inventory()
     let factors = Factors(
-      folder: try PEFTFolder(opening: source, over: inventory), base: inventory.map { ($0.path, $0.shape) })
+      folder: try PEFTFolder(opening: source, over: inventory, modelType: files.configuration.modelType),
+      base: inventory.map { ($0.path, $0.shape) })
     var extras = CheckpointExtras(files)
     extras.base = try BaseReference(files, stored: [])
     extras.adapters = factors.folder.settings

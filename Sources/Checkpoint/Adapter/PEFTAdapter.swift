@@ -1,3 +1,4 @@
+internal import Formats
 internal import Models
 internal import Tensors
 
@@ -24,8 +25,6 @@ struct PEFTAdapter {
     /// The factor of ours.
     let path: ParameterPath
     let ownShape: [Int]
-    /// What PEFT may call it: the module, and its parameter.
-    let targets: [String]
     let isB: Bool
     /// Stacked: the number of experts, and which of them are adapted.
     let experts: (count: Int, adapted: [Int])?
@@ -46,7 +45,7 @@ struct PEFTAdapter {
         if isStack { shape = isB ? [own[1], own[2] * parameter.shape[0]] : [own[1] * parameter.shape[0], own[2]] }
         return Item(
           name: "base_model.model.\(module).lora_\(isB ? "B" : "A").weight", shape: shape, path: factor.path,
-          ownShape: own, targets: [parameter.path.name, layer], isB: isB, experts: experts)
+          ownShape: own, isB: isB, experts: experts)
       }
     }
   }
@@ -58,16 +57,6 @@ struct PEFTAdapter {
       Tensor.filled(item.shape) { target in
         target.update(repeating: 0)
         item.forEachElement { own, place in target[place] = source[own] }
-      }
-    }
-  }
-
-  /// A factor of PEFT's as we have it; of experts that are not adapted nothing is kept.
-  static func ours(_ tensor: Tensor, _ item: Item) -> Tensor {
-    if item.experts == nil { return tensor }
-    return tensor.withElements { source in
-      Tensor.filled(item.ownShape) { target in
-        item.forEachElement { own, place in target[own] = source[place] }
       }
     }
   }
@@ -99,20 +88,22 @@ struct PEFTAdapter {
     func pattern(_ value: (AdapterSettings.LowRank) -> Double) -> String {
       let entries = sizes.compactMap { target, role -> String? in
         guard let size = settings.roles[role], value(size) != value(common) else { return nil }
-        return "\(StrictJSON.quoted(target)): \(Self.number(value(size)))"
+        return "\(JSONValue.quoted(target)): \(Self.number(value(size)))"
       }
       return "{" + entries.joined(separator: ", ") + "}"
     }
-    func list(_ names: [String]) -> String { "[" + names.map(StrictJSON.quoted).joined(separator: ", ") + "]" }
+    func list(_ names: [String]) -> String { "[" + names.map(JSONValue.quoted).joined(separator: ", ") + "]" }
     let members = [
-      ("alpha_pattern", pattern { $0.alpha }), ("base_model_name_or_path", baseModel.map(StrictJSON.quoted) ?? "null"),
+      ("alpha_pattern", pattern { $0.alpha }), ("base_model_name_or_path", baseModel.map(JSONValue.quoted) ?? "null"),
       ("bias", "\"none\""), ("fan_in_fan_out", "false"), ("inference_mode", "true"), ("init_lora_weights", "true"),
       ("lora_alpha", Self.number(common.alpha)), ("lora_dropout", "0.0"), ("peft_type", "\"LORA\""),
-      ("r", "\(common.rank)"), ("rank_pattern", pattern { Double($0.rank) }), ("target_modules", list(modules)),
+      // Since 0.19 factors of experts lie as they are written here.
+      ("peft_version", "\"0.21.2\""), ("r", "\(common.rank)"),
+      ("rank_pattern", pattern { Double($0.rank) }), ("target_modules", list(modules)),
       ("target_parameters", parameterTargets.isEmpty ? "null" : list(parameterTargets)),
       ("task_type", "\"CAUSAL_LM\""), ("use_dora", "false"), ("use_rslora", "false"),
     ]
-    return "{\n" + members.map { "  \(StrictJSON.quoted($0)): \($1)" }.joined(separator: ",\n") + "\n}\n"
+    return "{\n" + members.map { "  \(JSONValue.quoted($0)): \($1)" }.joined(separator: ",\n") + "\n}\n"
   }
 
   /// Whole numbers without a point.

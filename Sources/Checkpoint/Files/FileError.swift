@@ -1,5 +1,5 @@
 import Foundation
-import InputFiles
+import Formats
 
 /// What went wrong with a file: data first, words once.
 ///
@@ -142,32 +142,4 @@ public enum FileAction: String, Equatable, Sendable {
     case .open, .read, .map, .lock, .list: false
     }
   }
-}
-
-/// The candidate with the smallest edit distance to `name`, if it is near enough to be meant; ties to the first.
-func nearestName(to name: String, in candidates: some Sequence<String>) -> String? {
-  let target = Array(name.utf8)
-  var best: (distance: Int, name: String)?
-  for candidate in candidates {
-    let other = Array(candidate.utf8)
-    // A difference in length is a lower bound: most names fall out here.
-    guard abs(other.count - target.count) < best?.distance ?? (target.count / 3 + 1) else { continue }
-    let distance = editDistance(target, other)
-    if distance < best?.distance ?? (target.count / 3 + 1) { best = (distance, candidate) }
-  }
-  return best?.name
-}
-
-private func editDistance(_ a: [UInt8], _ b: [UInt8]) -> Int {
-  var row = Array(0...b.count)
-  for (i, x) in a.enumerated() {
-    var diagonal = row[0]
-    row[0] = i + 1
-    for (j, y) in b.enumerated() {
-      let above = row[j + 1]
-      row[j + 1] = min(diagonal + (x == y ? 0 : 1), above + 1, row[j] + 1)
-      diagonal = above
-    }
-  }
-  return row[b.count]
 }

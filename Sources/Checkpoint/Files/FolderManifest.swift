@@ -1,3 +1,4 @@
+internal import Formats
 import Foundation
 
 /// `occult.json` of a folder that was exported: the marker that every folder of ours has, and what belongs to the folder, with
@@ -35,7 +36,7 @@ struct FolderManifest: Equatable, Sendable {
   /// The file's contents.
   var text: String {
     let lines = files.map {
-      "    {\"name\": \(StrictJSON.quoted($0.name)), \"bytes\": \($0.byteCount), \"crc32c\": \($0.checksum)}"
+      "    {\"name\": \(JSONValue.quoted($0.name)), \"bytes\": \($0.byteCount), \"crc32c\": \($0.checksum)}"
     }
     let list = lines.joined(separator: ",\n")
     let digits = String(CRC32C.checksum((program + list).utf8), radix: 16)
@@ -45,7 +46,7 @@ struct FolderManifest: Equatable, Sendable {
         "version": \(FolderMarker.version),
         "kind": "\(OutputFolder.Kind.export.rawValue)",
         "identity": "\(String(repeating: "0", count: 8 - digits.count) + digits)",
-        "created_by": \(StrictJSON.quoted(program)),
+        "created_by": \(JSONValue.quoted(program)),
         "files": [
       \(list)
         ]
@@ -62,7 +63,7 @@ struct FolderManifest: Equatable, Sendable {
     guard let marker = try FolderMarker(in: folder) else { return nil }
     let path = folder + "/" + OutputFolder.markerName
     let text = try TextFile.read(path)
-    let root = try StrictJSON.parse(text, file: path, item: "files")
+    let root = try JSONValue.parse(text, file: path, item: "files")
     guard marker.kind == .export, case .array(let entries)? = root["files"] else {
       throw .invalid(path: path, item: "kind", expected: "an exported model", found: marker.kind.words)
     }

@@ -1,3 +1,4 @@
+internal import Formats
 import Foundation
 
 /// `occult.json`: says that a folder is ours, what it holds, and which writing of it this is.
@@ -32,15 +33,7 @@ package struct FolderMarker: Sendable, Equatable {
     func refuse(_ item: String, _ expected: String, _ found: String) -> FileError {
       .invalid(path: path, item: item, expected: expected, found: found)
     }
-    var text = try TextFile.read(path)
-    let root: StrictJSON
-    let parsed = text.withUTF8 { bytes in
-      Result { () throws(StrictJSON.Failure) in try StrictJSON(UnsafeRawBufferPointer(bytes)) }
-    }
-    switch parsed {
-    case .success(let value): root = value
-    case .failure(let failure): throw refuse("byte \(failure.offset)", failure.expected, failure.found)
-    }
+    let root = try JSONValue.parse(try TextFile.read(path), file: path)
     guard root["format"] == .string(Self.format) else { throw refuse("format", "'\(Self.format)'", "something else") }
     guard root["version"] == .integer(Self.version) else {
       throw refuse("version", "\(Self.version)", "that of another version of this program")
@@ -61,7 +54,7 @@ package struct FolderMarker: Sendable, Equatable {
     let adopted = isAdopted ? ", \"adopted\": true" : ""
     try PendingFile.write(
       "{\"format\": \"\(Self.format)\", \"version\": \(Self.version), \"kind\": \"\(kind.rawValue)\", "
-        + "\"identity\": \"\(identity)\", \"created_by\": \(StrictJSON.quoted(program))\(adopted)}\n",
+        + "\"identity\": \"\(identity)\", \"created_by\": \(JSONValue.quoted(program))\(adopted)}\n",
       to: folder + "/" + OutputFolder.markerName)
   }
 }

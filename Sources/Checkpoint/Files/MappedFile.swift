@@ -1,5 +1,5 @@
 import Foundation
-import InputFiles
+import Formats
 
 /// A whole file as read-only memory, faulted in page by page on first use.
 ///

@@ -1,3 +1,4 @@
+internal import Formats
 import CHDF5
 import Foundation
 
@@ -188,7 +189,7 @@ public final class HDF5Reader: Sendable {
   private func required(_ name: String, _ object: String) throws(FileError) -> HDF5Attribute {
     if let value = try attribute(name, of: object) { return value }
     let names = try attributes(of: object).map(\.name)
-    throw .missing(path: path, item: attributePath(name, object), nearest: nearestName(to: name, in: names))
+    throw .missing(path: path, item: attributePath(name, object), nearest: Spelling.nearest(to: name, in: names))
   }
 
   private func mismatch(_ name: String, _ object: String, _ expected: String) -> FileError {
@@ -203,7 +204,7 @@ public final class HDF5Reader: Sendable {
   func open(_ object: String) throws(FileError) -> Handle {
     let item = normalized(object)
     guard try contains(item) else {
-      throw .missing(path: path, item: item, nearest: nearestName(to: item, in: try datasets()))
+      throw .missing(path: path, item: item, nearest: Spelling.nearest(to: item, in: try datasets()))
     }
     return try Place(file: path, item: item).handle(.object, .open) { H5Oopen(file.id, item, chdf5_p_default()) }
   }

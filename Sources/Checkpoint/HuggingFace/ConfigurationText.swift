@@ -1,3 +1,5 @@
+internal import Formats
+
 /// The text of a `config.json`, edited member by member: what is not touched keeps every byte.
 ///
 /// A parser that writes its values again would change numbers (`1e-05`), order and spaces of a file that is carried along
@@ -18,7 +20,7 @@ struct ConfigurationText {
   /// Puts a member behind the last one; `removing` it leaves the bytes that were there before.
   mutating func append(_ key: String, _ value: String) {
     guard let last = members().last else { return }
-    bytes.insert(contentsOf: ",\n  \(StrictJSON.quoted(key)): \(value)".utf8, at: last.value.upperBound)
+    bytes.insert(contentsOf: ",\n  \(JSONValue.quoted(key)): \(value)".utf8, at: last.value.upperBound)
   }
 
   /// Takes a top-level member out, with the comma that parted it from its neighbour.

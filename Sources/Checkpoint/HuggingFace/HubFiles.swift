@@ -1,3 +1,4 @@
+internal import Formats
 internal import Foundation
 internal import Models
 
@@ -94,16 +95,15 @@ struct HubFiles: Sendable {
     if kept.isEmpty {
       config.remove(mapKey)
     } else if kept.count < entries.count {
-      config.set(mapKey, "{" + kept.map { "\(StrictJSON.quoted($0.key)): \($0.value)" }.joined(separator: ", ") + "}")
+      config.set(mapKey, "{" + kept.map { "\(JSONValue.quoted($0.key)): \($0.value)" }.joined(separator: ", ") + "}")
     }
     return config.text
   }
 
   /// The texts of a JSON value that is one, or a list of them.
   private static func names(in json: String) -> [String] {
-    var json = "[" + json + "]"
-    guard case .array(let values)? = json.withUTF8({ try? StrictJSON(UnsafeRawBufferPointer($0)) }) else { return [] }
-    let flat = values.flatMap { (value) -> [StrictJSON] in
+    guard case .array(let values)? = try? JSONValue.parse("[\(json)]", file: mapKey) else { return [] }
+    let flat = values.flatMap { (value) -> [JSONValue] in
       if case .array(let elements) = value { elements } else { [value] }
     }
     return flat.compactMap { (value) -> String? in

@@ -39,7 +39,7 @@ struct HuggingFaceFolder: TensorSource {
   ) throws -> (ModelConfiguration, RoutingSettings?) {
     let parts = try ModelCode.parts(try TextFile.read(file), file: file)
     let configuration = try companions.completing(
-      try ModelFiles.configuration(json: parts.configuration, file: file),
+      try ModelFamily.configuration(json: parts.configuration, file: file),
       in: (file as NSString).deletingLastPathComponent + "/")
     return (configuration, try parts.routing.map { try RoutingSettings($0, configuration, file: file) })
   }

@@ -1,3 +1,4 @@
+internal import Formats
 internal import Collaboration
 internal import Foundation
 internal import Models
@@ -70,32 +71,13 @@ struct ModelCode {
   /// Parts a folder's configuration into the model's own and the routing that ``configuration(_:routing:)`` added.
   ///
   /// - Throws: ``FileError`` for a section of another version.
-  static func parts(_ json: String, file: String) throws(FileError) -> (configuration: String, routing: StrictJSON?) {
+  static func parts(_ json: String, file: String) throws(FileError) -> (configuration: String, routing: JSONValue?) {
     var config = ConfigurationText(json)
     guard let section = config.value(of: RoutingSettings.configurationKey) else { return (json, nil) }
-    let routing = try StrictJSON.parse(section, file: file, item: RoutingSettings.configurationKey)
+    let routing = try JSONValue.parse(section, file: file, item: RoutingSettings.configurationKey)
     config.remove(RoutingSettings.configurationKey)
     if config.value(of: "auto_map")?.contains(prefix) == true { config.remove("auto_map") }
     config.replace("\"Occult", with: "\"", in: "architectures")
     return (config.text, routing)
-  }
-}
-
-extension StrictJSON {
-  /// Parses a part of a file.
-  static func parse(_ text: String, file: String, item: String) throws(FileError) -> StrictJSON {
-    var text = text
-    let result: Result<StrictJSON, Failure> = text.withUTF8 { bytes in
-      do throws(Failure) {
-        return .success(try StrictJSON(UnsafeRawBufferPointer(bytes)))
-      } catch {
-        return .failure(error)
-      }
-    }
-    switch result {
-    case .success(let value): return value
-    case .failure(let failure):
-      throw .invalid(path: file, item: item, expected: failure.expected, found: failure.found)
-    }
   }
 }

@@ -1,3 +1,4 @@
+internal import Formats
 internal import Collaboration
 public import Models
 
@@ -18,7 +19,7 @@ extension RoutingSettings {
   ///   - configuration: The model's sizes.
   /// - Throws: ``FileError`` or `PlacementError`.
   public init(json: String, _ configuration: ModelConfiguration) throws {
-    let section = try StrictJSON.parse(json, file: "routing of rank 0", item: Self.configurationKey)
+    let section = try JSONValue.parse(json, file: "routing of rank 0", item: Self.configurationKey)
     try self.init(section, configuration, file: "routing of rank 0")
   }
 
@@ -79,9 +80,9 @@ extension RoutingSettings {
   ///   - configuration: The model's sizes.
   ///   - file: Where it comes from, for messages.
   /// - Throws: ``FileError`` or `PlacementError`.
-  init(_ section: StrictJSON, _ configuration: ModelConfiguration, file: String) throws {
+  init(_ section: JSONValue, _ configuration: ModelConfiguration, file: String) throws {
     func invalid(_ key: String, _ expected: String) -> FileError {
-      let found = section[key].map(\.words) ?? "nothing"
+      let found = section[key].map(\.kind) ?? "nothing"
       return .invalid(path: file, item: "\(Self.configurationKey).\(key)", expected: expected, found: found)
     }
     func integer(_ key: String) throws(FileError) -> Int {
@@ -136,9 +137,9 @@ extension RoutingSettings {
 
 extension PolicyOptions {
   /// Reads what single policies read; what is not there has its default.
-  fileprivate init(_ section: StrictJSON, _ invalid: (String, String) -> FileError) throws(FileError) {
+  fileprivate init(_ section: JSONValue, _ invalid: (String, String) -> FileError) throws(FileError) {
     func number(_ key: String) throws(FileError) -> Double {
-      guard let value = section[key]?.number else { throw invalid(key, "a number") }
+      guard let value = section[key]?.real else { throw invalid(key, "a number") }
       return value
     }
     func word<T: RawRepresentable & CaseIterable>(_ key: String, _: T.Type) throws(FileError) -> T
@@ -159,34 +160,11 @@ extension PolicyOptions {
   }
 }
 
-extension StrictJSON {
-  fileprivate var integer: Int? { if case .integer(let value) = self { value } else { nil } }
-
-  fileprivate var number: Double? {
-    switch self {
-    case .real(let value): value
-    case .integer(let value): Double(value)
-    default: nil
-    }
-  }
-
+extension JSONValue {
   /// A list of numbers; nil for any other value.
   fileprivate var numbers: [Double]? {
     guard case .array(let list) = self else { return nil }
-    let numbers = list.compactMap(\.number)
+    let numbers = list.compactMap(\.real)
     return numbers.count == list.count ? numbers : nil
-  }
-
-  /// The value in a message.
-  fileprivate var words: String {
-    switch self {
-    case .null: "null"
-    case .bool(let value): "\(value)"
-    case .integer(let value): "\(value)"
-    case .real(let value): "\(value)"
-    case .string(let value): "'\(value)'"
-    case .array: "a list"
-    case .object: "an object"
-    }
   }
 }

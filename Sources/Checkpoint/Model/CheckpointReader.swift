@@ -42,7 +42,7 @@ struct CheckpointReader: TensorSource {
     }
     companions = try Self.companions(file)
     configuration = try companions.completing(
-      try ModelFiles.configuration(json: try file.string("config_json"), file: path + " config_json"), in: path + " ")
+      try ModelFamily.configuration(json: try file.string("config_json"), file: path + " config_json"), in: path + " ")
     routing = try RoutingSettings(file, configuration)
     base = try BaseReference(file)
     adapter = try AdapterGroup(file, configuration)

@@ -1,7 +1,6 @@
 internal import Collaboration
 internal import Foundation
 internal import Formats
-internal import InputFiles
 internal import Models
 
 // What is said about files without weights of their own: configurations, runs, exported maps.

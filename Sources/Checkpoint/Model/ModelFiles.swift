@@ -119,19 +119,6 @@ public struct ModelFiles {
   /// Tensors in the files that are left out on purpose: buffers that follow from the configuration, and an output
   /// projection that is tied to the embedding.
   public var unused: [String] { source.unused }
-
-  /// Reads a configuration in which no key is there twice: readers differ in which of two they take.
-  static func configuration(json: String, file: String) throws -> ModelConfiguration {
-    var json = json
-    try json.withUTF8 { bytes in
-      do throws(StrictJSON.Failure) {
-        _ = try StrictJSON(UnsafeRawBufferPointer(bytes))
-      } catch  where error.expected == StrictJSON.uniqueKeys {
-        throw FileError.invalid(path: file, item: "byte \(error.offset)", expected: error.expected, found: error.found)
-      } catch {}  // what is no JSON at all is named below
-    }
-    return try ModelFamily.configuration(json: json, file: file)
-  }
 }
 
 /// A parameter as it lies in a file.

@@ -1,3 +1,5 @@
+internal import Formats
+
 /// The checked header of one safetensors file.
 ///
 ///     8 bytes  N, little-endian          N bytes  JSON          the rest: data
@@ -40,19 +42,14 @@ struct SafetensorsHeader {
     let start = 8 + Int(declared)
     guard start <= bytes.count else { throw .truncated(path: path, expectedBytes: start, foundBytes: bytes.count) }
 
-    let json: StrictJSON
-    do throws(StrictJSON.Failure) {
-      json = try StrictJSON(UnsafeRawBufferPointer(rebasing: bytes[8..<start]))
-    } catch {
-      throw .invalid(
-        path: path, item: "header, byte \(8 + error.offset)", expected: error.expected, found: error.found)
-    }
+    let json = try JSONValue.parse(Array(bytes[8..<start]), file: path, item: nil, start: 8)
     guard case .object(let members) = json else {
       throw .invalid(path: path, item: "header", expected: "a JSON object", found: "something else")
     }
     var metadata: [String: String] = [:]
     var entries: [Entry] = []
-    for (name, value) in members {
+    for member in members {
+      let (name, value) = (member.key, member.value)
       if name == "__metadata__" {
         metadata = try Self.metadata(value, path)
       } else {
@@ -63,12 +60,13 @@ struct SafetensorsHeader {
     (self.entries, self.metadata) = (entries, metadata)
   }
 
-  private static func metadata(_ value: StrictJSON, _ path: String) throws(FileError) -> [String: String] {
+  private static func metadata(_ value: JSONValue, _ path: String) throws(FileError) -> [String: String] {
     var result: [String: String] = [:]
     guard case .object(let members) = value else {
       throw .invalid(path: path, item: "__metadata__", expected: "a JSON object", found: "something else")
     }
-    for (key, value) in members {
+    for member in members {
+      let (key, value) = (member.key, member.value)
       guard case .string(let text) = value else {
         throw .invalid(path: path, item: "__metadata__ \(key)", expected: "a text", found: "something else")
       }
@@ -78,7 +76,7 @@ struct SafetensorsHeader {
   }
 
   private static func entry(
-    _ name: String, _ value: StrictJSON, dataStart: Int, _ path: String
+    _ name: String, _ value: JSONValue, dataStart: Int, _ path: String
   ) throws(FileError) -> Entry {
     guard case .string(let typeName)? = value["dtype"], let shape = integers(value["shape"]),
       let offsets = integers(value["data_offsets"]), offsets.count == 2
@@ -105,7 +103,7 @@ struct SafetensorsHeader {
   }
 
   /// Non-negative integers, as all numbers of the format are.
-  private static func integers(_ value: StrictJSON?) -> [Int]? {
+  private static func integers(_ value: JSONValue?) -> [Int]? {
     guard case .array(let elements)? = value else { return nil }
     var result: [Int] = []
     for element in elements {

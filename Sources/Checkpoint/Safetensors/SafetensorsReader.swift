@@ -1,3 +1,4 @@
+internal import Formats
 import Foundation
 
 /// The tensors of a safetensors file, or of a Hugging Face folder of one or several, memory-mapped.
@@ -46,7 +47,8 @@ public final class SafetensorsReader: Sendable {
       }
     }
     for (name, file) in (index ?? [:]).sorted(by: { $0.key < $1.key }) where tensors[name] == nil {
-      throw .missing(path: Self.join(path, file), item: name, nearest: nearestName(to: name, in: tensors.keys.sorted()))
+      throw .missing(
+        path: Self.join(path, file), item: name, nearest: Spelling.nearest(to: name, in: tensors.keys.sorted()))
     }
     (self.path, self.metadata, self.tensors) = (path, metadata ?? [:], tensors)
     names = tensors.keys.sorted()
@@ -85,7 +87,7 @@ public final class SafetensorsReader: Sendable {
 
   private func stored(_ name: String) throws(FileError) -> Stored {
     guard let tensor = tensors[name] else {
-      throw .missing(path: path, item: name, nearest: nearestName(to: name, in: names))
+      throw .missing(path: path, item: name, nearest: Spelling.nearest(to: name, in: names))
     }
     return tensor
   }
@@ -129,15 +131,13 @@ public final class SafetensorsReader: Sendable {
       throw .invalid(
         path: path, item: nil, expected: "at most \(SafetensorsHeader.maximumBytes) bytes", found: "\(map.bytes.count)")
     }
-    let json: StrictJSON
-    do throws(StrictJSON.Failure) { json = try StrictJSON(map.bytes) } catch {
-      throw .invalid(path: path, item: "byte \(error.offset)", expected: error.expected, found: error.found)
-    }
+    let json = try JSONValue.parse(Array(map.bytes), file: path)
     guard case .object(let members)? = json["weight_map"] else {
       throw .invalid(path: path, item: nil, expected: "an object 'weight_map'", found: "none")
     }
     var index: [String: String] = [:]
-    for (name, value) in members {
+    for member in members {
+      let (name, value) = (member.key, member.value)
       // A name with a slash could lead out of the folder.
       guard case .string(let file) = value, !file.isEmpty, !file.contains("/"), file != "..", file != "." else {
         throw .invalid(

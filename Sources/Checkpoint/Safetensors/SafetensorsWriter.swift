@@ -1,3 +1,4 @@
+internal import Formats
 import Foundation
 
 /// Writes tensors of known shapes as safetensors: one file, or shards with an index as Hugging Face has them.
@@ -173,7 +174,7 @@ public struct SafetensorsWriter: ~Copyable {
     var offsets = [Int](repeating: 0, count: tensors.count)
     var (end, members): (Int, [String]) = (0, [])
     if !metadata.isEmpty {
-      let pairs = metadata.sorted { $0.key < $1.key }.map { StrictJSON.quoted($0) + ":" + StrictJSON.quoted($1) }
+      let pairs = metadata.sorted { $0.key < $1.key }.map { JSONValue.quoted($0) + ":" + JSONValue.quoted($1) }
       members.append("\"__metadata__\":{" + pairs.joined(separator: ",") + "}")
     }
     for index in order {
@@ -182,7 +183,7 @@ public struct SafetensorsWriter: ~Copyable {
       end += tensor.byteCount
       let shape = tensor.shape.map(String.init).joined(separator: ",")
       members.append(
-        StrictJSON.quoted(tensor.name) + ":{\"dtype\":\"\(tensor.type.rawValue)\",\"shape\":[\(shape)],"
+        JSONValue.quoted(tensor.name) + ":{\"dtype\":\"\(tensor.type.rawValue)\",\"shape\":[\(shape)],"
           + "\"data_offsets\":[\(offsets[index]),\(end)]}")
     }
     var json = Array(("{" + members.joined(separator: ",") + "}").utf8)
@@ -195,7 +196,7 @@ public struct SafetensorsWriter: ~Copyable {
   private static func index(_ groups: [[Declaration]], _ names: [String]) -> String {
     var lines: [String] = []
     for (group, name) in zip(groups, names) {
-      lines += group.map { "    \(StrictJSON.quoted($0.name)): \(StrictJSON.quoted(name))" }
+      lines += group.map { "    \(JSONValue.quoted($0.name)): \(JSONValue.quoted(name))" }
     }
     let total = groups.joined().reduce(0) { $0 + $1.byteCount }
     return "{\n  \"metadata\": {\n    \"total_size\": \(total)\n  },\n  \"weight_map\": {\n"

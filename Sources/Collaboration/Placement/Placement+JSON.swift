@@ -1,5 +1,5 @@
 public import Foundation
-internal import InputFiles
+internal import Formats
 
 extension Placement: Codable {
   /// Longest file that is read, in bytes: that of the largest model has some hundred kilobytes.

@@ -1,6 +1,6 @@
 internal import Checkpoint
 internal import Foundation
-internal import InputFiles
+internal import Formats
 internal import Text
 internal import Training
 

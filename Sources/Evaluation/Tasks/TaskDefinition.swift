@@ -1,3 +1,4 @@
+internal import Formats
 internal import Text
 
 /// How a task is scored; the words are those of lm-evaluation-harness.

@@ -1,3 +1,4 @@
+internal import Formats
 internal import Text
 
 /// One row of a task as it is asked: contexts and continuations, and what is right.

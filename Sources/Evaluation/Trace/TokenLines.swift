@@ -1,4 +1,4 @@
-internal import InputFiles
+internal import Formats
 
 /// Sequences of numbers from a text file: one a line, separated by spaces, tabs or commas, all of one length.
 public struct TokenLines: Sendable, Equatable {

@@ -70,65 +70,54 @@ enum ConfigurationKeys {
     "num_beam_groups", "diversity_penalty",
   ]
 
-  /// A key that is accepted where it says that it is off.
-  struct Refused: Sendable {
-    /// What it would mean.
-    let meaning: String
-    /// Values that mean off, beside `null`, an empty list and an empty object.
-    var off: [JSONValue] = [.bool(false), .integer(0)]
-  }
-
   /// Keys that change what is computed, in these families or in others, and are not computed where they are on; a family
   /// that reads one is not concerned.
-  static let refused: [String: Refused] = [
-    "quantization_config": Refused(meaning: "weights in a quantised type, which are not read", off: []),
-    "compression_config": Refused(meaning: "weights in a quantised type, which are not read", off: []),
-    "per_layer_config": Refused(meaning: "layers with settings of their own"),
-    "clip_qkv": Refused(meaning: "limits of queries, keys and values, which OLMoE alone has", off: []),
-    "qkv_bias": Refused(meaning: "biases of queries, keys and values, which Qwen2-MoE alone has"),
-    "shared_expert_intermediate_size": Refused(meaning: "a shared expert, which this family does not have", off: [.integer(0)]),
-    "n_shared_experts": Refused(meaning: "shared experts, which this family does not have", off: [.integer(0)]),
-    "decoder_sparse_step": Refused(meaning: "dense layers, which this family does not have", off: [.integer(1)]),
-    "mlp_only_layers": Refused(meaning: "dense layers, which this family does not have", off: []),
-    "first_k_dense_replace": Refused(meaning: "dense layers, which this family does not have", off: [.integer(0)]),
-    "moe_layer_freq": Refused(meaning: "dense layers, which this family does not have", off: [.integer(1)]),
-    "scoring_func": Refused(meaning: "another function of the router", off: [.string("softmax")]),
-    "topk_method": Refused(meaning: "another choice of experts", off: [.string("greedy")]),
-    "n_group": Refused(meaning: "groups of experts", off: [.integer(0), .integer(1)]),
-    "topk_group": Refused(meaning: "groups of experts", off: [.integer(0), .integer(1)]),
-    "routed_scaling_factor": Refused(meaning: "a factor of the experts' weights", off: [.integer(1)]),
-    "norm_topk_prob": Refused(
-      meaning: "weights that are not divided by their sum, as this family's always are", off: [.bool(true)]),
+  static let refused: [String: KnownKeys.Refused] = [
+    "quantization_config": .init(meaning: "weights in a quantised type, which are not read"),
+    "compression_config": .init(meaning: "weights in a quantised type, which are not read"),
+    "per_layer_config": .init(meaning: "layers with settings of their own"),
+    "clip_qkv": .init(meaning: "limits of queries, keys and values, which OLMoE alone has"),
+    "qkv_bias": .init(meaning: "biases of queries, keys and values, which Qwen2-MoE alone has"),
+    "shared_expert_intermediate_size": .init(meaning: "a shared expert, which this family does not have", off: .integer(0)),
+    "n_shared_experts": .init(meaning: "shared experts, which this family does not have", off: .integer(0)),
+    "decoder_sparse_step": .init(meaning: "dense layers, which this family does not have", off: .integer(1)),
+    "mlp_only_layers": .init(meaning: "dense layers, which this family does not have"),
+    "first_k_dense_replace": .init(meaning: "dense layers, which this family does not have", off: .integer(0)),
+    "moe_layer_freq": .init(meaning: "dense layers, which this family does not have", off: .integer(1)),
+    "scoring_func": .init(meaning: "another function of the router", off: .string("softmax")),
+    "topk_method": .init(meaning: "another choice of experts", off: .string("greedy")),
+    "n_group": .init(meaning: "groups of experts", off: .integer(1)),
+    "topk_group": .init(meaning: "groups of experts", off: .integer(1)),
+    "routed_scaling_factor": .init(meaning: "a factor of the experts' weights", off: .integer(1)),
     "q_lora_rank": latent, "kv_lora_rank": latent, "qk_nope_head_dim": latent, "qk_rope_head_dim": latent,
     "v_head_dim": latent,
-    "num_nextn_predict_layers": Refused(meaning: "layers that predict further tokens", off: [.integer(0)]),
-    "rotary_pct": Refused(meaning: "heads of which a part is rotated", off: [.integer(1)]),
-    "rotary_dim": Refused(meaning: "heads of which a part is rotated", off: []),
-    "rope_local_base_freq": Refused(meaning: "a second base of rotary angles", off: []),
-    "no_rope_layers": Refused(meaning: "layers without positions", off: []),
-    "no_rope_layer_interval": Refused(meaning: "layers without positions", off: []),
-    "alibi": Refused(meaning: "positions as a slope of the scores"),
-    "attention_chunk_size": Refused(meaning: "attention within chunks", off: []),
-    "attn_logit_softcapping": Refused(meaning: "scores of attention that are bent", off: []),
-    "final_logit_softcapping": Refused(meaning: "logits that are bent", off: []),
-    "query_pre_attn_scalar": Refused(meaning: "another scale of attention", off: []),
-    "attention_multiplier": Refused(meaning: "another scale of attention", off: []),
-    "logit_scale": Refused(meaning: "a factor of the logits", off: [.integer(1)]),
-    "logits_scaling": Refused(meaning: "a factor of the logits", off: [.integer(1)]),
-    "embedding_multiplier": Refused(meaning: "a factor of the embeddings", off: [.integer(1)]),
-    "residual_multiplier": Refused(meaning: "a factor of every block", off: [.integer(1)]),
-    "scale_emb": Refused(meaning: "a factor of the embeddings", off: [.integer(1)]),
-    "use_bias": Refused(meaning: "biases, which no published model has"),
-    "lm_head_bias": Refused(meaning: "a bias of the logits"),
-    "is_encoder_decoder": Refused(meaning: "an encoder"),
-    "add_cross_attention": Refused(meaning: "attention to an encoder"),
-    "is_causal": Refused(meaning: "attention to later tokens", off: [.bool(true)]),
-    "use_bidirectional_attention": Refused(meaning: "attention to later tokens"),
-    "vision_config": Refused(meaning: "a model of images", off: []),
-    "audio_config": Refused(meaning: "a model of sounds", off: []),
+    "num_nextn_predict_layers": .init(meaning: "layers that predict further tokens", off: .integer(0)),
+    "rotary_pct": .init(meaning: "heads of which a part is rotated", off: .integer(1)),
+    "rotary_dim": .init(meaning: "heads of which a part is rotated"),
+    "rope_local_base_freq": .init(meaning: "a second base of rotary angles"),
+    "no_rope_layers": .init(meaning: "layers without positions"),
+    "no_rope_layer_interval": .init(meaning: "layers without positions"),
+    "alibi": .init(meaning: "positions as a slope of the scores"),
+    "attention_chunk_size": .init(meaning: "attention within chunks"),
+    "attn_logit_softcapping": .init(meaning: "scores of attention that are bent"),
+    "final_logit_softcapping": .init(meaning: "logits that are bent"),
+    "query_pre_attn_scalar": .init(meaning: "another scale of attention"),
+    "attention_multiplier": .init(meaning: "another scale of attention"),
+    "logit_scale": .init(meaning: "a factor of the logits", off: .integer(1)),
+    "logits_scaling": .init(meaning: "a factor of the logits", off: .integer(1)),
+    "embedding_multiplier": .init(meaning: "a factor of the embeddings", off: .integer(1)),
+    "residual_multiplier": .init(meaning: "a factor of every block", off: .integer(1)),
+    "scale_emb": .init(meaning: "a factor of the embeddings", off: .integer(1)),
+    "use_bias": .init(meaning: "biases, which no published model has"),
+    "lm_head_bias": .init(meaning: "a bias of the logits"),
+    "is_encoder_decoder": .init(meaning: "an encoder"),
+    "add_cross_attention": .init(meaning: "attention to an encoder"),
+    "use_bidirectional_attention": .init(meaning: "attention to later tokens"),
+    "vision_config": .init(meaning: "a model of images"),
+    "audio_config": .init(meaning: "a model of sounds"),
   ]
 
-  private static let latent = Refused(meaning: "latent attention, which DeepSeek-V2 alone has", off: [])
+  private static let latent = KnownKeys.Refused(meaning: "latent attention, which DeepSeek-V2 alone has")
 
   /// Settings that change training alone: they are off in evaluation, so that a model that has them can be read.
   static let training: [String: String] = [
@@ -141,37 +130,36 @@ enum ConfigurationKeys {
     "input_jitter_noise": "noise of the router", "moe_input_jitter_eps": "noise of the router",
   ]
 
-  /// Keys that say whether queries and keys are normalised, as the family does it or not.
-  private static let norms = ["qk_layernorm", "use_qk_norm", "qk_norm"]
-  /// Keys that say whether neighbours are rotated together, as DeepSeek-V2 does it and no other.
-  private static let pairs = ["rope_interleave", "rope_interleaved"]
+  /// Keys that say how a family computes, and may say nothing else: norms of queries and keys, neighbours that are rotated
+  /// together, weights that are divided by their sum, attention to earlier tokens alone.
+  static func fixed(_ family: String) -> [String: Bool] {
+    let (hasNorms, hasPairs) = ([OLMoE.modelType, Qwen3MoE.modelType].contains(family), family == DeepSeekV2.modelType)
+    var fixed = [
+      "qk_layernorm": hasNorms, "use_qk_norm": hasNorms, "qk_norm": hasNorms, "rope_interleave": hasPairs,
+      "rope_interleaved": hasPairs, "is_causal": true,
+    ]
+    if family == Mixtral.modelType { fixed["norm_topk_prob"] = true }
+    return fixed
+  }
 
   /// Refuses what is known and not computed.
   ///
   /// - Returns: Keys that are not known, in order.
   /// - Throws: ``ConfigurationError`` naming the first that is refused.
   static func check(_ config: ConfigurationReader, family: String) throws(ConfigurationError) -> [String] {
-    let own = used(by: family)
-    var unknown: [String] = []
-    for key in config.keys where !used.contains(key) && !own.contains(key) && training[key] == nil {
-      guard let value = config.value(key) else { continue }
-      if let refused = refused[key] {
-        if value == .array([]) || value == .object([]) || refused.off.contains(where: value.equals) { continue }
-        let off = refused.off.first.map(\.words).map { " or \($0)" } ?? ""
-        throw config.invalid(key, "null\(off)", "\(value.words): \(refused.meaning)")
-      }
-      if norms.contains(key) || pairs.contains(key) {
-        let isOn =
-          pairs.contains(key)
-          ? family == DeepSeekV2.modelType : [OLMoE.modelType, Qwen3MoE.modelType].contains(family)
-        guard try config.optionalBool(key) == isOn else {
-          throw config.invalid(key, "\(isOn), as \(family) computes it", value)
-        }
-      } else if !withoutEffect.contains(key) {
-        unknown.append(key)
-      }
+    let (own, fixed) = (used(by: family), fixed(family))
+    for (key, value) in fixed.sorted(by: { $0.key < $1.key }) {
+      guard let found = try config.optionalBool(key), found != value else { continue }
+      throw config.invalid(key, "\(value), as \(family) computes it", found)
     }
-    return unknown
+    let known = KnownKeys(
+      used: used.union(own).union(training.keys).union(fixed.keys), withoutEffect: withoutEffect,
+      refused: refused.filter { !own.contains($0.key) }, origin: "\(family) in transformers")
+    let problems = known.problems(in: config.json)
+    if let problem = problems.first(where: { !$0.isUnknown }) {
+      throw config.invalid(problem.key, problem.expected, problem.found)
+    }
+    return problems.map(\.key).sorted()
   }
 
   /// The setting that a model cannot be trained with; nil for none.

@@ -53,7 +53,7 @@ public enum AdapterPlan {
   static func sizes(_ recipe: Recipe) -> AdapterSettings? {
     let roles = recipe.train.adaptedRoles
     return roles.isEmpty
-      ? nil : AdapterSettings(roles: roles.mapValues { .init(rank: $0.rank, alpha: $0.alpha) })
+      ? nil : AdapterSettings(roles: roles.mapValues { .init(rank: $0.rank, alpha: $0.plainAlpha) })
   }
 
   /// The adapted experts of each stack, as the first rank tells the others.

@@ -234,7 +234,7 @@ public struct RunPreparation {
         let share = lora.share < 1 ? ", \(AdapterPlan.count(experts, share: lora.share)) of \(experts) experts" : ""
         return RolePlan(
           role: role, parameters: count, trained: adapted, frozen: count,
-          how: "lora, rank \(lora.rank), alpha \(lora.alpha)\(share)")
+          how: "lora, rank \(lora.rank), alpha \(lora.alpha)\(lora.isRankStabilized ? ", rslora" : "")\(share)")
       }
     }
   }

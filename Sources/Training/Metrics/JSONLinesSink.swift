@@ -1,3 +1,4 @@
+internal import Formats
 internal import Text
 
 /// `metrics.jsonl`, the source of truth: one object a line and step.

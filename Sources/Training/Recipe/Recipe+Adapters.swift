@@ -19,7 +19,10 @@ extension Recipe.TrainMode {
       .map([
         (
           "lora",
-          .map([("rank", .int(lora.rank)), ("alpha", .double(lora.alpha)), ("share", .double(lora.share))])
+          // The plain scale goes unsaid, as before there was another.
+          .map(
+            [("rank", .int(lora.rank)), ("alpha", .double(lora.alpha)), ("share", .double(lora.share))]
+              + (lora.isRankStabilized ? [("rslora", .word("true"))] : []))
         )
       ])
     }
@@ -33,6 +36,16 @@ extension Recipe.TrainRoles {
       (.attention, attention), (.experts, experts), (.router, router), (.sharedExperts, sharedExperts),
       (.embeddings, embeddings), (.norms, norms),
     ]
+  }
+
+  /// Freezes the roles of these keys, which a recipe with adapters does not name: what trains beside them is said.
+  mutating func freeze(_ keys: Set<String>) {
+    if keys.contains("attention") { attention = .frozen }
+    if keys.contains("experts") { experts = .frozen }
+    if keys.contains("router") { router = .frozen }
+    if keys.contains("shared_experts") { sharedExperts = .frozen }
+    if keys.contains("embeddings") { embeddings = .frozen }
+    if keys.contains("norms") { norms = .frozen }
   }
 
   /// Roles of which every parameter trains.
@@ -53,7 +66,7 @@ extension Recipe {
     ["frozen", "full"] + (adaptable.contains(key) ? ["{lora: {rank: 16}}"] : [])
   }
 
-  /// Decodes `{lora: {rank, alpha, share}}`.
+  /// Decodes `{lora: {rank, alpha, rslora, share}}`.
   static func decodeAdapters(_ section: RecipeSection, _ key: String, default fallback: TrainMode) -> TrainMode {
     let written = section.reader.issues.count
     let mode = section.section(key) { (mode: RecipeSection) -> TrainMode in
@@ -81,6 +94,14 @@ extension Recipe {
     var lora = LoRA()
     lora.rank = section.int("rank", in: LoRA.ranks, default: lora.rank)
     lora.alpha = section.double("alpha", .alpha, default: 2 * Double(lora.rank))
+    lora.isRankStabilized = section.bool("rslora", default: lora.isRankStabilized)
+    // Files hold α of the plain scale.
+    let most = AdapterSettings.LowRank.mostAlpha
+    if lora.alpha <= most, lora.plainAlpha > most {
+      section.reader.report(
+        section.path, section.position,
+        "expected alpha · √rank of at most \(most) with rslora, found \(lora.plainAlpha)")
+    }
     if isExperts {
       lora.share = section.value("share", default: lora.share, expected: "a number above 0 and at most 1") { node in
         node.double.flatMap { $0 > 0 && $0 <= 1 ? $0 : nil }

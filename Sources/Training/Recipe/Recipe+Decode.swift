@@ -118,9 +118,10 @@ extension Recipe {
     train.norms = decodeMode(section, "norms", default: train.norms)
     train.routerLearningRate = section.optionalDouble(
       "router_learning_rate", .positive, default: train.routerLearningRate)
-    let modes = [
-      train.attention, train.experts, train.router, train.sharedExperts, train.embeddings, train.norms,
-    ]
+    if !train.adaptedRoles.isEmpty {
+      train.freeze(Set(train.modes.map(\.role.rawValue).filter { section.node($0) == nil }))
+    }
+    let modes = train.modes.map(\.mode)
     if section.reader.issues.count == written, modes.allSatisfy({ $0 == .frozen }) {
       section.reader.report(section.path, section.position, "expected a role to train, found all frozen")
     }

@@ -107,7 +107,8 @@ extension Recipe {
     case originalMassDetached = "original_mass_detached"
   }
 
-  /// `train`: which parameters move, by role, in every family alike.
+  /// `train`: which parameters move, by role, in every family alike. Where a recipe gives any role `lora`, roles that it does
+  /// not name are frozen.
   public struct TrainRoles: Sendable, Equatable {
     /// Attention projections. Default: frozen.
     public var attention: TrainMode = .frozen
@@ -142,6 +143,8 @@ extension Recipe {
     public var rank: Int = 16
     /// α; the term is scaled by α / r. Default: twice the rank.
     public var alpha: Double = 32
+    /// `rslora`: whether the term is scaled by α / √r instead (Kalajdzievski 2023). Default: false.
+    public var isRankStabilized = false
     /// Of experts: the hottest share of each layer's that is adapted, by load on the profile. Default: 1, all.
     public var share: Double = 1
 
@@ -152,6 +155,9 @@ extension Recipe {
     public init(rank: Int, alpha: Double, share: Double = 1) {
       (self.rank, self.alpha, self.share) = (rank, alpha, share)
     }
+
+    /// The α of an adapter of this rank that scales by α / r and is the same: α · √r where the scale is stabilised.
+    public var plainAlpha: Double { isRankStabilized ? alpha * Double(rank).squareRoot() : alpha }
 
     /// Ranks that make sense: beyond, a role trains fully at less cost.
     public static let ranks = 1...1024

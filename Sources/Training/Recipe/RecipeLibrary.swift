@@ -1,3 +1,4 @@
+internal import Formats
 public import Checkpoint
 internal import Foundation
 internal import Text

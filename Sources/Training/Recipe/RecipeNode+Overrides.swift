@@ -1,3 +1,4 @@
+internal import Formats
 internal import Text
 
 /// A change to a recipe: `key=value`, or `~key` to remove a key.

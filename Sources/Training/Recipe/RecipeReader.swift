@@ -1,3 +1,4 @@
+internal import Formats
 internal import Text
 
 /// What the sections of one recipe share while they are read: the issues found so far, the keys that exist, and the

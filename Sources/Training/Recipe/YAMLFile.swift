@@ -1,4 +1,4 @@
-internal import InputFiles
+internal import Formats
 
 /// Text of a file in YAML.
 enum YAMLFile {

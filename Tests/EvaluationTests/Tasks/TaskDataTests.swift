@@ -233,9 +233,9 @@ import Testing
     ),
     (
       #"{"goal": "g", "sol1": "a", "sol2": 3, "label": 0}"#,
-      "piqa.jsonl:1: piqa: doc_to_choice: expected a text for choice 1, found the number 3; try mending or removing the row"
+      "piqa.jsonl:1: piqa: doc_to_choice: expected a text for choice 1, found 3; try mending or removing the row"
     ),
-    ("[1]", "piqa.jsonl:1: row: expected an object, found the number 1; try another format or column_map"),
+    ("[1]", "piqa.jsonl:1: row: expected an object, found 1; try another format or column_map"),
     (" \n", "piqa.jsonl: expected samples, found an empty file; try another file"),
   ]) func brokenRows(rows: String, expected: String) throws {
     _ = try write("piqa.jsonl", rows)

@@ -1,3 +1,4 @@
+import Formats
 import Testing
 
 @testable import Evaluation
@@ -36,7 +37,7 @@ import Testing
   /// Template, row, and what is expected and found.
   @Test(arguments: [
     ("{{goal}}", #"{"goals": 1, "a": 2}"#, "the field 'goal'", "'goals', 'a'; did you mean 'goals'?"),
-    ("{{x | strip}}", #"{"x": 3}"#, "a text for 'strip'", "the number 3"),
+    ("{{x | strip}}", #"{"x": 3}"#, "a text for 'strip'", "3"),
     ("{{x | index('C')}}", #"{"x": ["A", "B"]}"#, "one of 'A', 'B'", "'C'"),
     ("{{x | after('Q: ')}}", #"{"x": "A"}"#, "a text with 'Q: ' in it", "'A'"),
     ("{{x[2]}}", #"{"x": ["A"]}"#, "a list with an element 2", "a list of 1"),

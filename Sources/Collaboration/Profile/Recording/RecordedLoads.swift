@@ -1,5 +1,5 @@
 internal import Foundation
-internal import InputFiles
+internal import Formats
 
 /// How often each expert was used, from files that hold sums over tokens and nothing else.
 ///

@@ -1,5 +1,5 @@
 public import Foundation
-internal import InputFiles
+internal import Formats
 
 /// One file of recorded routing.
 public struct RecordedSource: Sendable {

@@ -1,3 +1,4 @@
+internal import Formats
 internal import Text
 
 /// Rows of a table with commas or tabs (RFC 4180: cells in quotes may hold separators, line ends and doubled quotes).

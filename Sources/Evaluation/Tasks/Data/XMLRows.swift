@@ -1,3 +1,4 @@
+internal import Formats
 internal import Text
 
 /// Rows of the XML that RTE and COPA are published in: a list of elements with attributes, each with elements of text.

@@ -1,3 +1,4 @@
+internal import Formats
 internal import Text
 
 /// Text with fields of a data row in it: `Question: {{goal | strip}}\nAnswer:`.

@@ -1,3 +1,4 @@
+internal import Formats
 internal import Text
 
 /// What a template can do to a value. Those that change a text change each of a list of texts.

@@ -1,3 +1,4 @@
+internal import Formats
 internal import Text
 
 /// Reads what stands between the braces of a ``Template``.

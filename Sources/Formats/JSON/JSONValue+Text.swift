@@ -49,6 +49,13 @@ extension JSONValue {
     }
   }
 
+  /// Text as a JSON string, quotes included.
+  package static func quoted(_ text: String) -> String {
+    var result = ""
+    quote(text, into: &result)
+    return result
+  }
+
   private static func quote(_ value: String, into text: inout String) {
     text += "\""
     for scalar in value.unicodeScalars {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import InputFiles
+@testable import Formats
 
 @Suite struct InputFileTests {
   private let folder: String

@@ -1,25 +1,32 @@
 /// Finds what a mistyped word was meant to be.
-public enum Spelling {
-  /// The candidate that is nearest to a word, `nil` where none is near: at most a third of the letters differ, or one.
+package enum Spelling {
+  /// The candidate that is nearest to a word, `nil` where none is near: at most a third of the letters differ, or one of
+  /// several.
   ///
   /// Ties go to the earlier candidate. Case and the choice of `-` or `_` do not count.
-  public static func nearest(to word: String, in candidates: some Sequence<String>) -> String? {
+  package static func nearest(to word: String, in candidates: some Sequence<String>) -> String? {
     var best: (candidate: String, distance: Int)?
+    let target = normal(word)
     for candidate in candidates {
-      let distance = distance(normal(word), normal(candidate))
-      if distance <= max(1, max(word.count, candidate.count) / 3), distance < best?.distance ?? .max {
+      let other = normal(candidate)
+      let longer = max(target.count, other.count)
+      let most = min(max(1, longer / 3), longer - 1, (best?.distance ?? .max) - 1)
+      // A difference in length is a lower bound: most names fall out here.
+      guard abs(other.count - target.count) <= most else { continue }
+      let distance = distance(target, other)
+      if distance <= most {
         best = (candidate, distance)
       }
     }
     return best?.candidate
   }
 
-  private static func normal(_ word: String) -> [Character] {
-    word.lowercased().map { $0 == "-" ? "_" : $0 }
+  private static func normal(_ word: String) -> [Unicode.Scalar] {
+    word.lowercased().unicodeScalars.map { $0 == "-" ? "_" : $0 }
   }
 
   /// Fewest letters to insert, remove, replace or exchange with the neighbour (optimal string alignment).
-  private static func distance(_ a: [Character], _ b: [Character]) -> Int {
+  private static func distance(_ a: [Unicode.Scalar], _ b: [Unicode.Scalar]) -> Int {
     if a.isEmpty || b.isEmpty { return max(a.count, b.count) }
     var before = [Int](repeating: 0, count: b.count + 1)
     var previous = Array(0...b.count)
