@@ -97,7 +97,8 @@ let package = Package(
     .testTarget(
       name: "TensorsTests", dependencies: ["Tensors", "CKernels", "TestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "CollaborationTests", dependencies: ["Collaboration"], exclude: ["Oracles"], swiftSettings: strict),
+      name: "CollaborationTests", dependencies: ["Collaboration", "Formats"], exclude: ["Oracles"],
+      swiftSettings: strict),
     .testTarget(
       name: "ModelsTests", dependencies: ["Models", "Checkpoint", "Extremes"], exclude: ["Oracles", "Configurations"],
       swiftSettings: strict),

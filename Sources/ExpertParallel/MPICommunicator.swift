@@ -27,6 +27,12 @@ public final class MPICommunicator: Communicator {
     return environment["OMPI_COMM_WORLD_SIZE"] != nil || environment["PMIX_RANK"] != nil
   }
 
+  /// Whether this process is the first of those that a launcher started, or the only one; known before they are joined.
+  package static var isFirst: Bool {
+    let environment = ProcessInfo.processInfo.environment
+    return ["OMPI_COMM_WORLD_RANK", "PMIX_RANK"].allSatisfy { environment[$0] ?? "0" == "0" }
+  }
+
   /// Joins the other ranks; once a process.
   ///
   /// - Throws: ``CommunicatorError/initialisation(code:)``.

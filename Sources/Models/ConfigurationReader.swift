@@ -6,14 +6,14 @@ public enum ConfigurationError: Error, Equatable, CustomStringConvertible {
   case notAnObject(file: String, reason: String)
   /// A key that matters is missing.
   case missing(key: String, file: String, expected: String)
-  /// A value of the wrong type or out of range.
+  /// A value of the wrong type or out of range, or one that means something that is not computed.
   case invalid(key: String, file: String, expected: String, found: String)
 
   /// The message for a person.
   public var description: String {
     switch self {
     case .notAnObject(let file, let reason):
-      "\(file): expected a JSON object with the model's configuration, found \(reason); try the config.json of the model"
+      "\(file): expected a JSON object, found \(reason); try the file that belongs to the model"
     case .missing(let key, let file, let expected):
       "\(file): \(key): expected \(expected), found nothing; class defaults are not used: add the key"
     case .invalid(let key, let file, let expected, let found):
@@ -22,33 +22,41 @@ public enum ConfigurationError: Error, Equatable, CustomStringConvertible {
   }
 }
 
-/// Typed access to a `config.json`: a key that matters is never silently defaulted.
+/// Typed access to a `config.json` and its like: a key that matters is never silently defaulted, `null` is no value.
 struct ConfigurationReader {
-  /// An object.
-  let json: JSONValue
   let file: String
-  var prefix = ""
+  /// `rope_parameters.` in front of keys of that section.
+  let prefix: String
+  /// The object, without what is null.
+  let json: JSONValue
+  private let values: [String: JSONValue]
+  /// Keys that are there with a value, sorted.
+  var keys: [String] { values.keys.sorted() }
 
   /// Largest number that float32 has room to compute with.
   private static let largest = 1e30
 
-  init(json text: String, file: String) throws(ConfigurationError) {
-    var parser = JSONParser(Array(text.utf8))
+  init(json: String, file: String) throws(ConfigurationError) {
+    var parser = JSONParser(Array(json.utf8))
+    let value: JSONValue
     do throws(JSONError) {
-      json = try parser.document()
+      value = try parser.document()
     } catch {
       throw .notAnObject(file: file, reason: "\(error.reason) in line \(error.line), column \(error.column)")
     }
-    guard case .object = json else { throw .notAnObject(file: file, reason: json.kind) }
-    self.file = file
+    guard case .object(let members) = value else { throw .notAnObject(file: file, reason: value.kind) }
+    self.init(members, file: file, prefix: "")
   }
 
-  private init(json: JSONValue, file: String, prefix: String) {
-    (self.json, self.file, self.prefix) = (json, file, prefix)
+  private init(_ members: [JSONValue.Member], file: String, prefix: String) {
+    let members = members.filter { $0.value != .null }
+    json = .object(members)
+    values = Dictionary(members.map { ($0.key, $0.value) }) { first, _ in first }
+    (self.file, self.prefix) = (file, prefix)
   }
 
   /// The value under a key; nil where it is absent or null.
-  func value(_ key: String) -> JSONValue? { json[key].flatMap { $0 == .null ? nil : $0 } }
+  func value(_ key: String) -> JSONValue? { values[key] }
 
   func int(_ key: String, in range: ClosedRange<Int>) throws(ConfigurationError) -> Int {
     guard let value = try optionalInt(key, in: range) else {
@@ -59,7 +67,9 @@ struct ConfigurationReader {
 
   func optionalInt(_ key: String, in range: ClosedRange<Int>) throws(ConfigurationError) -> Int? {
     guard let value = value(key) else { return nil }
-    guard let integer = integer(value, in: range) else { throw invalid(key, "an integer in \(range)", value) }
+    guard let integer = value.whole, range.contains(integer) else {
+      throw invalid(key, "an integer in \(range)", value)
+    }
     return integer
   }
 
@@ -74,6 +84,15 @@ struct ConfigurationReader {
     guard let value = value(key) else { return nil }
     guard let number = value.real, number > bound, number <= Self.largest else {
       throw invalid(key, "a number above \(bound) and at most \(Self.largest)", value)
+    }
+    return number
+  }
+
+  /// A number of at least 0.
+  func optionalShare(_ key: String) throws(ConfigurationError) -> Double? {
+    guard let value = value(key) else { return nil }
+    guard let number = value.real, number >= 0, number <= Self.largest else {
+      throw invalid(key, "a number of at least 0", value)
     }
     return number
   }
@@ -100,27 +119,28 @@ struct ConfigurationReader {
   /// One integer or a list of them, as `eos_token_id` may be.
   func integers(_ key: String, in range: ClosedRange<Int>) throws(ConfigurationError) -> [Int] {
     guard let value = value(key) else { return [] }
-    let list = if case .array(let values) = value { values } else { [value] }
-    let numbers = list.compactMap { integer($0, in: range) }
+    let list = value.list ?? [value]
+    let numbers = list.compactMap { $0.whole.flatMap { range.contains($0) ? $0 : nil } }
     guard numbers.count == list.count else {
       throw invalid(key, "an integer in \(range) or a list of them", value)
     }
     return numbers
   }
 
-  /// A whole number of a range, however it is written; nil for everything else.
-  private func integer(_ value: JSONValue, in range: ClosedRange<Int>) -> Int? {
-    guard let integer = value.integer ?? value.real.flatMap({ Int(exactly: $0) }), range.contains(integer) else {
-      return nil
-    }
-    return integer
+  /// One text or a list of them.
+  func strings(_ key: String) throws(ConfigurationError) -> [String] {
+    guard let value = value(key) else { return [] }
+    let list = value.list ?? [value]
+    let texts = list.compactMap(\.string)
+    guard texts.count == list.count else { throw invalid(key, "a string or a list of them", value) }
+    return texts
   }
 
   /// The object under a key; nil where it is absent or null.
   func section(_ key: String) throws(ConfigurationError) -> ConfigurationReader? {
     guard let value = value(key) else { return nil }
-    guard case .object = value else { throw invalid(key, "an object", value) }
-    return ConfigurationReader(json: value, file: file, prefix: prefix + key + ".")
+    guard case .object(let members) = value else { throw invalid(key, "an object", value) }
+    return ConfigurationReader(members, file: file, prefix: prefix + key + ".")
   }
 
   func invalid(_ key: String, _ expected: String, _ found: JSONValue) -> ConfigurationError {
@@ -129,5 +149,15 @@ struct ConfigurationReader {
 
   func invalid(_ key: String, _ expected: String, _ found: some CustomStringConvertible) -> ConfigurationError {
     .invalid(key: prefix + key, file: file, expected: expected, found: found.description)
+  }
+}
+
+extension JSONValue {
+  /// A whole number, however it is written; nil for everything else.
+  fileprivate var whole: Int? { integer ?? real.flatMap { Int(exactly: $0) } }
+
+  /// The elements of a list.
+  fileprivate var list: [JSONValue]? {
+    if case .array(let values) = self { values } else { nil }
   }
 }

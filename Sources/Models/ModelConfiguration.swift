@@ -50,6 +50,13 @@ public struct ModelConfiguration: Sendable, Equatable {
   /// Coefficient of the balance loss that transformers adds in training; 0 where it adds none.
   public var auxiliaryCoefficient: Double
 
+  /// Keys of the file that nothing here knows, in order: what they would change is not computed.
+  public var unknownKeys: [String] = []
+  /// The setting that keeps the model from being trained, which evaluation does not notice; nil for none.
+  public var untrainable: ConfigurationError?
+  /// Defaults for generated text, of the file beside this one.
+  public var generation = GenerationSettings()
+
   /// Number of all parameters; shapes only, nothing is read.
   public var parameterCount: Int {
     ModelFamily.parameters(self).reduce(0) { $0 + $1.shape.reduce(1, *) }

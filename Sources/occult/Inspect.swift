@@ -7,12 +7,14 @@ import Training
 /// `occult inspect`.
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Say what is in a checkpoint, Hugging Face folder, profile, placement or trace.",
+    abstract: "Say what is in a checkpoint, Hugging Face folder, config.json, run, profile, placement or trace.",
     discussion: """
       Examples:
         occult inspect checkpoints/base.h5
         occult inspect checkpoints/base.h5 --tensors
         occult inspect OLMoE-1B-7B-0924 --verify --checksums SHA256SUMS
+        occult inspect OLMoE-1B-7B-0924/config.json
+        occult inspect runs/mine
         occult inspect placement.json --json
       """)
 
@@ -93,6 +95,9 @@ extension Inspection.Kind {
     switch self {
     case .checkpoint: "an Occult checkpoint"
     case .huggingFace: "a Hugging Face folder"
+    case .configuration: "the configuration of a model"
+    case .run: "the folder of a run"
+    case .map: "a placement for a serving engine"
     case .profile: "a collaboration profile"
     case .placement: "a placement"
     case .trace: "a trace"

@@ -1,4 +1,6 @@
 import ArgumentParser
+import ExpertParallel
+import Formats
 import Foundation
 import Tensors
 import Text
@@ -20,6 +22,8 @@ struct Occult: AsyncParsableCommand {
   static func main() async {
     StandardOutput.checkAtExit()
     Self.prepareEndings()
+    // Of several ranks the first one speaks.
+    Notices.hand { if MPICommunicator.isFirst { logger.warning("\($0)") } }
     do {
       try checkCommand(Array(CommandLine.arguments.dropFirst()))
       var command = try parseAsRoot()

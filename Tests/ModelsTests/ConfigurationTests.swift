@@ -66,12 +66,80 @@ import Testing
       "sliding_window: expected null, or at least the 256 positions of the context, found 100"
     ),
     (
-      "mixtral-tiny", #""router_jitter_noise": 0.0"#, #""router_jitter_noise": 0.1"#,
-      "router_jitter_noise: expected 0: noise of the router in training is not computed, found 0.1"
+      "mixtral-tiny", #""sliding_window": null"#, #""sliding_window": 0"#,
+      "sliding_window: expected null, or at least the 256 positions of the context, found 0"
     ),
     (
-      "mixtral-odd", #""rope_type": "linear""#, #""rope_type": "dynamic""#,
-      "rope_parameters.rope_type: expected default, linear or yarn, found dynamic"
+      "mixtral-tiny", #""router_jitter_noise": 0.0"#, #""router_jitter_noise": -0.1"#,
+      "router_jitter_noise: expected a number of at least 0, found -0.1"
+    ),
+    (
+      "mixtral-tiny", #""num_local_experts": 8"#, #""num_local_experts": 8, "num_experts": 4"#,
+      "num_experts: expected 8, as num_local_experts says in the same file, found 4"
+    ),
+    (
+      "qwen3_moe-tiny", #""num_local_experts": 8"#, #""num_local_experts": 8, "num_experts": 4"#,
+      "num_local_experts: expected 4, as num_experts says in the same file, found 8"
+    ),
+    (
+      "qwen2_moe-tiny", #""num_experts": 8"#, #""num_experts": 8, "n_routed_experts": 9"#,
+      "n_routed_experts: expected 8, as num_experts says in the same file, found 9"
+    ),
+    (
+      "qwen2_moe-tiny", #""num_experts": 8"#, #""num_local_experts": 8"#,
+      "num_experts: expected an integer in 1...65536, found nothing; class defaults are not used: add the key"
+    ),
+    (
+      "deepseek_v2-tiny", #""n_routed_experts": 8"#, #""n_routed_experts": 8, "num_experts": 16"#,
+      "num_experts: expected 8, as n_routed_experts says in the same file, found 16"
+    ),
+    (
+      "mixtral-tiny", #""intermediate_size": 24"#, #""intermediate_size": 24, "moe_intermediate_size": 32"#,
+      "moe_intermediate_size: expected 24, as intermediate_size, which this family reads, found 32"
+    ),
+    (
+      "olmoe-tiny", #""num_experts": 8"#, #""num_experts": 8, "head_dim": 32"#,
+      "head_dim: expected hidden_size / num_attention_heads = 16, found 32"
+    ),
+    (
+      "olmoe-tiny", #""attention_bias": false"#, #""attention_bias": true"#,
+      "attention_bias: expected false: no published model has these biases, found true"
+    ),
+    (
+      "olmoe-tiny", #""attention_bias": false"#, #""attention_bias": 1"#,
+      "attention_bias: expected true or false, found 1"
+    ),
+    (
+      "olmoe-tiny", #""num_experts": 8"#, #""num_experts": 8, "quantization_config": {"quant_method": "fp8"}"#,
+      "quantization_config: expected nothing, found an object, weights in a quantised type, which are not read"
+    ),
+    (
+      "olmoe-tiny", #""num_experts": 8"#, #""num_experts": 8, "n_shared_experts": 2"#,
+      "n_shared_experts: expected 0, found 2, shared experts, which this family does not have"
+    ),
+    (
+      "mixtral-tiny", #""num_local_experts": 8"#, #""num_local_experts": 8, "norm_topk_prob": false"#,
+      "norm_topk_prob: expected true, as mixtral computes it, found false"
+    ),
+    (
+      "qwen2_moe-tiny", #""num_experts": 8"#, #""num_experts": 8, "qk_layernorm": true"#,
+      "qk_layernorm: expected false, as qwen2_moe computes it, found true"
+    ),
+    (
+      "qwen2_moe-tiny", #""full_attention"#, #""sliding_attention"#,
+      "layer_types: expected full_attention alone: windows and states are not computed, found sliding_attention"
+    ),
+    (
+      "olmoe-tiny", #""num_experts": 8"#, #""num_experts": 8, "sliding_window": 16"#,
+      "sliding_window: expected null, or at least the 256 positions of the context, found 16"
+    ),
+    (
+      "deepseek-tiny", #""scoring_func": "softmax""#, #""scoring_func": "softmax", "routed_scaling_factor": 2.5"#,
+      "routed_scaling_factor: expected 1, found 2.5, a factor of the experts' weights"
+    ),
+    (
+      "mixtral-odd", #""rope_type": "linear""#, #""rope_type": "longrope""#,
+      "rope_parameters.rope_type: expected default, linear, dynamic, yarn or llama3, found longrope"
     ),
     (
       "mixtral-odd", #""factor": 2.0"#, #""_": 0"#,

@@ -9,9 +9,9 @@ struct Oracle {
   let folder: String
   let file: HDF5Reader
 
-  init(_ name: String) throws {
+  init(_ name: String, file: String = "oracle.h5") throws {
     folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/Oracles/" + name
-    file = try HDF5Reader(folder + "/oracle.h5")
+    file = try HDF5Reader(folder + "/" + file)
   }
 
   func model() throws -> LanguageModel { try ModelFiles(opening: folder).model() }

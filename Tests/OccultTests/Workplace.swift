@@ -8,7 +8,10 @@ final class Workplace {
   var recipe: String { path + "/recipe.yaml" }
   func run(_ name: String) -> String { path + "/" + name }
 
-  init() throws {
+  /// - Parameters:
+  ///   - keys: Further members of `config.json`, `"sliding_window": null`.
+  ///   - companions: Files beside it.
+  init(keys: String = "", companions: [String: String] = [:]) throws {
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     let configuration = try ModelFamily.configuration(
       json: """
@@ -16,9 +19,10 @@ final class Workplace {
          "num_hidden_layers": 2, "num_experts": 8, "num_experts_per_tok": 2, "intermediate_size": 16,
          "vocab_size": 4096, "max_position_embeddings": 64, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
          "norm_topk_prob": false, "clip_qkv": null, "tie_word_embeddings": false, "router_aux_loss_coef": 0.01,
-         "eos_token_id": 0, "initializer_range": 0.08}
+         "eos_token_id": 0, "initializer_range": 0.08\(keys.isEmpty ? "" : ", " + keys)}
         """, file: "config.json")
     var extras = CheckpointExtras(configuration: configuration)
+    extras.companions = companions
     extras.tokenizerJSON = try String(
       contentsOfFile: CommandLineTests.root + "/Tests/TextTests/Oracles/base.tokenizer.json", encoding: .utf8)
     try CheckpointWriter.write(

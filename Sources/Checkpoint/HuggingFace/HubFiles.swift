@@ -1,5 +1,6 @@
 internal import Formats
 internal import Foundation
+internal import Models
 
 /// The small files of a hub folder that go along with the weights, verbatim: all that a tokenizer may need, and code that
 /// the configuration names.
@@ -15,8 +16,9 @@ struct HubFiles: Sendable {
   static let tokenizerName = "tokenizer.json"
   static let tokenizerModelName = "tokenizer.model"
   static let tokenizerConfigurationName = "tokenizer_config.json"
+  static let generationName = "generation_config.json"
   private static let textNames: Set = [
-    "added_tokens.json", "chat_template.jinja", "chat_template.json", "generation_config.json", "merges.txt",
+    "added_tokens.json", "chat_template.jinja", "chat_template.json", generationName, "merges.txt",
     "special_tokens_map.json", "tokenizer_config.json", "vocab.json",
   ]
 
@@ -48,6 +50,22 @@ struct HubFiles: Sendable {
     for name in names {
       if let path = existing(name) { texts[name] = try TextFile.read(path) }
     }
+  }
+
+  /// A configuration with what the file beside it says of generated text: its end tokens end a text too.
+  ///
+  /// - Parameters:
+  ///   - configuration: Of `config.json`.
+  ///   - place: What stands before the file's name in messages.
+  /// - Returns: Both together.
+  /// - Throws: `ConfigurationError`.
+  func completing(_ configuration: ModelConfiguration, in place: String) throws(ConfigurationError) -> ModelConfiguration {
+    guard let json = texts[Self.generationName] else { return configuration }
+    var both = configuration
+    both.generation = try GenerationSettings(
+      json: json, file: place + Self.generationName, vocabulary: configuration.vocabulary)
+    both.endTokens += both.generation.endTokens.filter { !configuration.endTokens.contains($0) }
+    return both
   }
 
   /// Whether a text of this name is carried along; no name leads out of its folder. Our own code is made anew from the

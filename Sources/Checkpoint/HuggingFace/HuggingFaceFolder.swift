@@ -22,12 +22,26 @@ struct HuggingFaceFolder: TensorSource {
     guard FileManager.default.fileExists(atPath: file) else {
       throw FileError.missing(path: path, item: HubFiles.configurationName, nearest: nil)
     }
-    let parts = try ModelCode.parts(try TextFile.read(file), file: file)
-    let configuration = try ModelFamily.configuration(json: parts.configuration, file: file)
-    self.configuration = configuration
-    routing = try parts.routing.map { try RoutingSettings($0, configuration, file: file) }
+    (configuration, routing) = try Self.configuration(file, companions)
     names = HubNames(modelType: configuration.modelType)
     tensors = try SafetensorsReader(path)
+  }
+
+  /// Reads a `config.json`, the routing in it included.
+  ///
+  /// - Parameters:
+  ///   - file: Its path.
+  ///   - companions: The files beside it.
+  /// - Returns: Sizes and switches, and what `convert --with-code` wrote.
+  /// - Throws: ``FileError`` or `ConfigurationError`.
+  static func configuration(
+    _ file: String, _ companions: HubFiles = HubFiles()
+  ) throws -> (ModelConfiguration, RoutingSettings?) {
+    let parts = try ModelCode.parts(try TextFile.read(file), file: file)
+    let configuration = try companions.completing(
+      try ModelFamily.configuration(json: parts.configuration, file: file),
+      in: (file as NSString).deletingLastPathComponent + "/")
+    return (configuration, try parts.routing.map { try RoutingSettings($0, configuration, file: file) })
   }
 
   var tensorCount: Int { tensors.names.count }

@@ -35,8 +35,8 @@ public enum HuggingFaceWriter {
       try bytes.withUnsafeBytes { try add(HubFiles.tokenizerModelName, $0) }
     }
     var texts = extras.companions
-    texts[HubFiles.configurationName] =
-      dtype.map { stating($0, in: extras.configurationJSON) } ?? extras.configurationJSON
+    texts[HubFiles.configurationName] = stating(
+      try dtype ?? Self.type(of: weights.inventory()), in: extras.configurationJSON)
     texts[HubFiles.tokenizerName] = extras.tokenizerJSON
     for (name, text) in texts.sorted(by: { $0.key < $1.key }) {
       try Array(text.utf8).withUnsafeBytes { try add(name, $0) }
@@ -79,10 +79,20 @@ public enum HuggingFaceWriter {
     }
   }
 
-  /// The configuration with its `dtype` (or `torch_dtype`) replaced; everything else stays verbatim.
+  /// The type that most of the elements have; of two that have as many, the wider.
+  private static func type(of parameters: [StoredParameter]) -> ElementType {
+    var counts: [ElementType: Int] = [:]
+    for parameter in parameters { counts[parameter.type, default: 0] += parameter.count }
+    return counts.max { ($0.value, $0.key.byteCount) < ($1.value, $1.key.byteCount) }?.key ?? .float32
+  }
+
+  /// The configuration that says the type of the tensors beside it: as `dtype`, as `torch_dtype` in files of transformers 4, as
+  /// both where both are there. Everything else stays verbatim, and all of it where it says so already.
   private static func stating(_ type: ElementType, in json: String) -> String {
-    json.replacing(/"(torch_dtype|dtype)"(\s*):(\s*)"[a-z0-9]+"/) { match in
-      "\"\(match.output.1)\"\(match.output.2):\(match.output.3)\"\(type)\""
-    }
+    var config = ConfigurationText(json)
+    let (value, keys) = ("\"\(type)\"", ["dtype", "torch_dtype"].filter { config.value(of: $0) != nil })
+    if keys.isEmpty { config.append("dtype", value) }
+    for key in keys where config.value(of: key) != value { config.set(key, value) }
+    return config.text
   }
 }

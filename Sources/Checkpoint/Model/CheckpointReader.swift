@@ -40,9 +40,9 @@ struct CheckpointReader: TensorSource {
       throw FileError.unsupported(
         path: path, item: "version", expected: "version \(Self.version)", found: "version \(version)")
     }
-    configuration = try ModelFamily.configuration(
-      json: try file.string("config_json"), file: path + " config_json")
     companions = try Self.companions(file)
+    configuration = try companions.completing(
+      try ModelFamily.configuration(json: try file.string("config_json"), file: path + " config_json"), in: path + " ")
     routing = try RoutingSettings(file, configuration)
     base = try BaseReference(file)
     adapter = try AdapterGroup(file, configuration)

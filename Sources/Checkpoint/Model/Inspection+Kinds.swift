@@ -5,7 +5,54 @@ internal import Models
 extension Inspection {
   /// Sizes, parameters by role and type, routing.
   mutating func describe(model files: ModelFiles) throws {
-    let c = files.configuration
+    describe(sizes: files.configuration)
+    let tokenizers = [
+      files.tokenizerJSON.map { _ in HubFiles.tokenizerName },
+      files.tokenizerModel.map { _ in HubFiles.tokenizerModelName },
+    ].compactMap(\.self)
+    add("tokenizer", tokenizers.isEmpty ? "none" : "stored, " + tokenizers.joined(separator: ", "))
+    describe(text: files.configuration)
+    if let base = files.base {
+      let held = (files.adapters == nil ? [] : ["adapters"]) + base.roles
+      add("partial", "holds \(held.joined(separator: ", ")) alone, the rest is read from its base")
+      add("base", "\(base.path), \(base.bytes) bytes, \(BaseReference.words(base.checksum))")
+    }
+    if let adapters = files.adapters { add("adapters", adapters.words(files.configuration)) }
+    let parameters = try files.inventory()
+    add("parameters", parameters.reduce(0) { $0 + $1.count })
+    if !files.unused.isEmpty { add("left out", Self.list(files.unused)) }
+    share(parameters)
+    describe(routing: files.routing)
+  }
+
+  /// Parameters by role and type, and each one's name unless the file's own arrays are listed.
+  mutating func share(_ parameters: [StoredParameter]) {
+    roles = Role.allCases.compactMap { role in Self.share(role.rawValue, parameters.filter { $0.path.role == role }) }
+    types = ElementType.allCases.compactMap { type in
+      Self.share(type.description, parameters.filter { $0.type == type })
+    }
+    if items.isEmpty {
+      items = parameters.map {
+        Item(name: $0.path.name, shape: $0.shape, type: $0.type.description, layout: nil, filters: [])
+      }
+    }
+  }
+
+  /// Placement and limit.
+  mutating func describe(routing: RoutingSettings?) {
+    guard let routing else { return add("routing", "no placement, no limit") }
+    add("devices", routing.placement.devices)
+    add("policy", routing.policy.rawValue)
+    add(
+      "device_limit",
+      routing.layerLimits.map { $0.map(String.init).joined(separator: ", ") }
+        ?? routing.deviceLimit.map { "\($0)" } ?? "none")
+    add("weight_source", routing.weightSource.rawValue)
+    add("renormalize", routing.renormalization.rawValue)
+  }
+
+  /// What a configuration says of a model's sizes.
+  mutating func describe(sizes c: ModelConfiguration) {
     add("model_type", c.modelType)
     let dense = c.layers - c.sparseLayers.count
     add("layers", dense == 0 ? "\(c.layers)" : "\(c.layers), \(dense) of them dense")
@@ -21,38 +68,6 @@ extension Inspection {
     if let shared = c.shared { add("shared expert", "width \(shared.intermediate)") }
     add("vocabulary", c.vocabulary)
     add("context", c.maxPositions)
-    let tokenizers = [
-      files.tokenizerJSON.map { _ in HubFiles.tokenizerName },
-      files.tokenizerModel.map { _ in HubFiles.tokenizerModelName },
-    ].compactMap(\.self)
-    add("tokenizer", tokenizers.isEmpty ? "none" : "stored, " + tokenizers.joined(separator: ", "))
-    if let base = files.base {
-      let held = (files.adapters == nil ? [] : ["adapters"]) + base.roles
-      add("partial", "holds \(held.joined(separator: ", ")) alone, the rest is read from its base")
-      add("base", "\(base.path), \(base.bytes) bytes, \(BaseReference.words(base.checksum))")
-    }
-    if let adapters = files.adapters { add("adapters", adapters.words(files.configuration)) }
-    let parameters = try files.inventory()
-    add("parameters", parameters.reduce(0) { $0 + $1.count })
-    if !files.unused.isEmpty { add("left out", Self.list(files.unused)) }
-    roles = Role.allCases.compactMap { role in Self.share(role.rawValue, parameters.filter { $0.path.role == role }) }
-    types = ElementType.allCases.compactMap { type in
-      Self.share(type.description, parameters.filter { $0.type == type })
-    }
-    if items.isEmpty {
-      items = parameters.map {
-        Item(name: $0.path.name, shape: $0.shape, type: $0.type.description, layout: nil, filters: [])
-      }
-    }
-    guard let routing = files.routing else { return add("routing", "no placement, no limit") }
-    add("devices", routing.placement.devices)
-    add("policy", routing.policy.rawValue)
-    add(
-      "device_limit",
-      routing.layerLimits.map { $0.map(String.init).joined(separator: ", ") }
-        ?? routing.deviceLimit.map { "\($0)" } ?? "none")
-    add("weight_source", routing.weightSource.rawValue)
-    add("renormalize", routing.renormalization.rawValue)
   }
 
   /// Where the run stands that wrote a checkpoint.
@@ -117,8 +132,8 @@ extension Inspection {
     names.prefix(2).joined(separator: ", ") + (names.count > 2 ? " and \(names.count - 2) more" : "")
   }
 
-  private mutating func add(_ name: String, _ value: Int) { add(name, "\(value)") }
-  private mutating func add(_ name: String, _ value: String) { facts.append(Fact(name: name, value: value)) }
+  mutating func add(_ name: String, _ value: Int) { add(name, "\(value)") }
+  mutating func add(_ name: String, _ value: String) { facts.append(Fact(name: name, value: value)) }
 
   private static func share(_ name: String, _ parameters: [StoredParameter]) -> Share? {
     if parameters.isEmpty { return nil }

@@ -9,10 +9,16 @@ public struct Inspection: Sendable, Equatable, Encodable {
     case checkpoint
     /// A folder in the hub's layout.
     case huggingFace = "hugging_face"
+    /// A `config.json` without weights.
+    case configuration
+    /// A folder of a run.
+    case run
     /// Collaboration statistics.
     case profile
     /// Which device holds which expert.
     case placement
+    /// The same as a serving engine reads it.
+    case map
     /// Intermediate values of a pass.
     case trace
     /// Another HDF5 file.
@@ -74,7 +80,7 @@ public struct Inspection: Sendable, Equatable, Encodable {
     case items = "tensors"
   }
 
-  /// Looks into a checkpoint, hub folder, profile, placement or trace.
+  /// Looks into a checkpoint, hub folder, configuration, run, profile, placement, exported map or trace.
   ///
   /// - Parameter path: The file or folder.
   /// - Throws: ``FileError``, `PlacementError` or `ConfigurationError` when it is damaged or of another kind.
@@ -84,14 +90,28 @@ public struct Inspection: Sendable, Equatable, Encodable {
       throw FileError.system(path: path, action: .open, code: ENOENT)
     }
     if isFolder.boolValue {
+      if let result = ModelLocation.result(ofRun: path) {
+        self.init(path, .run, bytes: Self.folderBytes(path))
+        try describe(run: result)
+        return
+      }
       self.init(path, .huggingFace, bytes: Self.folderBytes(path))
       try describe(model: try ModelFiles(opening: path))
       return
     }
     let size = (try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0
     if path.hasSuffix(".json") {
-      self.init(path, .placement, bytes: size)
-      describe(placement: try Placement(path: path))
+      switch Self.kind(ofJSON: path) {
+      case .configuration:
+        self.init(path, .configuration, bytes: size)
+        try describe(configuration: path)
+      case .map(let json):
+        self.init(path, .map, bytes: size)
+        describe(map: try ExportedMap(json, file: path))
+      case .placement:
+        self.init(path, .placement, bytes: size)
+        describe(placement: try Placement(path: path))
+      }
       return
     }
     let file = try HDF5Reader(path)

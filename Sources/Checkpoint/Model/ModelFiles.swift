@@ -1,3 +1,4 @@
+internal import Formats
 internal import Foundation
 public import Models
 
@@ -64,6 +65,7 @@ public struct ModelFiles {
         folder.configuration, folder.routing, nil, folder, nil
       )
       (tokenizerJSON, tokenizerModel, companions) = folder.companions.parts
+      Self.tell(configuration, path + "/" + HubFiles.configurationName, path + "/" + HubFiles.generationName)
     } else {
       if let aside = PendingFolder.aside(path) { throw FileError.interrupted(path: path, aside: aside) }
       let checkpoint = try CheckpointReader(opening: path)
@@ -72,6 +74,7 @@ public struct ModelFiles {
       )
       adapter = checkpoint.adapter
       (tokenizerJSON, tokenizerModel, companions) = checkpoint.companions.parts
+      Self.tell(configuration, path + " config_json", path + " " + HubFiles.generationName)
       if let partial, adapter != nil {
         throw FileError.base(path: partial, base: path, expected: "without adapters", found: "one with adapters")
       }
@@ -84,6 +87,16 @@ public struct ModelFiles {
           path: partial, base: path, expected: "that is complete", found: "one that needs a base itself")
       }
       source = try PartialSource(checkpoint, over: base)
+    }
+  }
+
+  /// Tells of keys that nobody here knows, once a file.
+  static func tell(_ configuration: ModelConfiguration, _ file: String, _ generation: String) {
+    for (file, keys) in [(file, configuration.unknownKeys), (generation, configuration.generation.unknownKeys)]
+    where !keys.isEmpty {
+      Notices.tell(
+        "\(file): \(keys.joined(separator: ", ")): expected keys that this version knows, found \(keys.count == 1 ? "another" : "others"); "
+          + "what \(keys.count == 1 ? "it changes" : "they change") is not computed")
     }
   }
 

@@ -71,14 +71,15 @@ struct GreedyAnswers {
       let last = pass.segments.map { Int32($0.upperBound - 1) }
       let logits = model.logits(pass.hidden.gatherRows(last)).elements
       let width = model.configuration.vocabulary
-      var greedy = Sampling()
+      // As transformers' own generation, and so the harness, takes it from the file beside the model.
+      var greedy = Sampling(repetitionPenalty: model.configuration.generation.repetitionPenalty ?? 1)
       for place in live.indices where !live[place].isDone {
         let row = Array(logits[place * width..<(place + 1) * width])
         guard row.allSatisfy(\.isFinite) else {
           live[place].isDone = true
           continue
         }
-        let token = greedy.next(row)
+        let token = greedy.next(row, after: [prompts[live[place].prompt], live[place].new].joined())
         let isEnd = model.configuration.endTokens.contains(Int(token))
         if !isEnd { live[place].new.append(token) }
         let text = tokenizer.decode(live[place].new, skipSpecial: true)

@@ -25,6 +25,9 @@ public struct TaskSet: Sendable {
   /// Documents of all tasks.
   public var documents: Int { tasks.reduce(0) { $0 + $1.documents.count } }
 
+  /// Whether answers of one of them are generated.
+  public var generates: Bool { tasks.contains { $0.definition.output == .generate } }
+
   /// Names of the tasks.
   public var names: [String] { tasks.map(\.definition.name) }
 

@@ -50,6 +50,12 @@ package enum JSONValue: Equatable, Sendable {
     }
   }
 
+  /// Whether this says the same as another value: 1 is 1.0.
+  package func equals(_ other: JSONValue) -> Bool {
+    if let a = real, let b = other.real { return a == b }
+    return self == other
+  }
+
   /// What this is, in words for messages.
   package var kind: String {
     switch self {

@@ -54,7 +54,7 @@ package struct KnownKeys: Sendable {
         found: "another, \(value.kind), and nothing tells what it changes"
           + (nearest.map { " (did you mean '\($0)'?)" } ?? ""), isUnknown: true)
     }
-    if value == known.off || value == .array([]) || value == .object([]) { return nil }
+    if known.off.map(value.equals) == true || value == .array([]) || value == .object([]) { return nil }
     return Problem(
       key: key, expected: known.off.map(\.kind) ?? "nothing", found: "\(value.kind), \(known.meaning)",
       isUnknown: false)

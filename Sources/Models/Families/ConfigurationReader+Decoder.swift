@@ -7,20 +7,22 @@ struct DecoderKeys {
   var rmsEpsilon: Double, initializerRange: Double
   var tiesEmbeddings: Bool
   var endTokens: [Int]
-  var ropeTheta: Double, ropeScaling: RotaryScaling
+  var rotary: RotarySettings
 
   /// Reads them.
   ///
   /// `num_key_value_heads` and `head_dim` have no default of a class but follow from other keys, as in transformers.
   ///
+  /// - Parameters:
+  ///   - config: The file.
+  ///   - theta: Base of the rotary angles where the file has none, as the family's class in transformers has it.
   /// - Throws: ``ConfigurationError`` naming the first key that is missing or impossible.
-  init(_ config: ConfigurationReader) throws(ConfigurationError) {
+  init(_ config: ConfigurationReader, theta: Double = 10_000) throws(ConfigurationError) {
     let activation = try config.string("hidden_act")
-    guard activation == "silu" else { throw config.invalid("hidden_act", "silu", activation) }
-    for key in ["attention_bias", "mlp_bias"] {
-      if try config.optionalBool(key) == true {
-        throw config.invalid(key, "false: no published model has these biases", true)
-      }
+    // Two names of one function in transformers.
+    guard ["silu", "swish"].contains(activation) else { throw config.invalid("hidden_act", "silu", activation) }
+    for key in ["attention_bias", "mlp_bias"] where try config.optionalBool(key) == true {
+      throw config.invalid(key, "false: no published model has these biases", true)
     }
     hidden = try config.int("hidden_size", in: 1...1_048_576)
     layers = try config.int("num_hidden_layers", in: 1...4096)
@@ -29,12 +31,21 @@ struct DecoderKeys {
     heads = try config.int("num_attention_heads", in: 1...65_536)
     kvHeads = try config.optionalInt("num_key_value_heads", in: 1...heads) ?? heads
     guard heads % kvHeads == 0 else { throw config.invalid("num_key_value_heads", "a divisor of \(heads)", kvHeads) }
-    headDimension = try config.optionalInt("head_dim", in: 2...65_536) ?? hidden / heads
+    headDimension = try config.optionalInt("head_dim", in: 1...65_536) ?? hidden / heads
     rmsEpsilon = try config.double("rms_norm_eps", above: 0)
     initializerRange = try config.optionalDouble("initializer_range", above: 0) ?? 0.02
     tiesEmbeddings = try config.bool("tie_word_embeddings")
     endTokens = try config.integers("eos_token_id", in: 0...vocabulary - 1)
-    (ropeTheta, ropeScaling) = try config.rotary()
+    rotary = try RotarySettings(config, theta: theta, positions: maxPositions)
+  }
+
+  /// Checks that the width of a head is the only one that the family has.
+  ///
+  /// - Throws: ``ConfigurationError`` where `head_dim` says another.
+  func checkHeadsFill(_ config: ConfigurationReader) throws(ConfigurationError) {
+    guard headDimension == hidden / heads else {
+      throw config.invalid("head_dim", "hidden_size / num_attention_heads = \(hidden / heads)", headDimension)
+    }
   }
 
   /// The standard attention of these heads.
@@ -50,45 +61,53 @@ struct DecoderKeys {
 }
 
 extension ConfigurationReader {
-  /// Base and scaling of the rotary angles: `rope_theta` and `rope_scaling` (transformers 4), or `rope_parameters` (5).
-  func rotary() throws(ConfigurationError) -> (theta: Double, scaling: RotaryScaling) {
-    if let rope = try section("rope_parameters") {
-      return (try rope.double("rope_theta", above: 0), try rope.rotaryScaling(typeKeys: ["rope_type"]))
+  /// The number of experts, which has a name for each way of writing a configuration.
+  ///
+  /// transformers takes another of two spellings in each family (`attribute_map`); where they differ, the file is at fault.
+  ///
+  /// - Parameter names: Spellings that the family's class knows, its own first.
+  /// - Throws: ``ConfigurationError`` where none of them is there, or two spellings disagree.
+  func experts(_ names: [String]) throws(ConfigurationError) -> Int {
+    var found: (name: String, count: Int)?
+    for name in names + ["num_experts", "num_local_experts", "n_routed_experts"].filter({ !names.contains($0) }) {
+      guard let count = try optionalInt(name, in: 1...65_536) else { continue }
+      if let found, found.count != count {
+        throw invalid(name, "\(found.count), as \(found.name) says in the same file", count)
+      }
+      if found != nil || names.contains(name) { found = found ?? (name, count) }
     }
-    let theta = try double("rope_theta", above: 0)
-    guard let scaling = try section("rope_scaling") else { return (theta, .none) }
-    return (theta, try scaling.rotaryScaling(typeKeys: ["rope_type", "type"]))
-  }
-
-  /// The scaling that this section describes; kinds that are not computed here are refused by name.
-  private func rotaryScaling(typeKeys: [String]) throws(ConfigurationError) -> RotaryScaling {
-    let key = typeKeys.first { value($0) != nil } ?? typeKeys[0]
-    switch try string(key) {
-    case "default": return .none
-    case "linear": return .linear(factor: try double("factor", above: 0))
-    case "yarn":
-      if try optionalBool("truncate") == false { throw invalid("truncate", "true", false) }
-      let factor = try double("factor", above: 0)
-      let (scale, scaleAll) = (
-        try optionalDouble("mscale", above: -1e-300) ?? 0, try optionalDouble("mscale_all_dim", above: -1e-300) ?? 0
-      )
-      let derived =
-        scale != 0 && scaleAll != 0
-        ? YaRN.temperature(factor: factor, scale: scale) / YaRN.temperature(factor: factor, scale: scaleAll)
-        : YaRN.temperature(factor: factor)
-      return .yarn(
-        YaRN(
-          factor: factor, originalPositions: try int("original_max_position_embeddings", in: 1...16_777_216),
-          betaFast: try optionalDouble("beta_fast", above: 0) ?? 32,
-          betaSlow: try optionalDouble("beta_slow", above: 0) ?? 1,
-          attentionFactor: try optionalDouble("attention_factor", above: 0) ?? derived))
-    case let other: throw invalid(key, "default, linear or yarn", other)
-    }
+    guard let found else { return try int(names[0], in: 1...65_536) }
+    return found.count
   }
 
   /// Refuses attention windows shorter than the context, which would be computed as if they were not there.
-  func checkNoWindow(_ key: String, positions: Int) throws(ConfigurationError) {
-    guard let window = try optionalInt(key, in: 0...1_000_000_000), window > 0, window < positions else { return }
-    throw invalid(key, "null, or at least the \(positions) positions of the context", window)
+  ///
+  /// - Parameters:
+  ///   - positions: The context.
+  ///   - hasSwitch: Whether `use_sliding_window` says that there are windows; otherwise they are there wherever they have a
+  ///     width.
+  ///   - readsLayers: Whether `layer_types`, if it is there, says which layers have one.
+  func checkNoWindow(
+    positions: Int, hasSwitch: Bool = false, readsLayers: Bool = false
+  ) throws(ConfigurationError) {
+    let types = try strings("layer_types")
+    if let type = types.first(where: { $0 != "full_attention" }) {
+      throw invalid("layer_types", "full_attention alone: windows and states are not computed", type)
+    }
+    let isOn = try optionalBool("use_sliding_window")
+    let window = try optionalInt("sliding_window", in: 0...1_000_000_000)
+    if let window, window >= positions { return }
+    if hasSwitch || isOn != nil {
+      guard isOn == true, !(readsLayers && !types.isEmpty) else { return }
+      throw invalid("use_sliding_window", "false: sliding windows are not computed", true)
+    }
+    guard let window else { return }
+    throw invalid("sliding_window", "null, or at least the \(positions) positions of the context", window)
+  }
+
+  /// Refuses a second spelling of a width that says another number.
+  func checkSame(_ key: String, as other: String, _ value: Int) throws(ConfigurationError) {
+    guard let found = try optionalInt(key, in: 1...1_048_576), found != value else { return }
+    throw invalid(key, "\(value), as \(other), which this family reads", found)
   }
 }

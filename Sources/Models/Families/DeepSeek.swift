@@ -10,6 +10,7 @@ enum DeepSeek: Family {
     _ config: ConfigurationReader, json: String
   ) throws(ConfigurationError) -> ModelConfiguration {
     let keys = try DecoderKeys(config)
+    try keys.checkHeadsFill(config)
     return try configuration(
       self, config, json: json, keys, attention: try keys.attention(config),
       weighting: ExpertWeighting(normalizes: try config.bool("norm_topk_prob")))
@@ -26,7 +27,8 @@ enum DeepSeek: Family {
       let function = try config.string("scoring_func")
       guard function == "softmax" else { throw config.invalid("scoring_func", "softmax", function) }
     }
-    let experts = try config.int("n_routed_experts", in: 1...65_536)
+    try config.checkNoWindow(positions: keys.maxPositions)
+    let experts = try config.experts(["n_routed_experts", "num_experts"])
     let width = try config.int("moe_intermediate_size", in: 1...1_048_576)
     let first = try config.int("first_k_dense_replace", in: 0...4096)
     let step = try config.optionalInt("moe_layer_freq", in: 1...4096) ?? 1

@@ -3,7 +3,7 @@ internal import Tensors
 
 /// DeepSeek-V2 and -Lite: latent attention, neighbouring rotary pairs, YaRN with its factor of the scores, expert groups.
 ///
-///     scale = (n + r)^(-1/2) · m(factor, mscale_all_dim)²   under YaRN, without m otherwise
+///     scale = (n + r)^(-1/2) · m(factor, mscale_all_dim)²   where angles are scaled, without m otherwise
 ///     w = routed_scaling_factor · p
 ///
 /// - Source: DeepSeek-AI 2024, DeepSeek-V2; transformers, `modeling_deepseek_v2.py`.
@@ -41,14 +41,7 @@ enum DeepSeekV2: Family {
     guard keys.kvHeads == keys.heads else {
       throw config.invalid("num_key_value_heads", "\(keys.heads): every head has its own keys", keys.kvHeads)
     }
-    var scale = 1 / Double(plain + rotary).squareRoot()
-    let section = config.value("rope_parameters") == nil ? "rope_scaling" : "rope_parameters"
-    if case .yarn(let yarn) = keys.ropeScaling,
-      let all = try config.section(section)?.optionalDouble("mscale_all_dim", above: -1e-300), all > 0
-    {
-      let temperature = YaRN.temperature(factor: yarn.factor, scale: all)
-      scale *= temperature * temperature
-    }
+    let scale = keys.rotary.scoreFactor / Double(plain + rotary).squareRoot()
     return AttentionShape(
       heads: keys.heads, kvHeads: keys.heads, headDimension: plain + rotary,
       latent: LatentShape(

@@ -25,9 +25,10 @@ extension Family {
       modelType: modelType, json: json, hidden: keys.hidden, layers: keys.layers, vocabulary: keys.vocabulary,
       rmsEpsilon: keys.rmsEpsilon, maxPositions: keys.maxPositions, tiesEmbeddings: keys.tiesEmbeddings,
       endTokens: keys.endTokens, initializerRange: keys.initializerRange, attention: attention,
-      ropeTheta: keys.ropeTheta, ropeScaling: keys.ropeScaling, experts: experts, topK: topK,
+      ropeTheta: keys.rotary.theta, ropeScaling: keys.rotary.scaling, experts: experts, topK: topK,
       intermediate: intermediate, selection: .greedy, weighting: weighting, shared: nil,
-      sparseLayers: sparseLayers ?? Array(0..<keys.layers), denseIntermediate: 0, auxiliaryCoefficient: 0)
+      sparseLayers: sparseLayers ?? Array(0..<keys.layers), denseIntermediate: 0, auxiliaryCoefficient: 0,
+      unknownKeys: keys.rotary.unknown)
   }
 
   /// The standard block: attention with grouped heads, and experts or a dense network.

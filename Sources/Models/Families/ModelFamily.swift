@@ -24,7 +24,11 @@ public enum ModelFamily {
     guard let family = families.first(where: { $0.modelType == type }) else {
       throw config.invalid("model_type", "one of \(supported.joined(separator: ", "))", type)
     }
-    return try family.configuration(config, json: json)
+    let unknown = try ConfigurationKeys.check(config, family: type)
+    var configuration = try family.configuration(config, json: json)
+    configuration.unknownKeys = (configuration.unknownKeys + unknown).sorted()
+    configuration.untrainable = try ConfigurationKeys.untrainable(config)
+    return configuration
   }
 
   /// Builds a model of any supported family.

@@ -8,12 +8,16 @@ public enum OLMoE: Family {
     _ config: ConfigurationReader, json: String
   ) throws(ConfigurationError) -> ModelConfiguration {
     let keys = try DecoderKeys(config)
-    let experts = try config.int("num_experts", in: 1...65_536)
+    try keys.checkHeadsFill(config)
+    try config.checkNoWindow(positions: keys.maxPositions)
+    let experts = try config.experts(["num_experts", "num_local_experts"])
+    let width = try config.int("intermediate_size", in: 1...1_048_576)
+    try config.checkSame("moe_intermediate_size", as: "intermediate_size", width)
     var configuration = configuration(
       keys, json: json,
       attention: try keys.attention(config, norm: .whole, clip: try config.optionalDouble("clip_qkv", above: 0)),
       experts: experts, topK: try config.int("num_experts_per_tok", in: 1...experts),
-      intermediate: try config.int("intermediate_size", in: 1...1_048_576),
+      intermediate: width,
       weighting: ExpertWeighting(normalizes: try config.bool("norm_topk_prob")))
     configuration.auxiliaryCoefficient = try config.double("router_aux_loss_coef", above: -1e-300)
     return configuration

@@ -6,14 +6,10 @@ enum QwenMoE {
     _ family: any Family.Type, _ config: ConfigurationReader, json: String, _ keys: DecoderKeys,
     attention: AttentionShape
   ) throws(ConfigurationError) -> ModelConfiguration {
-    if try config.optionalBool("use_sliding_window") == true {
-      throw config.invalid("use_sliding_window", "false: sliding windows are not computed", true)
-    }
+    let isThird = family.modelType == Qwen3MoE.modelType
+    try config.checkNoWindow(positions: keys.maxPositions, hasSwitch: true, readsLayers: !isThird)
     // transformers 5 writes Qwen3's under the name that Mixtral has.
-    let key =
-      config.value("num_experts") == nil && config.value("num_local_experts") != nil
-      ? "num_local_experts" : "num_experts"
-    let experts = try config.int(key, in: 1...65_536)
+    let experts = try config.experts(isThird ? ["num_experts", "num_local_experts"] : ["num_experts"])
     let step = try config.int("decoder_sparse_step", in: 1...4096)
     let dense = Set(try config.integers("mlp_only_layers", in: 0...4095))
     let sparse = (0..<keys.layers).filter { !dense.contains($0) && ($0 + 1) % step == 0 }

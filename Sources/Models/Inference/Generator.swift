@@ -11,6 +11,9 @@ public struct Generator {
   /// Tokens of the text that the model has not seen.
   private var unseen: [Int32] = []
 
+  /// Tokens that still fit.
+  public var room: Int { capacity - tokens.count }
+
   /// The model.
   public var model: LanguageModel { session.model }
 

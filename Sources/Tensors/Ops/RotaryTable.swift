@@ -16,6 +16,42 @@ public enum RotaryScaling: Sendable, Equatable {
   case linear(factor: Double)
   /// High frequencies stay, low ones are interpolated, between them a ramp.
   case yarn(YaRN)
+  /// The same with bounds that are wavelengths.
+  case llama3(Llama3Scaling)
+}
+
+/// Llama 3.1's: with λ_i = 2π / θ_i and the original context P, θ_i stays where λ_i < P / `highFactor`, is θ_i / factor where
+/// λ_i > P / `lowFactor`, and between them
+///
+///     θ_i (1 - s_i) / factor + θ_i s_i,   s_i = (P / λ_i - lowFactor) / (highFactor - lowFactor)
+///
+/// - Source: `_compute_llama3_parameters` in transformers.
+public struct Llama3Scaling: Sendable, Equatable {
+  /// Ratio of the new context to the original.
+  public var factor: Double
+  /// P, the context that the model was trained on.
+  public var originalPositions: Int
+  /// Turns within P below which a dimension is interpolated.
+  public var lowFactor: Double
+  /// Turns within P above which a dimension is left alone; another number than `lowFactor`.
+  public var highFactor: Double
+
+  /// Settings; see the properties.
+  public init(factor: Double, originalPositions: Int, lowFactor: Double, highFactor: Double) {
+    (self.factor, self.originalPositions) = (factor, originalPositions)
+    (self.lowFactor, self.highFactor) = (lowFactor, highFactor)
+  }
+
+  /// θ_i of every pair.
+  func frequencies(_ plain: [Double]) -> [Double] {
+    plain.map { theta in
+      let turns = Double(originalPositions) * theta / (2 * .pi)
+      if turns < lowFactor { return theta / factor }
+      if turns > highFactor { return theta }
+      let smooth = (turns - lowFactor) / (highFactor - lowFactor)
+      return theta * (1 - smooth) / factor + theta * smooth
+    }
+  }
 }
 
 /// YaRN: θ_i (1 - γ_i) / factor + θ_i γ_i, with γ falling from 1 to 0 between the dimensions that turn `betaFast` and
@@ -33,13 +69,16 @@ public struct YaRN: Sendable, Equatable {
   public var betaSlow: Double
   /// Factor of all cosines and sines.
   public var attentionFactor: Double
+  /// Whether the ramp begins and ends at whole dimensions.
+  public var truncates: Bool
 
   /// Settings; see the properties.
   public init(
-    factor: Double, originalPositions: Int, betaFast: Double = 32, betaSlow: Double = 1, attentionFactor: Double
+    factor: Double, originalPositions: Int, betaFast: Double = 32, betaSlow: Double = 1, attentionFactor: Double,
+    truncates: Bool = true
   ) {
     (self.factor, self.originalPositions, self.betaFast) = (factor, originalPositions, betaFast)
-    (self.betaSlow, self.attentionFactor) = (betaSlow, attentionFactor)
+    (self.betaSlow, self.attentionFactor, self.truncates) = (betaSlow, attentionFactor, truncates)
   }
 
   /// m(f, s) = 0.1 · s · ln f + 1 for f > 1, else 1: how much hotter attention is for a context stretched by f.
@@ -52,8 +91,9 @@ public struct YaRN: Sendable, Equatable {
     func dimension(turns: Double) -> Double {
       Double(d) * log(Double(originalPositions) / (turns * 2 * .pi)) / (2 * log(base))
     }
-    let low = max(dimension(turns: betaFast).rounded(.down), 0)
-    var high = min(dimension(turns: betaSlow).rounded(.up), Double(d - 1))
+    let (first, last) = (dimension(turns: betaFast), dimension(turns: betaSlow))
+    let low = max(truncates ? first.rounded(.down) : first, 0)
+    var high = min(truncates ? last.rounded(.up) : last, Double(d - 1))
     if low == high { high += 0.001 }  // no division by 0
     return plain.enumerated().map { i, theta in
       let ramp = min(max((Double(i) - low) / (high - low), 0), 1)
@@ -101,6 +141,7 @@ public struct RotaryTable: Sendable {
     case .yarn(let yarn):
       frequencies = yarn.frequencies(frequencies, d: headDimension, base: base)
       factor = yarn.attentionFactor
+    case .llama3(let llama): frequencies = llama.frequencies(frequencies)
     }
     let (cosines, sines, theta) = (cosines.floats, sines.floats, frequencies.map(Float.init))
     Parallel.blocks(positions, grain: 1024) { block in

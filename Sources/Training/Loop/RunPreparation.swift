@@ -70,6 +70,7 @@ public struct RunPreparation {
     data: () throws -> TrainingData
   ) throws {
     (self.recipe, self.mode, self.extends, self.folder, self.base) = (recipe, mode, extends, folder, base)
+    if let error = base.configuration.untrainable { throw error }
     rule = try RoutingPlan.check(recipe, base.configuration)
     guard recipe.data.maxTokens <= base.configuration.maxPositions else {
       throw PreparationError.tooLong(found: recipe.data.maxTokens, positions: base.configuration.maxPositions)

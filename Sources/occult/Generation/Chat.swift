@@ -10,6 +10,8 @@ struct Chat {
   let prompt: ChatPrompt
   let system: String?
   let maxNew: Int
+  /// Whether an answer may be shorter because the context ends.
+  let shortens: Bool
   /// Whether a person types: then there are prompts, and mistakes end nothing.
   private let isTerminal = isatty(STDIN_FILENO) == 1
 
@@ -29,7 +31,7 @@ struct Chat {
         let tokens = closing + next.next(message, system: isFirst ? system : nil)
         do {
           var output = Verbatim()
-          _ = try text.add(tokens, maxNew: maxNew, end: chat.end) { write(output.add($0)) }
+          _ = try text.add(tokens, maxNew: maxNew, shortens: shortens, end: chat.end) { write(output.add($0)) }
           write(output.finish())
         } catch GenerationError.context(let prompt, let maxNew, let context) where isTerminal {
           // What does not fit has not been added.

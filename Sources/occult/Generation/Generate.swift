@@ -11,7 +11,7 @@ struct Generate: ParsableCommand {
     abstract: "Continue a text or chat, to look at a model.",
     discussion: """
       Text goes to standard output as it comes. At temperature 0 the likeliest token is taken, above it tokens are drawn \
-      with the seed. --chat reads messages from standard input, a line each; /reset begins a new chat, /quit ends. \
+      with the seed. What is left out is as the model's generation_config.json says, with a line that tells it. --chat reads messages from standard input, a line each; /reset begins a new chat, /quit ends. \
       --show-routing shows on which devices the experts of every token lie: the text in the colour of the device with the \
       largest share of its weights, or a table where there is no terminal.
 
@@ -38,8 +38,8 @@ struct Generate: ParsableCommand {
   @Option(help: "System message of a chat.")
   var system: String?
 
-  @Option(help: "Most tokens to add, or of a response. (default: 64)", transform: count)
-  var maxNew = 64
+  @Option(help: "Most tokens to add, or of a response. (default: generation_config.json's, else 64)", transform: count)
+  var maxNew: Int?
 
   @OptionGroup var sampling: SamplingOptions
 
@@ -54,7 +54,7 @@ struct Generate: ParsableCommand {
   var ids = false
 
   func validate() throws {
-    if maxNew < 1 { throw ValidationError("--max-new: expected at least 1, found \(maxNew)") }
+    if let maxNew, maxNew < 1 { throw ValidationError("--max-new: expected at least 1, found \(maxNew)") }
     if chat, prompt != nil || ids {
       throw ValidationError(
         "--chat: expected messages from standard input, found --\(ids ? "ids" : "prompt"); try one of both")
@@ -71,29 +71,35 @@ struct Generate: ParsableCommand {
     if showRouting, routing == nil {
       throw ValidationError("--show-routing: expected a placement, found none in \(options.model); try --devices 4")
     }
+    let settings = files.configuration.generation
+    let drawing = try sampling.resolved(settings)
+    let maxNew = maxNew ?? settings.maxNewTokens ?? 64
+    let shortens = self.maxNew == nil
+    if let line = sampling.line(settings, maxNew: self.maxNew) { note(line) }
     let begin = {
       GeneratedText(
-        Generator(model, sampling: sampling.sampling), tokenizer: tokenizer, stops: stops.map(Self.unescaped),
+        Generator(model, sampling: drawing), tokenizer: tokenizer,
+        stops: stops.map(Self.unescaped) + settings.stopStrings,
         trail: showRouting ? routing.map { DeviceTrail($0.placement) } : nil)
     }
     tell(tokenizer.notes)
     if chat {
       let template = try self.template(tokenizer)
       let prompt = try ChatPrompt(template, tokenizer: tokenizer, endOfSequence: end)
-      return try Chat(begin: begin, prompt: prompt, system: system, maxNew: maxNew).run()
+      return try Chat(begin: begin, prompt: prompt, system: system, maxNew: maxNew, shortens: shortens).run()
     }
     var text = begin()
     let prompt = prompt ?? ""
     let tokens = tokenizer.prefix + tokenizer.encode(prompt)
     if ids {
-      let new = try text.add(tokens, maxNew: maxNew) { _ in }
+      let new = try text.add(tokens, maxNew: maxNew, shortens: shortens) { _ in }
       for line in [tokens, new] { print(line.map(String.init).joined(separator: " ")) }
       return
     }
     // The prompt goes with the first that follows it: what cannot be continued is not shown.
     var (output, prefix) = (Verbatim(), showRouting ? [] : Array(prompt.utf8))
     do {
-      _ = try text.add(tokens, maxNew: maxNew) {
+      _ = try text.add(tokens, maxNew: maxNew, shortens: shortens) {
         if !showRouting { write(output.add(prefix + $0)) }
         prefix = []
       }
@@ -144,41 +150,3 @@ struct Generate: ParsableCommand {
 }
 
 extension PromptTemplate: ExpressibleByArgument {}
-
-/// How tokens are chosen.
-struct SamplingOptions: ParsableArguments {
-  @Option(help: "0 for the likeliest token; higher is more random. (default: 0.0)", transform: number)
-  var temperature = 0.0
-
-  @Option(help: "Draw from so many likeliest tokens; all if left out.", transform: count)
-  var topK: Int?
-
-  @Option(help: "Draw from the likeliest tokens that make up this share. (default: 1.0)", transform: number)
-  var topP = 1.0
-
-  @Option(
-    help: "Logits of tokens that occurred are divided by it, or multiplied where negative; 1 for none. (default: 1.0)",
-    transform: number)
-  var repetitionPenalty = 1.0
-
-  @Option(help: "Seed of the draws.")
-  var seed: UInt64 = 0
-
-  func validate() throws {
-    if !(temperature >= 0 && temperature.isFinite) {
-      throw ValidationError("--temperature: expected 0 or more, found \(temperature)")
-    }
-    if let topK, topK < 1 { throw ValidationError("--top-k: expected at least 1, found \(topK)") }
-    if !(topP > 0 && topP <= 1) { throw ValidationError("--top-p: expected above 0 and at most 1, found \(topP)") }
-    if !(repetitionPenalty > 0 && repetitionPenalty.isFinite) {
-      throw ValidationError("--repetition-penalty: expected above 0, found \(repetitionPenalty)")
-    }
-    if temperature == 0, topK != nil || topP < 1 {
-      throw ValidationError("--top-k, --top-p: expected a temperature to draw at, found 0; try --temperature 0.8")
-    }
-  }
-
-  var sampling: Sampling {
-    Sampling(temperature: temperature, topK: topK, topP: topP, repetitionPenalty: repetitionPenalty, seed: seed)
-  }
-}

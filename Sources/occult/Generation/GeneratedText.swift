@@ -21,13 +21,15 @@ struct GeneratedText {
   /// - Parameters:
   ///   - prompt: Tokens to add.
   ///   - maxNew: Most tokens after them.
+  ///   - shortens: Whether no more are asked for than fit into the model's context.
   ///   - end: A token that ends the response, beside the model's own.
   ///   - show: Given the new text in pieces of bytes; a character may be spread over several.
   /// - Returns: The new tokens.
   /// - Throws: `GenerationError`.
   mutating func add(
-    _ prompt: [Int32], maxNew: Int, end: Int32? = nil, show: ([UInt8]) -> Void
+    _ prompt: [Int32], maxNew: Int, shortens: Bool, end: Int32? = nil, show: ([UInt8]) -> Void
   ) throws -> [Int32] {
+    let maxNew = shortens ? max(1, min(maxNew, generator.room - prompt.count)) : maxNew
     var stops = stops
     var trail = trail
     let new = try generator.continue(with: prompt, maxNew: maxNew, observe: { trail?.add($0) }) { token in

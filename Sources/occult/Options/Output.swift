@@ -16,8 +16,9 @@ func say(_ text: String) { StandardError.write(Printable.text(text)) }
 /// Bytes to standard output as they are: for what was asked for by itself, such as JSON.
 func write(_ bytes: [UInt8]) { StandardOutput.write(bytes) }
 
-/// A text that was asked for by itself, of a model or a file, on its way to standard output: as it is into files and pipes,
-/// and as a terminal may show it. It comes in pieces of bytes, between which a character may be spread.
+/// A text that was asked for by itself, of a model or a file, on its way to standard output: valid UTF-8 into files and pipes,
+/// and as a terminal may show it. It comes in pieces of bytes, between which a character may be spread; what is none, as a
+/// token may end inside one, is U+FFFD, as tokenizers decode it.
 struct Verbatim {
   private let isTerminal: Bool
   /// Bytes of a character that is not complete yet.
@@ -27,7 +28,6 @@ struct Verbatim {
 
   /// What is written of the text once these bytes are there too.
   mutating func add(_ bytes: [UInt8]) -> [UInt8] {
-    if !isTerminal { return bytes }
     pending += bytes
     // A character has at most four bytes; its last ones may be to come.
     let start = pending.indices.suffix(3).last { pending[$0] >= 0xC0 } ?? pending.count
@@ -40,7 +40,8 @@ struct Verbatim {
 
   private mutating func flush(_ count: Int) -> [UInt8] {
     defer { pending.removeFirst(count) }
-    return Array(Printable.text(String(decoding: pending[..<count], as: UTF8.self)).utf8)
+    let text = String(decoding: pending[..<count], as: UTF8.self)
+    return Array((isTerminal ? Printable.text(text) : text).utf8)
   }
 
   private static func length(_ first: UInt8) -> Int { first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4 }

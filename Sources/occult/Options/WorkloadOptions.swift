@@ -6,7 +6,8 @@ import Text
 /// What every device works on, for `plan`.
 struct WorkloadOptions: ParsableArguments {
   @Option(
-    help: "The profiled model: sizes are read from it (a checkpoint or a Hugging Face folder).", completion: .file())
+    help: "The profiled model: sizes are read from it (a checkpoint, a Hugging Face folder, its config.json, or a run).",
+    completion: .file())
   var model: String?
 
   @Option(help: "H, where no model is given.", transform: count)
@@ -46,7 +47,7 @@ struct WorkloadOptions: ParsableArguments {
   /// The work, with sizes from the model or the options.
   func workload(for profile: CollaborationProfile) throws -> Workload {
     if let model {
-      let found = try ModelFiles(opening: model).configuration
+      let found = try ModelLocation.configuration(at: model)
       guard found.experts == profile.experts, found.topK == profile.topK else {
         throw PlanError.model(
           path: model, expected: "\(counted(profile.experts, "expert")), top \(profile.topK)",
