@@ -99,9 +99,7 @@ struct Evaluate: ParsableCommand {
     var result = EvaluationResult(model: options.model, routing: routing, program: Program.name)
     if let data { try measure(data, files, model, routing, nodes, ranks, into: &result) }
     try measureTexts(files, model, ranks, into: &result)
-    if ranks.rank == 0, let tasks, tasks.generates {
-      files.configuration.generation.taskLine.map(note)
-    }
+    if ranks.rank == 0, tasks?.generates == true, let line = files.configuration.generation.taskLine { note(line) }
     let scored = try tasks.map { tasks in
       try ranks.together {
         let suite = try TaskSuite(tasks, files, batchTokens: batchTokens, limit: limit)

@@ -17,7 +17,8 @@ import Testing
     try before.write(toFile: file, atomically: true, encoding: .utf8)
     // By way of a checkpoint, which has the text as it was.
     _ = try Conversion(source: source, destination: scratch.path("m.h5"), dtype: dtype).run(program: "test")
-    _ = try Conversion(source: scratch.path("m.h5"), destination: scratch.path("out"), verifies: true).run(program: "test")
+    _ = try Conversion(source: scratch.path("m.h5"), destination: scratch.path("out"), verifies: true).run(
+      program: "test")
     return (before, try String(contentsOfFile: scratch.path("out") + "/config.json", encoding: .utf8))
   }
 
@@ -26,7 +27,8 @@ import Testing
       ("  \"dtype\": \"float32\",\n", "  \"dtype\": \"bfloat16\",\n"),
       ("  \"torch_dtype\" : \"float16\",\n", "  \"torch_dtype\" : \"bfloat16\",\n"),
       (
-        "  \"torch_dtype\": \"float32\",\n  \"dtype\": null,\n", "  \"torch_dtype\": \"bfloat16\",\n  \"dtype\": \"bfloat16\",\n"
+        "  \"torch_dtype\": \"float32\",\n  \"dtype\": null,\n",
+        "  \"torch_dtype\": \"bfloat16\",\n  \"dtype\": \"bfloat16\",\n"
       ),
       ("  \"torch_dtype\": \"bfloat16\",\n", "  \"torch_dtype\": \"bfloat16\",\n"),
       // What is called so elsewhere is left alone.

@@ -33,20 +33,35 @@ import Testing
 
   @Test(
     arguments: [
-      (sglang.replacing("]]}", with: "]], \"zeta\": 1}"), "zeta: expected physical_to_logical_map alone, found this key"),
+      (
+        sglang.replacing("]]}", with: "]], \"zeta\": 1}"),
+        "zeta: expected physical_to_logical_map alone, found this key"
+      ),
       (sglang.replacing(", 3]]", with: "]]"), "layer 1: expected 6 slots as in layer 0, found 5"),
-      (sglang.replacing("[3, 1, 0, 2, 2, 3]", with: "[3, 1, 2, 2, 2, 3]"),
-        "layer 1: expected a slot for each of 4 experts, found none for expert 0"),
-      (sglang.replacing("[0, 2,", with: "[-1, 2,"),
-        "physical_to_logical_map[0]: expected experts in 0..<65536, found something else"),
-      (eplb.replacing("[2, 2, 1, 1]", with: "[2, 2, 1, 2]"),
-        "expert_count[0]: expected the slots of each expert in physical_to_logical_map, found others"),
-      (ascend.replacing("\"device_id\": 1,", with: "\"device_id\": 1, \"zeta\": 0,"),
-        "layer_list[0].device_list[1].zeta: expected device_expert, device_id alone, found this key"),
-      (ascend.replacing("\"device_count\": 2", with: "\"device_count\": 3"),
-        "layer_list[0]: expected layer 0 with 2 devices, found another number of either"),
-      (ascend.replacing("\"moe_layer_count\": 1", with: "\"moe_layer_count\": 2"),
-        "moe_layer_count: expected the 1 layers of layer_list, at least one, found another number"),
+      (
+        sglang.replacing("[3, 1, 0, 2, 2, 3]", with: "[3, 1, 2, 2, 2, 3]"),
+        "layer 1: expected a slot for each of 4 experts, found none for expert 0"
+      ),
+      (
+        sglang.replacing("[0, 2,", with: "[-1, 2,"),
+        "physical_to_logical_map[0]: expected experts in 0..<65536, found something else"
+      ),
+      (
+        eplb.replacing("[2, 2, 1, 1]", with: "[2, 2, 1, 2]"),
+        "expert_count[0]: expected the slots of each expert in physical_to_logical_map, found others"
+      ),
+      (
+        ascend.replacing("\"device_id\": 1,", with: "\"device_id\": 1, \"zeta\": 0,"),
+        "layer_list[0].device_list[1].zeta: expected device_expert, device_id alone, found this key"
+      ),
+      (
+        ascend.replacing("\"device_count\": 2", with: "\"device_count\": 3"),
+        "layer_list[0]: expected layer 0 with 2 devices, found another number of either"
+      ),
+      (
+        ascend.replacing("\"moe_layer_count\": 1", with: "\"moe_layer_count\": 2"),
+        "moe_layer_count: expected the 1 layers of layer_list, at least one, found another number"
+      ),
     ])
   func errorsAreThisText(text: String, message: String) throws {
     let error = #expect(throws: PlacementError.self) { try read(text) }

@@ -116,7 +116,9 @@ import Testing
     let configuration = try section("config.json")
     var keys = ConfigurationKeys.used.union(ConfigurationKeys.withoutEffect).union(ConfigurationKeys.refused.keys)
     keys.formUnion(ConfigurationKeys.training.keys)
-    for family in ConfigurationKeyTests.families { keys.formUnion(ConfigurationKeys.used(by: family)) }
+    for family in ConfigurationKeyTests.families {
+      keys.formUnion(ConfigurationKeys.used(by: family).union(ConfigurationKeys.fixed(family).keys))
+    }
     #expect(keys.filter { !configuration.contains("`\($0)`") }.sorted() == [])
     let generation = try section("generation_config.json")
     let settings = GenerationSettings.used.union(GenerationSettings.withoutEffect).union(

@@ -32,18 +32,24 @@ import Testing
       if let off = refused.off { #expect(try read("{\"\(key)\": \(off.kind)}") == GenerationSettings(), "\(key)") }
       #expect(try read("{\"\(key)\": 3}").ignored == ["\(key) 3"])
     }
-    for key in GenerationSettings.withoutEffect { #expect(try read("{\"\(key)\": 3}") == GenerationSettings(), "\(key)") }
+    for key in GenerationSettings.withoutEffect {
+      #expect(try read("{\"\(key)\": 3}") == GenerationSettings(), "\(key)")
+    }
     let settings = try read(#"{"min_p": 0.05, "no_repeat_ngram_size": 3, "zeta": 1, "Temperature": 2, "off": null}"#)
     #expect(settings.ignored == ["min_p 0.05", "no_repeat_ngram_size 3"])
     #expect(settings.unknownKeys == ["Temperature", "zeta"])
     #expect(
-      settings.taskLine == "generation_config.json: generated answers: not computed: min_p 0.05, no_repeat_ngram_size 3")
+      settings.taskLine == "generation_config.json: generated answers: not computed: min_p 0.05, no_repeat_ngram_size 3"
+    )
   }
 
   @Test(
     arguments: [
       (#"{"eos_token_id": 100}"#, "eos_token_id: expected an integer in 0...99 or a list of them, found 100"),
-      (#"{"eos_token_id": [1, "2"]}"#, "eos_token_id: expected an integer in 0...99 or a list of them, found a list of 2"),
+      (
+        #"{"eos_token_id": [1, "2"]}"#,
+        "eos_token_id: expected an integer in 0...99 or a list of them, found a list of 2"
+      ),
       (#"{"do_sample": "yes"}"#, "do_sample: expected true or false, found 'yes'"),
       (#"{"temperature": -1}"#, "temperature: expected a number of at least 0, found -1"),
       (#"{"top_p": 0}"#, "top_p: expected a number above 0.0 and at most 1e+30, found 0"),

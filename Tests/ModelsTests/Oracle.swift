@@ -11,7 +11,7 @@ struct Oracle {
 
   init(_ name: String, file: String = "oracle.h5") throws {
     folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/Oracles/" + name
-    file = try HDF5Reader(folder + "/" + file)
+    self.file = try HDF5Reader(folder + "/" + file)
   }
 
   func model() throws -> LanguageModel { try ModelFiles(opening: folder).model() }

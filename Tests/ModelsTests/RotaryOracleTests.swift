@@ -61,25 +61,42 @@ import Testing
   /// What is not computed is named with what it would have been.
   @Test(
     arguments: [
-      (#"{"rope_scaling": {"rope_type": "longrope", "factor": 4.0, "short_factor": [1.0], "long_factor": [2.0]}}"#,
-        "rope_scaling.rope_type: expected default, linear, dynamic, yarn or llama3, found longrope"),
-      (#"{"rope_scaling": {"type": "su", "factor": 4.0}}"#,
-        "rope_scaling.type: expected default, linear, dynamic, yarn or llama3, found su"),
-      (#"{"rope_parameters": {"rope_type": "proportional", "partial_rotary_factor": 1.0}}"#,
-        "rope_parameters.rope_type: expected default, linear, dynamic, yarn or llama3, found proportional"),
-      (#"{"rope_scaling": {"type": "mrope", "mrope_section": [1, 1, 1]}}"#,
-        "rope_scaling.type: expected default, linear, dynamic, yarn or llama3, found mrope"),
-      (#"{"rope_parameters": {"full_attention": {"rope_type": "default"}}}"#,
-        "rope_parameters.full_attention: expected one map for all layers, found a map of its own"),
-      (#"{"rope_parameters": {"rope_theta": 1e4}, "partial_rotary_factor": 0.5}"#,
-        "partial_rotary_factor: expected 1: no class of these families rotates a part of a head, found 0.5"),
-      (#"{"rope_parameters": {"partial_rotary_factor": 0.25}, "partial_rotary_factor": 1}"#,
+      (
+        #"{"rope_scaling": {"rope_type": "longrope", "factor": 4.0, "short_factor": [1.0], "long_factor": [2.0]}}"#,
+        "rope_scaling.rope_type: expected default, linear, dynamic, yarn or llama3, found longrope"
+      ),
+      (
+        #"{"rope_scaling": {"type": "su", "factor": 4.0}}"#,
+        "rope_scaling.type: expected default, linear, dynamic, yarn or llama3, found su"
+      ),
+      (
+        #"{"rope_parameters": {"rope_type": "proportional", "partial_rotary_factor": 1.0}}"#,
+        "rope_parameters.rope_type: expected default, linear, dynamic, yarn or llama3, found proportional"
+      ),
+      (
+        #"{"rope_scaling": {"type": "mrope", "mrope_section": [1, 1, 1]}}"#,
+        "rope_scaling.type: expected default, linear, dynamic, yarn or llama3, found mrope"
+      ),
+      (
+        #"{"rope_parameters": {"full_attention": {"rope_type": "default"}}}"#,
+        "rope_parameters.full_attention: expected one map for all layers, found a map of its own"
+      ),
+      (
+        #"{"rope_parameters": {"rope_theta": 1e4}, "partial_rotary_factor": 0.5}"#,
+        "partial_rotary_factor: expected 1: no class of these families rotates a part of a head, found 0.5"
+      ),
+      (
+        #"{"rope_parameters": {"partial_rotary_factor": 0.25}, "partial_rotary_factor": 1}"#,
         "rope_parameters.partial_rotary_factor: expected 1: no class of these families rotates a part of a head, found 0.25"
       ),
-      (#"{"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 4, "high_freq_factor": 4}}"#,
-        "rope_scaling.high_freq_factor: expected a number above low_freq_factor = 4.0, found 4.0"),
-      (#"{"rope_scaling": {"rope_type": "yarn", "original_max_position_embeddings": 64}}"#,
-        "rope_scaling.factor: expected a number above 0.0, found nothing; class defaults are not used: add the key"),
+      (
+        #"{"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 4, "high_freq_factor": 4}}"#,
+        "rope_scaling.high_freq_factor: expected a number above low_freq_factor = 4.0, found 4.0"
+      ),
+      (
+        #"{"rope_scaling": {"rope_type": "yarn", "original_max_position_embeddings": 64}}"#,
+        "rope_scaling.factor: expected a number above 0.0, found nothing; class defaults are not used: add the key"
+      ),
       (#"{"rope_scaling": "linear"}"#, "rope_scaling: expected an object, found 'linear'"),
     ])
   func whatIsNotComputedIsNamed(keys: String, message: String) throws {
@@ -93,7 +110,8 @@ import Testing
   /// Keys of another type, and keys of none, are told with their place.
   @Test func keysThatATypeDoesNotReadAreTold() throws {
     let configuration = try Self.configuration(
-      "qwen3_moe", ["rope_scaling": ["rope_type": "linear", "factor": 2, "beta_fast": 8, "stretch": 3], "rope_theta": 500])
+      "qwen3_moe",
+      ["rope_scaling": ["rope_type": "linear", "factor": 2, "beta_fast": 8, "stretch": 3], "rope_theta": 500])
     #expect(configuration.unknownKeys == ["rope_scaling.beta_fast", "rope_scaling.stretch"])
   }
 }

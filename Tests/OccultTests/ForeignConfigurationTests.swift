@@ -57,8 +57,10 @@ import Text
       let refused = try CommandLineTests.run(["finetune", place.recipe] + options)
       #expect(refused.status == 1)
       #expect(
-        refused.error == "\(place.run("base.h5")) config_json: attention_dropout: expected 0 for training: dropout of attention "
-          + "weights is not computed (without training it is off), found 0.1; try a copy of the model whose configuration says 0\n")
+        refused.error
+          == "\(place.run("base.h5")) config_json: attention_dropout: expected 0 for training: dropout of attention "
+          + "weights is not computed (without training it is off), found 0.1; try a copy of the model whose configuration says 0\n"
+      )
     }
     #expect(try run("generate", place.run("base.h5"), "--prompt", "x", "--max-new", "2").status == 0)
     #expect(try run("inspect", place.run("base.h5")).out.contains("not possible"))
@@ -92,12 +94,14 @@ import Text
     let base = place.run("base.h5")
     let drawn = try CommandLineTests.run(["generate", base] + Self.prompt)
     #expect(
-      drawn.error == "generation_config.json: temperature 0.9, top_k 40, top_p 0.95, max_new_tokens 6; options go before "
+      drawn.error
+        == "generation_config.json: temperature 0.9, top_k 40, top_p 0.95, max_new_tokens 6; options go before "
         + "them; not computed: min_p 0.05\n")
     let options = ["--temperature", "0.9", "--top-k", "40", "--top-p", "0.95", "--max-new", "6"]
     #expect(drawn.out == (try CommandLineTests.run(["generate", plain.run("base.h5")] + Self.prompt + options)).out)
     let greedy = try CommandLineTests.run(["generate", base] + Self.prompt + ["--temperature", "0"])
-    #expect(greedy.error == "generation_config.json: max_new_tokens 6; options go before them; not computed: min_p 0.05\n")
+    #expect(
+      greedy.error == "generation_config.json: max_new_tokens 6; options go before them; not computed: min_p 0.05\n")
     #expect(
       greedy.out == (try CommandLineTests.run(["generate", plain.run("base.h5"), "--max-new", "6"] + Self.prompt)).out)
     #expect(greedy.out != drawn.out)
@@ -106,8 +110,12 @@ import Text
     let whole = try CommandLineTests.run(["generate", many.run("base.h5")] + Self.prompt)
     #expect(
       whole.status == 0
-        && whole.error == "generation_config.json: temperature 1.0, top_k 50, max_new_tokens 5000; options go before them\n")
-    let lines = whole.out.split(separator: "\n", omittingEmptySubsequences: false).map { $0.split(separator: " ").count }
+        && whole.error
+          == "generation_config.json: temperature 1.0, top_k 50, max_new_tokens 5000; options go before them\n"
+    )
+    let lines = whole.out.split(separator: "\n", omittingEmptySubsequences: false).map {
+      $0.split(separator: " ").count
+    }
     #expect(lines[0] + lines[1] <= 64 && lines[1] > 6)
     let penalised = try Workplace(companions: ["generation_config.json": #"{"repetition_penalty": 1000.0}"#])
     #expect(
@@ -126,7 +134,8 @@ import Text
   @Test func filesGetValidText() throws {
     let place = try Workplace()
     let tokenizer = try Tokenizer(
-      json: try Data(contentsOf: URL(fileURLWithPath: CommandLineTests.root + "/Tests/TextTests/Oracles/base.tokenizer.json")),
+      json: try Data(
+        contentsOf: URL(fileURLWithPath: CommandLineTests.root + "/Tests/TextTests/Oracles/base.tokenizer.json")),
       source: "tokenizer.json")
     var broken = 0
     for seed in 0..<6 {

@@ -11,6 +11,7 @@ final class Workplace {
   /// - Parameters:
   ///   - keys: Further members of `config.json`, `"sliding_window": null`.
   ///   - companions: Files beside it.
+  /// - Throws: What writing throws.
   init(keys: String = "", companions: [String: String] = [:]) throws {
     try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     let configuration = try ModelFamily.configuration(
