@@ -28,8 +28,9 @@ struct RowKeys {
 
   /// What a value of a refused key would mean; `nil` where it is off or nothing is known of the key.
   func refusal(_ key: String, _ value: JSONValue) -> Refused? {
-    guard let known = refused[key], !Self.isAbsent(value), !known.off.contains(value) else { return nil }
-    return known
+    guard let known = refused[key], value != .null, !known.off.contains(value) else { return nil }
+    // Where true is off, as for `train`, false is what it would mean.
+    return Self.isAbsent(value) && !known.off.contains(.bool(true)) ? nil : known
   }
 }
 

@@ -13,7 +13,7 @@ package struct KnownKeys: Sendable {
   package struct Refused: Sendable {
     /// What it would mean, as the end of "found …, ".
     package let meaning: String
-    /// What says off, beside `null`, `false` and what is empty.
+    /// What says off, beside `null`, what is empty and, unless this is `true`, `false`.
     package let off: JSONValue?
 
     package init(meaning: String, off: JSONValue? = nil) {
@@ -46,15 +46,18 @@ package struct KnownKeys: Sendable {
   }
 
   private func problem(_ key: String, _ value: JSONValue) -> Problem? {
-    if used.contains(key) || withoutEffect.contains(key) || value == .null || value == .bool(false) { return nil }
+    if used.contains(key) || withoutEffect.contains(key) || value == .null { return nil }
     guard let known = refused[key] else {
+      if value == .bool(false) { return nil }
       let nearest = Spelling.nearest(to: key, in: used.union(withoutEffect).union(refused.keys).sorted())
       return Problem(
         key: key, expected: "a key of \(origin)",
         found: "another, \(value.kind), and nothing tells what it changes"
           + (nearest.map { " (did you mean '\($0)'?)" } ?? ""), isUnknown: true)
     }
-    if known.off.map(value.equals) == true || value == .array([]) || value == .object([]) { return nil }
+    // Where true is off, false is what the key would mean.
+    let isFalse = value == .bool(false) && known.off != .bool(true)
+    if isFalse || known.off.map(value.equals) == true || value == .array([]) || value == .object([]) { return nil }
     return Problem(
       key: key, expected: known.off.map(\.kind) ?? "nothing", found: "\(value.kind), \(known.meaning)",
       isUnknown: false)

@@ -31,7 +31,7 @@ import Text
     func answers(_ settings: String) throws -> [String?] {
       let model = ModelFamily.random(try Self.configuration(settings), seed: 3)
       var answers = GreedyAnswers(model, tokenizer, batchTokens: 1000, meter: nil)
-      return answers.answer(prompts, rule)
+      return answers.answer(prompts, rule) { _ in }
     }
     func alone(_ penalty: Double) throws -> [String?] {
       let model = ModelFamily.random(try Self.configuration("{}"), seed: 3)
