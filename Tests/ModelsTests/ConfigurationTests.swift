@@ -49,7 +49,7 @@ import Testing
       "decoder_sparse_step: expected a sparse layer among 2, found 3"
     ),
     (
-      "qwen2_moe-tiny", #""use_sliding_window": false"#, #""use_sliding_window": true"#,
+      "qwen3_moe-tiny", #""use_sliding_window": false"#, #""use_sliding_window": true"#,
       "use_sliding_window: expected false: sliding windows are not computed, found true"
     ),
     (
