@@ -65,6 +65,7 @@ extension Bench {
         layers += recording.profile.layers.map { (URL(fileURLWithPath: path).lastPathComponent, $0) }
       }
       if let profile { layers += try ProfileFile.read(profile).layers.map { ("layer \($0.layer)", $0) } }
+      for (_, layer) in layers where layer.recorded == 0 { throw PlacementError.noRecordedSets(layer: layer.layer) }
       var rows: [PlacementBenchmark.Row] = []
       for (name, layer) in layers {
         for count in devices where layer.experts % count == 0 {

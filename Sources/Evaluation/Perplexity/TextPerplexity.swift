@@ -80,10 +80,10 @@ public struct TextPerplexity: Codable, Equatable, Sendable {
     let bytes = text.utf8.count
 
     (self.file, self.loss, self.tokens, self.words, self.bytes) = (file, mean, predicted, words, bytes)
-    tokenPerplexity = exp(mean)
+    tokenPerplexity = Numbers.exponential(mean)
     standardError = Self.standardError(losses, blocks.map(\.scored), mean)
-    wordPerplexity = exp(rolling / Double(max(words, 1)))
-    bytePerplexity = exp(rolling / Double(bytes))
+    wordPerplexity = Numbers.exponential(rolling / Double(max(words, 1)))
+    bytePerplexity = Numbers.exponential(rolling / Double(bytes))
     bitsPerByte = rolling / Double(bytes) / log(2)
   }
 

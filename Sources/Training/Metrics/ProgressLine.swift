@@ -41,7 +41,7 @@ public final class ProgressLine {
   }
 
   /// A rate of less time than this is one of noise, and of what was there before the first look at the clock.
-  private static let leastSeconds = 0.1
+  private static let leastSeconds = 0.05
 
   private let label: String
   private let total: Int?

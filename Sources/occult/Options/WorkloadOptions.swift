@@ -6,7 +6,8 @@ import Text
 /// What every device works on, for `plan`.
 struct WorkloadOptions: ParsableArguments {
   @Option(
-    help: "The profiled model: sizes are read from it (a checkpoint, a Hugging Face folder, its config.json, or a run).",
+    help:
+      "The profiled model: sizes are read from it (a checkpoint, a Hugging Face folder, its config.json, or a run).",
     completion: .file())
   var model: String?
 

@@ -66,8 +66,8 @@ final class Sandbox {
     cp checkpoints/base.h5 olmoe.h5
     """
   private static let mine = """
-    mkdir -p runs/mine && cp checkpoints/base.h5 runs/mine/final.h5
     occult recipes copy instructions mine.yaml && cp mine.yaml recipe.yaml
+    occult finetune mine.yaml output=runs/mine
     """
   private static let preparations = [
     "README.md": evaluations,
@@ -151,7 +151,7 @@ final class Sandbox {
       + ["abstract_algebra", "marketing"].flatMap { ["mmlu/test/\($0)_test.csv", "mmlu/dev/\($0)_dev.csv"] }
     for file in files {
       let text = try String(contentsOfFile: rows + "/" + file, encoding: .utf8)
-      try write(text.split(separator: "\n").prefix(5).joined(separator: "\n") + "\n", "data/" + file)
+      try write(text.split(separator: "\n").prefix(6).joined(separator: "\n") + "\n", "data/" + file)
     }
   }
 }
