@@ -71,7 +71,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ("0.5", "DIR/d.jsonl:1: messages[1].weight: expected 0 or 1, true or false, found the number 0.5; try"),
+    ("0.5", "DIR/d.jsonl:1: messages[1].weight: expected 0 or 1, true or false, found 0.5; try"),
     ("\"no\"", "DIR/d.jsonl:1: messages[1].weight: expected 0 or 1, true or false, found 'no'; try"),
     ("1, \"train\": false", "DIR/d.jsonl:1: messages[1].train: expected what the other key says, found false; try"),
   ]) func weightsThatAreNone(value: String, expected: String) {
@@ -139,7 +139,7 @@ import Testing
     ),
     (
       #"{"role": "assistant", "content": "x", "wieght": 0}"#,
-      "messages[1]: expected role, content, weight and train, found 'wieght' as well, the number 0, and nothing tells "
+      "messages[1]: expected role, content, weight and train, found 'wieght' as well, 0, and nothing tells "
         + "what it changes (did you mean 'weight'?)", "wieght"
     ),
   ]

@@ -1,5 +1,3 @@
-internal import Text
-
 /// Cuts the text of a template at its braces.
 enum TemplateScanner {
   /// Whether white space before and behind a pair of braces is taken away.
