@@ -53,7 +53,7 @@ import Testing
     let text = "{\"prompt\": \"1 + 1 is\", \"completion\": \" 2\"}\n{\"prompt\": \"2 + 1 is\", \"completion\": \" 3\"}"
     try text.write(toFile: place.path + "/test.jsonl", atomically: true, encoding: .utf8)
     try Self.check([
-      "study", place.recipe, "schedule.max_steps=1", "save.every=none", "routing.device_limit=none",
+      "study", place.recipe, "schedule.max_steps=2", "save.every=none", "routing.device_limit=none",
       "data.test={path: \(place.path)/test.jsonl, format: prompt_completion}",
       "study.arms={standard: {}, L1: {routing.device_limit: 1}}", "output=\(place.run("study"))",
     ])
