@@ -104,7 +104,7 @@ import Testing
     (["place", "p.h5", "--output", "p.json"], "place: expected --devices and --output, found no --devices"),
     (
       ["place", "p.h5", "--devices", "4", "--output", "p.json", "--export", "eplb"],
-      "--export: expected an engine and a file, found 1 values"
+      "--export: expected an engine and a file, found 1 value"
     ),
     (
       ["place", "p.json", "--export", "eplb", "m.json", "--layers", "3"],

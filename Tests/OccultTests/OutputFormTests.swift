@@ -49,11 +49,11 @@ import Testing
     let harness = CommandLineTests.root + "/Tests/EvaluationTests/Fixtures/harness/"
     let folders = try FileManager.default.contentsOfDirectory(atPath: harness).sorted().prefix(2)
     try Self.check(
-      ["compare"] + folders.map { "\($0)=\(harness)\($0)" } + ["--draws", "10", "--output", place.run("compared")])
+      ["compare"] + folders.map { "\($0)=\(harness)\($0)" } + ["--draws", "100", "--output", place.run("compared")])
     let text = "{\"prompt\": \"1 + 1 is\", \"completion\": \" 2\"}\n{\"prompt\": \"2 + 1 is\", \"completion\": \" 3\"}"
     try text.write(toFile: place.path + "/test.jsonl", atomically: true, encoding: .utf8)
     try Self.check([
-      "study", place.recipe, "schedule.max_steps=1", "save.every=none", "routing.device_limit=none",
+      "study", place.recipe, "schedule.max_steps=2", "save.every=none", "routing.device_limit=none",
       "data.test={path: \(place.path)/test.jsonl, format: prompt_completion}",
       "study.arms={standard: {}, L1: {routing.device_limit: 1}}", "output=\(place.run("study"))",
     ])

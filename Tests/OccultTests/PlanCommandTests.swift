@@ -29,7 +29,7 @@ import Testing
       "place", profile, "--devices", "4", "--nodes", "2", "--replicas", "1", "--proposals", "2000", "--output",
       folder + "/placement.json", "--export", "sglang", folder + "/map.json", "--layers", "3")
     #expect(placed.status == 0)
-    #expect(placed.out.contains("\n2 nodes: ") && placed.out.contains("\n1 replicas a device: "))
+    #expect(placed.out.contains("\n2 nodes: ") && placed.out.contains("\n1 replica a device: "))
     let map = try Self.object(try String(contentsOfFile: folder + "/map.json", encoding: .utf8))
     let rows = try #require(map["physical_to_logical_map"] as? [[Int]])
     #expect(map.count == 1 && rows.map(\.count) == [20, 20, 20])

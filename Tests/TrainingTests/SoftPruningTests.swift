@@ -35,6 +35,8 @@ import Testing
         asked += 1
         return asked == stop
       }.ending == .stopped(step: stop))
+    // What is written speaks of the end of the schedule, wherever the run stopped.
+    #expect(try ModelFiles(opening: part.folder.checkpoint(step: stop)).routing?.deviceLimit == 1)
     let resumed = try tiny.tuning("part").run(.resume)
     #expect(bits(resumed.model) == bits(straight.model))
     let metrics = try TinyRun.metrics(RunFolder(tiny.folder.path + "/whole"))
@@ -44,8 +46,6 @@ import Testing
       #expect(record["devices_per_token", default: .nan] <= record["device_limit", default: .nan])
       #expect(record["chosen_devices_per_token", default: .nan] > 1)
     }
-    // What is written speaks of the end of the schedule, wherever the run stopped.
-    #expect(try ModelFiles(opening: part.folder.checkpoint(step: stop)).routing?.deviceLimit == 1)
   }
 
   /// The total is the weighted sum of its parts, and the run that ends reports C_T with the rule and without.

@@ -18,6 +18,9 @@ struct OutputOptions: ParsableArguments {
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     // As in files; keys of maps are names and stay as they are.
     encoder.keyEncodingStrategy = .convertToSnakeCase
+    // JSON has no such numbers; a share of nothing is one.
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(
+      positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
     Self.print(json: String(decoding: try encoder.encode(value), as: UTF8.self))
   }
 }
