@@ -46,7 +46,8 @@ extension Inspection {
       let (sum, isOver) = total.addingReportingOverflow(checkedProduct(parameter.shape) ?? .max)
       guard !isOver, sum <= Int.max / 16 else {
         throw FileError.invalid(
-          path: path, item: parameter.path.name, expected: "parameters that can be counted", found: "\(parameter.shape)")
+          path: path, item: parameter.path.name, expected: "parameters that can be counted", found: "\(parameter.shape)"
+        )
       }
       total = sum
     }

@@ -78,7 +78,8 @@ enum ConfigurationKeys {
     "per_layer_config": .init(meaning: "layers with settings of their own"),
     "clip_qkv": .init(meaning: "limits of queries, keys and values, which OLMoE alone has"),
     "qkv_bias": .init(meaning: "biases of queries, keys and values, which Qwen2-MoE alone has"),
-    "shared_expert_intermediate_size": .init(meaning: "a shared expert, which this family does not have", off: .integer(0)),
+    "shared_expert_intermediate_size": .init(
+      meaning: "a shared expert, which this family does not have", off: .integer(0)),
     "n_shared_experts": .init(meaning: "shared experts, which this family does not have", off: .integer(0)),
     "decoder_sparse_step": .init(meaning: "dense layers, which this family does not have", off: .integer(1)),
     "mlp_only_layers": .init(meaning: "dense layers, which this family does not have"),

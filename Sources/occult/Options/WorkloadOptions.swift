@@ -5,7 +5,7 @@ import Collaboration
 /// What every device works on, for `plan`.
 struct WorkloadOptions: ParsableArguments {
   @Option(
-    help: "The profiled model: sizes are read from it (a checkpoint, a Hugging Face folder, its config.json, or a run).",
+    help: "The profiled model, for its sizes: a checkpoint, a Hugging Face folder, its config.json, or a run.",
     completion: .file())
   var model: String?
 
