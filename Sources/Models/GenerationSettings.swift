@@ -76,16 +76,14 @@ public struct GenerationSettings: Sendable, Equatable {
   static let withoutEffect: Set = [
     "transformers_version", "_from_model_config", "_commit_hash", "bos_token_id", "pad_token_id",
     "decoder_start_token_id", "use_cache", "cache_implementation", "cache_config", "max_cache_len",
-    "return_legacy_cache",
-    "prefill_chunk_size", "output_attentions", "output_hidden_states", "output_scores", "output_logits",
-    "return_dict_in_generate", "num_return_sequences", "compile_config", "disable_compile",
-    "continuous_batching_config",
-    "early_stopping", "length_penalty", "num_assistant_tokens", "num_assistant_tokens_schedule",
-    "assistant_confidence_threshold", "assistant_early_exit", "assistant_lookbehind", "target_lookbehind",
-    "is_assistant", "prompt_lookup_num_tokens", "max_matching_ngram_size", "remove_invalid_values",
-    "renormalize_logits",
-    "encoder_no_repeat_ngram_size", "encoder_repetition_penalty", "low_memory", "trust_remote_code", "use_mtp",
-    "speculation_type", "chat_format", "max_window_size",
+    "return_legacy_cache", "prefill_chunk_size", "output_attentions", "output_hidden_states", "output_scores",
+    "output_logits", "return_dict_in_generate", "num_return_sequences", "compile_config", "disable_compile",
+    "continuous_batching_config", "early_stopping", "length_penalty", "num_assistant_tokens",
+    "num_assistant_tokens_schedule", "assistant_confidence_threshold", "assistant_early_exit",
+    "assistant_lookbehind", "target_lookbehind", "is_assistant", "prompt_lookup_num_tokens",
+    "max_matching_ngram_size", "remove_invalid_values", "renormalize_logits", "encoder_no_repeat_ngram_size",
+    "encoder_repetition_penalty", "low_memory", "trust_remote_code", "use_mtp", "speculation_type", "chat_format",
+    "max_window_size",
   ]
 
   /// Keys that change the text and are not computed, with the values that mean off.

@@ -59,9 +59,9 @@ struct HubFiles: Sendable {
   ///   - place: What stands before the file's name in messages.
   /// - Returns: Both together.
   /// - Throws: `ConfigurationError`.
-  func completing(_ configuration: ModelConfiguration, in place: String) throws(ConfigurationError)
-    -> ModelConfiguration
-  {
+  func completing(
+    _ configuration: ModelConfiguration, in place: String
+  ) throws(ConfigurationError) -> ModelConfiguration {
     guard let json = texts[Self.generationName] else { return configuration }
     var both = configuration
     both.generation = try GenerationSettings(

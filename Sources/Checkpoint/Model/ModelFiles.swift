@@ -94,9 +94,10 @@ public struct ModelFiles {
   static func tell(_ configuration: ModelConfiguration, _ file: String, _ generation: String) {
     for (file, keys) in [(file, configuration.unknownKeys), (generation, configuration.generation.unknownKeys)]
     where !keys.isEmpty {
+      let (found, meaning) = keys.count == 1 ? ("another", "it changes") : ("others", "they change")
       Notices.tell(
-        "\(file): \(keys.joined(separator: ", ")): expected keys that this version knows, found \(keys.count == 1 ? "another" : "others"); "
-          + "what \(keys.count == 1 ? "it changes" : "they change") is not computed")
+        "\(file): \(keys.joined(separator: ", ")): expected keys that this version knows, found \(found); "
+          + "what \(meaning) is not computed")
     }
   }
 

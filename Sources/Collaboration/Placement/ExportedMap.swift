@@ -15,6 +15,7 @@ public struct ExportedMap: Sendable, Equatable {
   /// Whether a file is one of these, by its keys.
   ///
   /// - Parameter json: The file.
+  /// - Returns: Whether it has the keys of one.
   package static func isOne(_ json: JSONValue) -> Bool {
     json["physical_to_logical_map"] != nil || json["layer_list"] != nil
   }
@@ -56,9 +57,8 @@ private struct Reader {
 
   func flat(_ json: JSONValue, _ engine: PlacementExport.Engine) throws(PlacementError) -> [[Int]] {
     let isFull = engine == .eplb
-    try keys(
-      json,
-      isFull ? ["physical_to_logical_map", "logical_to_physical_map", "expert_count"] : ["physical_to_logical_map"], "")
+    let others: Set = isFull ? ["logical_to_physical_map", "expert_count"] : []
+    try keys(json, others.union(["physical_to_logical_map"]), "")
     let layers = try rows(json, "physical_to_logical_map")
     guard isFull else { return layers }
     // The other two say the same in other words.

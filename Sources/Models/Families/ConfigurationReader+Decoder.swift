@@ -66,6 +66,7 @@ extension ConfigurationReader {
   /// transformers takes another of two spellings in each family (`attribute_map`); where they differ, the file is at fault.
   ///
   /// - Parameter names: Spellings that the family's class knows, its own first.
+  /// - Returns: The number.
   /// - Throws: ``ConfigurationError`` where none of them is there, or two spellings disagree.
   func experts(_ names: [String]) throws(ConfigurationError) -> Int {
     var found: (name: String, count: Int)?
@@ -87,6 +88,7 @@ extension ConfigurationReader {
   ///   - hasSwitch: Whether `use_sliding_window` says that there are windows; otherwise they are there wherever they have a
   ///     width.
   ///   - readsLayers: Whether `layer_types`, if it is there, says which layers have one.
+  /// - Throws: ``ConfigurationError``.
   func checkNoWindow(
     positions: Int, hasSwitch: Bool = false, readsLayers: Bool = false
   ) throws(ConfigurationError) {

@@ -22,7 +22,7 @@ struct RotarySettings {
   ///
   /// - Parameters:
   ///   - config: The file.
-  ///   - theta: The family's own base.
+  ///   - family: The family's own base.
   ///   - positions: `max_position_embeddings`.
   /// - Throws: ``ConfigurationError`` for a type that is not computed, by name, and whatever is impossible.
   init(_ config: ConfigurationReader, theta family: Double, positions: Int) throws(ConfigurationError) {

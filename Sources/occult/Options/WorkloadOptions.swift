@@ -1,13 +1,11 @@
 import ArgumentParser
 import Checkpoint
 import Collaboration
-import Text
 
 /// What every device works on, for `plan`.
 struct WorkloadOptions: ParsableArguments {
   @Option(
-    help:
-      "The profiled model: sizes are read from it (a checkpoint, a Hugging Face folder, its config.json, or a run).",
+    help: "The profiled model, for its sizes: a checkpoint, a Hugging Face folder, its config.json, or a run.",
     completion: .file())
   var model: String?
 
@@ -51,8 +49,8 @@ struct WorkloadOptions: ParsableArguments {
       let found = try ModelLocation.configuration(at: model)
       guard found.experts == profile.experts, found.topK == profile.topK else {
         throw PlanError.model(
-          path: model, expected: "\(counted(profile.experts, "expert")), top \(profile.topK)",
-          found: "\(counted(found.experts, "expert")), top \(found.topK)")
+          path: model, expected: "\(profile.experts) experts, top \(profile.topK)",
+          found: "\(found.experts) experts, top \(found.topK)")
       }
       return Workload(
         tokens: tokens, hidden: found.hidden, intermediate: found.intermediate, bytesPerElement: bytesPerElement,

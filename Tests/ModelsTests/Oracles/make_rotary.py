@@ -7,6 +7,7 @@ Each variant takes the rotary keys out of a family's `-tiny` configuration and p
 `variants.json` holds the keys of each, `logits.h5` the logits of the last position of the first sequence. DeepSeek-MoE (v1)
 has no class in transformers: its attention is Llama's there (check_deepseek.py).
 """
+import copy
 import json
 import pathlib
 import sys
@@ -86,7 +87,7 @@ VARIANTS = {
 def llama(folder, config):
     """DeepSeek-MoE with transformers' Llama around its mixture, under these rotary keys."""
     plain = check_deepseek.load(folder, config | THETA)
-    keys = {key: config[key] for key in KEYS if key in config}
+    keys = copy.deepcopy({key: config[key] for key in KEYS if key in config})  # transformers writes into them
     shared = ("vocab_size hidden_size num_hidden_layers num_attention_heads num_key_value_heads "
               "max_position_embeddings").split()
     settings = transformers.LlamaConfig(**{key: config[key] for key in shared}, **keys)
