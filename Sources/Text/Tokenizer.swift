@@ -62,6 +62,9 @@ public struct Tokenizer: Sendable {
     let value = try TokenizerFile.parse(json, source: source)
     let configuration = try TokenizerConfiguration(sides, source: source)
     let kind = isMade ? .file : try Self.kind(json, configuration, sides, source: source)
+    if let model = TokenizerSection(value: value, source: source, path: "").optionalSection("model") {
+      try model.allow(TokenizerFile.modelKeys)  // also those that the class sets anew
+    }
     let (rebuilt, differs) = kind.rebuilt(
       value, addPrefixSpace: configuration.addPrefixSpace, isLegacy: configuration.isLegacy)
     let file = try TokenizerFile(rebuilt, source: source)

@@ -66,6 +66,12 @@ struct TokenizerFile {
   /// Ids above are taken for damage, since tables are as long as the largest: no vocabulary has a million tokens.
   private static let largestID = 1 << 20
 
+  /// Keys of `model`.
+  static let modelKeys: Set = [
+    "type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "byte_fallback",
+    "ignore_merges", "vocab", "merges",
+  ]
+
   private static func checkModel(_ model: TokenizerSection) throws(TokenizerError) {
     // Files of old versions name the model by its keys alone.
     let isUntyped = model.type == nil && model.value["vocab"] != nil && model.value["merges"] != nil
@@ -73,10 +79,7 @@ struct TokenizerFile {
       let type = try model.requiredType()
       if type != "BPE" { throw model.unsupported("type", "'\(type)'", "BPE") }
     }
-    try model.allow([
-      "type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "byte_fallback",
-      "ignore_merges", "vocab", "merges",
-    ])
+    try model.allow(modelKeys)
     if model.value["dropout"] != .integer(0), model.value["dropout"] != .number(0) { try model.expectNull("dropout") }
     for key in ["continuing_subword_prefix", "end_of_word_suffix"] where model.value[key] != .string("") {
       try model.expectNull(key)

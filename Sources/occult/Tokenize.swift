@@ -75,7 +75,7 @@ struct Tokenize: ParsableCommand {
       let text = JSONValue.string(String(decoding: tokenizer.bytes(of: token), as: UTF8.self)).text()
       return ["\(token)", tokenizer.piece(token) ?? "", text]
     }
-    return TextTable(heads: [">id", "piece", "text"], rows: rows).text + "\n\n\(tokens.count) tokens"
+    return TextTable(heads: [">id", "piece", "text"], rows: rows).text + "\n\n\(counted(tokens.count, "token"))"
   }
 
   /// The text of an input: of the file of that name, or the input itself.

@@ -43,7 +43,7 @@ struct HarnessFilesTests {
     #expect(comparison.tasks[0].isAtChance && comparison.tasks[0].primary.metric == "acc")
     #expect(
       comparison.notes.map { words($0, a) }.first
-        == "DIR/samples_x_\(MadeRun.time).jsonl:1: a log-likelihood of a choice is -Infinity, and so in 1 more lines; where "
+        == "DIR/samples_x_\(MadeRun.time).jsonl:1: a log-likelihood of a choice is -Infinity, and so in 1 more line; where "
         + "the right choice has it, gold_logprob is not compared")
     let run = try a.run()
     #expect(run.tasks["x"]?.answers["0"]?.wording.taken("acc") == 1)

@@ -68,7 +68,7 @@ import Testing
         .description
     }
     #expect(
-      try message("1 2 3", "1 2") == "t: expected 1 lines of 3 labels as the tokens have, found 1 of 2; "
+      try message("1 2 3", "1 2") == "t: expected 1 line of 3 labels as the tokens have, found 1 of 2; "
         + "try a label for every token, -100 where none counts")
     #expect(
       try message("1 2 3", "7 -100 -100")

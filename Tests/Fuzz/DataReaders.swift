@@ -31,7 +31,7 @@ struct DataRowsReading: Reader {
       DataRowsReading(
         .sharegpt, "a.json",
         """
-        [{"conversations": [{"from": "human", "value": "Q", "weight": 0}, {"from": "gpt", "value": "R"}], "system": "S"},
+        [{"conversations": [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "R", "weight": 1}], "system": "S"},
          {"conversations": [{"from": "system", "value": "S"}, {"from": "human", "value": "Q"}]}]
         """),
       DataRowsReading(
@@ -47,7 +47,7 @@ struct DataRowsReading: Reader {
         {"prompt": "One", "completion": " two", "score": 2.5}
         """),
       DataRowsReading(.promptCompletion, "a.csv", "prompt,completion\r\n\"One, \"\"two\"\"\r\n\",three\r\n,\"\"\n"),
-      DataRowsReading(.text, "a.jsonl", "{\"text\": \"a b\\n\\nc d\"}\n{\n\"text\": \"e\"\n}\n"),
+      DataRowsReading(.text, "a.jsonl", "{\"text\": \"a b\\n\\nc d\"}\n{\"text\": \"e\"}\n"),
     ]
   }
 

@@ -88,6 +88,7 @@ import Testing
       ["convert"]: [base, out + "-copy.h5"], ["inspect"]: [base],
       ["data", "show"]: [recipe],
       ["trace"]: [base, "--tokens", place.path + "/tokens.txt", "--output", out + "-trace.h5"],
+      ["tokenize"]: [base, "One"],
       ["generate"]: [base, "--prompt", "One", "--max-new", "2"], ["recipes", "list"]: [], ["recipes", "show"]: [],
       ["recipes", "copy"]: [], ["recipes", "validate"]: [recipe], ["doctor"]: [],
       ["bench", "train"]: shape + ["--batch", "1", "--sequence", "4"],

@@ -75,9 +75,12 @@ struct SafetensorsHeader {
     return result
   }
 
+  private static let keys = KnownKeys(used: ["dtype", "shape", "data_offsets"], origin: "the format safetensors")
+
   private static func entry(
     _ name: String, _ value: JSONValue, dataStart: Int, _ path: String
   ) throws(FileError) -> Entry {
+    try keys.check(value, path + " " + name)
     guard case .string(let typeName)? = value["dtype"], let shape = integers(value["shape"]),
       let offsets = integers(value["data_offsets"]), offsets.count == 2
     else {

@@ -125,6 +125,9 @@ public final class SafetensorsReader: Sendable {
     return (Set(index.values).sorted().map { join(path, $0) }, index)
   }
 
+  private static let keys = KnownKeys(
+    used: ["weight_map"], withoutEffect: ["metadata"], origin: "an index of safetensors")
+
   private static func index(at path: String) throws(FileError) -> [String: String] {
     let map = try MappedFile(path, expected: "a JSON file")
     guard map.bytes.count <= SafetensorsHeader.maximumBytes else {
@@ -135,6 +138,7 @@ public final class SafetensorsReader: Sendable {
     guard case .object(let members)? = json["weight_map"] else {
       throw .invalid(path: path, item: nil, expected: "an object 'weight_map'", found: "none")
     }
+    try keys.check(json, path)
     var index: [String: String] = [:]
     for member in members {
       let (name, value) = (member.key, member.value)

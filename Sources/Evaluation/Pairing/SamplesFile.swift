@@ -193,7 +193,7 @@ private struct SampleNotes {
     if let first = infinite.first {
       notes.append(
         "\(path):\(first.line): a log-likelihood of a choice is \(first.found)"
-          + (infinite.count > 1 ? ", and so in \(infinite.count - 1) more lines" : "")
+          + (infinite.count > 1 ? ", and so in \(counted(infinite.count - 1, "more line"))" : "")
           + "; where the right choice has it, gold_logprob is not compared")
     }
     if let note = HarnessKeys.note(path, unread) { notes.append(note) }

@@ -67,14 +67,11 @@ extension TaskSuite {
     if !cut.isEmpty, ranks.rank == 0 {
       let documents = cut.reduce(0) { $0 + $1.documents }
       let list = cut.prefix(8).map { "\($0.task) \($0.documents)" }.joined(separator: ", ")
-      let tasks =
-        cut.count == 1
-        ? cut[0].task
-        : "\(counted(cut.count, "task")) (\(list)\(cut.count > 8 ? " and \(cut.count - 8) more" : ""))"
       logger.warning(
         """
-        \(tasks): cut at the left: \(counted(documents, "prompt")) longer than the model's context of \
-        \(counted(files.configuration.maxPositions, "token")); fewer --shots avoid that
+        \(counted(documents, "prompt")) \(documents == 1 ? "is" : "are") longer than the model's context of \
+        \(counted(files.configuration.maxPositions, "token")) and \(documents == 1 ? "was" : "were") cut at the left; \
+        fewer --shots avoid that: \(list)\(cut.count > 8 ? " and \(cut.count - 8) more" : "")
         """)
     }
     return evaluation

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Checkpoint
 import Collaboration
+import Text
 
 /// What every device works on, for `plan`.
 struct WorkloadOptions: ParsableArguments {
@@ -49,8 +50,8 @@ struct WorkloadOptions: ParsableArguments {
       let found = try ModelLocation.configuration(at: model)
       guard found.experts == profile.experts, found.topK == profile.topK else {
         throw PlanError.model(
-          path: model, expected: "\(profile.experts) experts, top \(profile.topK)",
-          found: "\(found.experts) experts, top \(found.topK)")
+          path: model, expected: "\(counted(profile.experts, "expert")), top \(profile.topK)",
+          found: "\(counted(found.experts, "expert")), top \(found.topK)")
       }
       return Workload(
         tokens: tokens, hidden: found.hidden, intermediate: found.intermediate, bytesPerElement: bytesPerElement,

@@ -42,6 +42,8 @@ struct RecordedRows {
     var experts: Int?
     var topK: Int?
     var modelType: String?
+    /// Keys that nothing here reads.
+    var unread: [String] = []
 
     enum CodingKeys: String, CodingKey {
       case type, layer
@@ -53,6 +55,19 @@ struct RecordedRows {
       case modelType = "model_type"
     }
 
+    /// Where a recording is from, and a counter of its rows.
+    static let withoutEffect: Set = [
+      "token_idx", "model_id", "vllm_version", "torch_version", "transformers_version", "device", "seed",
+      "layers_logged", "created_at",
+    ]
+
+    private struct AnyKey: CodingKey {
+      let stringValue: String
+      let intValue: Int? = nil
+      init(stringValue: String) { self.stringValue = stringValue }
+      init?(intValue: Int) { return nil }
+    }
+
     init(from decoder: any Decoder) throws {
       let container = try decoder.container(keyedBy: CodingKeys.self)
       type = try container.decodeIfPresent(String.self, forKey: .type)
@@ -62,6 +77,11 @@ struct RecordedRows {
       experts = try container.decodeIfPresent(Int.self, forKey: .experts)
       topK = try container.decodeIfPresent(Int.self, forKey: .topK)
       modelType = try container.decodeIfPresent(String.self, forKey: .modelType)
+      let all = try decoder.container(keyedBy: AnyKey.self)
+      for key in all.allKeys
+      where CodingKeys(stringValue: key.stringValue) == nil && !Self.withoutEffect.contains(key.stringValue) {
+        if try !all.decodeNil(forKey: key) { unread.append(key.stringValue) }
+      }
       // Programs number their requests as well as name them.
       if let text = try? container.decodeIfPresent(String.self, forKey: .request) {
         request = text
@@ -87,6 +107,7 @@ struct RecordedRows {
     var brokenCount = 0
     var documents: [String: Int32] = [:]
     var recorded: Int?
+    var unread: Set<String> = []
     self.init(file: file, experts: asked ?? 0)
     for (index, text) in jsonl.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
       if text.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") || $0 == UInt8(ascii: "\t") }) {
@@ -94,6 +115,7 @@ struct RecordedRows {
       }
       do throws(Problem) {
         let line = try Self.decode(text, decoder)
+        unread.formUnion(line.unread)
         if line.type == "meta" {
           guard layers.isEmpty, index == 0 else { throw Problem(text: "expected \"meta\" in the first line only") }
           if let found = line.experts, !(1...Self.mostExperts).contains(found) {
@@ -121,6 +143,10 @@ struct RecordedRows {
     guard broken.isEmpty else { throw .broken(file: file, lines: broken, total: brokenCount) }
     guard !layers.isEmpty else { throw .empty(file: file) }
     documentCount = documents.count
+    if !unread.isEmpty {
+      let names = unread.sorted().map { "'\($0)'" }.joined(separator: ", ")
+      warnings.append("\(file): nothing here reads \(names)")
+    }
   }
 
   private static func decode(_ text: Data, _ decoder: JSONDecoder) throws(Problem) -> Line {
