@@ -48,6 +48,22 @@ struct RunFolderTests {
     }
   }
 
+  /// What is there and cannot be read is not taken for missing.
+  @Test func whatCannotBeReadIsNamed() throws {
+    let folder = try stopped().folder
+    try FileManager.default.removeItem(atPath: folder.recipe)
+    #expect(throws: RunFolderError.nothingToResume(path: folder.path, found: "no recipe.yaml in it")) {
+      try tiny.tuning().run(.resume)
+    }
+    try FileManager.default.createDirectory(atPath: folder.recipe, withIntermediateDirectories: false)
+    #expect(throws: RunFolderError.unreadable(path: folder.recipe, found: "a folder")) {
+      try tiny.tuning().run(.resume)
+    }
+    try FileManager.default.removeItem(atPath: folder.path + "/checkpoints")
+    try "{".write(toFile: folder.path + "/occult.json", atomically: true, encoding: .utf8)
+    #expect(throws: FileError.self) { try folder.check(.resume) }
+  }
+
   @Test func everyFileRepeatsTheIdentityOfTheRun() throws {
     let tuning = try stopped()
     _ = try tiny.tuning().run(.resume)

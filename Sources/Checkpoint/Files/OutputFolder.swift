@@ -127,10 +127,12 @@ package struct OutputFolder: Sendable, Equatable {
   }
 
   /// Whether the folder exists and has a marker of this kind.
-  package var isMarked: Bool { (try? FolderMarker(in: path))?.kind == kind }
+  package var isMarked: Bool { get throws(FileError) { try FolderMarker(in: path)?.kind == kind } }
 
   /// Whether the folder is missing or holds nothing but what a claim puts there.
-  package var isFresh: Bool { (try? FolderContents(path).names.subtracting(Self.own).isEmpty) ?? false }
+  package var isFresh: Bool {
+    get throws(FolderError) { try FolderContents(path).names.subtracting(Self.own).isEmpty }
+  }
 
   /// What every claimed folder has.
   static let own: Set = [markerName, markerName + ".tmp", FolderLock.name]

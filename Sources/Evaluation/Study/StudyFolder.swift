@@ -44,7 +44,7 @@ struct StudyFolder {
   /// - Throws: `FolderError`, `FileError`.
   func claim(overwrite: Bool, program: String) throws -> OutputFolder.Claim? {
     guard isWriter else { return nil }
-    let isOurs = output.isMarked || FileManager.default.fileExists(atPath: earlierMarker)
+    let isOurs = try output.isMarked || FileManager.default.fileExists(atPath: earlierMarker)
     let claim = try output.claim(
       overwrite ? .overwrite : isOurs ? .resume : .new, purpose: "a study", program: program)
     for folder in [path + "/arms", path + "/cells"] { try OutputFolder.makeFolders(folder) }
@@ -55,7 +55,7 @@ struct StudyFolder {
   func beginArm(_ run: RunFolder, program: String) throws {
     guard isWriter else { return }
     // Version 0.1 did not mark the runs of a study.
-    if !run.output.isMarked, !run.output.isFresh {
+    if try !run.output.isMarked, try !run.output.isFresh {
       _ = try run.output.claim(.resume, purpose: "a study", program: program)
     }
     _ = try run.claim(.overwrite, program: program)

@@ -27,8 +27,12 @@ extension FineTuning {
 
   /// The recipe that the run in a folder has been following.
   private static func earlier(_ folder: RunFolder) throws -> Recipe {
-    guard let text = try? YAMLFile.text(folder.recipe) else {
-      throw RunFolderError.nothingToResume(path: folder.path, found: "no recipe.yaml in it")
+    let text: String
+    do throws(YAMLFile.Failure) {
+      text = try YAMLFile.text(folder.recipe)
+    } catch {
+      if error.isMissing { throw RunFolderError.nothingToResume(path: folder.path, found: "no recipe.yaml in it") }
+      throw RunFolderError.unreadable(path: folder.recipe, found: error.found)
     }
     return try Recipe.parse(text, file: folder.recipe, checksFiles: false)
   }

@@ -83,10 +83,10 @@ public struct RunFolder: Sendable, Equatable {
       if FileManager.default.fileExists(atPath: summary) {
         throw RunFolderError.nothingToResume(path: path, found: "a finished run without a checkpoint")
       }
-      guard output.isMarked else { throw RunFolderError.nothingToResume(path: path, found: "no checkpoint in it") }
+      guard try output.isMarked else { throw RunFolderError.nothingToResume(path: path, found: "no checkpoint in it") }
       mode = .overwrite
     }
-    if mode == .new, output.isMarked, !output.isFresh { throw RunFolderError.exists(path: path) }
+    if mode == .new, try output.isMarked, try !output.isFresh { throw RunFolderError.exists(path: path) }
     try output.check(mode.folderMode)
     var ancestor = URL(fileURLWithPath: path)
     while !FileManager.default.fileExists(atPath: ancestor.path), ancestor.path != "/" {

@@ -4,6 +4,8 @@ public enum RunFolderError: Error, Equatable, CustomStringConvertible {
   case exists(path: String)
   /// `--resume` on a folder without a checkpoint.
   case nothingToResume(path: String, found: String)
+  /// A file that a run goes on from is there and cannot be read.
+  case unreadable(path: String, found: String)
   /// `--resume` with a recipe that differs where it matters.
   case changed(path: String, keys: [String])
   /// The data, and with it the order of batches, is not what the run was trained on.
@@ -25,6 +27,8 @@ public enum RunFolderError: Error, Equatable, CustomStringConvertible {
         + "output=…"
     case .nothingToResume(let path, let found):
       "\(path): expected a run to resume, found \(found); try without --resume, with --overwrite if the folder exists"
+    case .unreadable(let path, let found):
+      "\(path): expected the recipe that the run began with, found \(found); try again when it can be read"
     case .changed(let path, let keys):
       "\(path): expected the recipe that the run began with, found changes:\n  " + keys.joined(separator: "\n  ")
         + "\ntry the old values, or another output=… for a new run"

@@ -8,6 +8,8 @@ enum YAMLFile {
   /// A file that is no such text: what was found in its place, in words.
   struct Failure: Error {
     let found: String
+    /// Whether nothing of that name is there.
+    var isMissing = false
     /// What was expected beyond text in UTF-8, in words to put behind these.
     var limit = ""
   }
@@ -18,7 +20,8 @@ enum YAMLFile {
     do throws(InputFileError) {
       bytes = try InputFile.bytes(path, most: mostBytes)
     } catch {
-      throw Failure(found: error.found == "none" ? "no such file" : error.found, limit: error.limit)
+      let isMissing = error.found == "none"
+      throw Failure(found: isMissing ? "no such file" : error.found, isMissing: isMissing, limit: error.limit)
     }
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw Failure(found: "a file that cannot be read as text")
