@@ -89,7 +89,7 @@ struct Tokenize: ParsableCommand {
   }
 
   private func standardInput() throws -> String {
-    let bytes = Array(FileHandle.standardInput.readDataToEndOfFile())
+    let bytes = Array(try FileHandle(fileDescriptor: STDIN_FILENO).readToEnd() ?? Data())
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw ValidationError("standard input: expected UTF-8, found other bytes; try `iconv -t UTF-8`")
     }

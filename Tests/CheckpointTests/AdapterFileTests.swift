@@ -1,3 +1,4 @@
+import Collaboration
 import Formats
 import Foundation
 import Models
@@ -14,6 +15,7 @@ import Testing
   /// A checkpoint with adapters on routers and on experts 1 and 5 of layer 0, over olmoe-tiny; `edit` may spoil it.
   private func checkpoint(
     in scratch: Scratch, experts: [Int] = [1, 5], alpha: Double = 8, besides: Bool = false,
+    routing: RoutingSettings? = nil,
     _ edit: (ParameterPath, inout Tensor) -> Void = { _, _ in }
   ) throws -> String {
     let files = try ModelFiles(opening: oracleFolder("olmoe-tiny"))
@@ -29,6 +31,7 @@ import Testing
     var extras = CheckpointExtras(files)
     extras.base = try BaseReference(files, stored: [])
     extras.adapters = settings
+    extras.routing = routing
     extras.adapters?.experts["model.layers.0.mlp.experts"] = experts
     if besides { extras.adapters?.roles[.router] = nil }
     let path = scratch.path("adapter.h5")
@@ -38,6 +41,26 @@ import Testing
 
   private func message(_ scratch: Scratch, _ path: String) -> String? {
     failure { _ = try ModelFiles(opening: path).model() }.map { "\($0)".replacing(scratch.folder + "/", with: "") }
+  }
+
+  /// A limit is left behind only if that is asked for, and nothing is advised that is refused then.
+  @Test func aLimitHasNoPlaceInAFolderOfPEFT() throws {
+    let scratch = try Scratch()
+    let routing = RoutingSettings(
+      placement: try Placement(
+        modelType: "olmoe", experts: 8, devices: 4,
+        layers: (0..<2).map { .init(layer: $0, expertDevice: [0, 0, 1, 1, 2, 2, 3, 3]) }), policy: .router,
+      deviceLimit: 1)
+    let path = try checkpoint(in: scratch, routing: routing)
+    var export = AdapterExport(source: path, destination: scratch.path("peft"))
+    let error = #expect(throws: AdapterExportError.self) { try export.run(program: "test") }
+    #expect(
+      error?.description
+        == "\(scratch.path("peft")): expected adapters of a run without a device limit, found policy router with a limit of "
+        + "1 of 4 devices in \(path), which PEFT does not know; try --allow-unlimited for the adapters alone, or converting "
+        + "without --adapter to keep the limit")
+    export.allowsUnlimited = true
+    #expect(try export.run(program: "test").tensors > 0)
   }
 
   @Test func roundTrip() throws {
@@ -183,7 +206,12 @@ import Testing
       (("\"r\": 3", "\"r\": 0"), "r: expected an integer in 1...65536, found 0" + again),
       (
         ("\"mlp.gate.weight\": 3", "\"mlp.(gate\": 3"),
-        "alpha_pattern: expected regular expressions, found 'mlp.(gate', which is none" + again
+        "alpha_pattern: expected regular expressions of at most 100 brackets, found 'mlp.(gate'" + again
+      ),
+      (
+        ("\"mlp.gate.weight\": 2", "\"\(String(repeating: "[", count: 60_000))\": 2"),
+        "rank_pattern: expected regular expressions of at most 100 brackets, found '\(String(repeating: "[", count: 80))'"
+          + again
       ),
       (
         ("\"mlp.gate.weight\": 2", "\"mlp.gate.weight\": 2.5"),

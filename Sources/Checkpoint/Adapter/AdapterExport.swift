@@ -32,7 +32,7 @@ public struct AdapterExport: Sendable, Equatable {
       throw AdapterExportError.fullyTrained(source: source, roles: files.base?.roles ?? [])
     }
     if !allowsUnlimited, let routing = files.routing, routing.isLimited {
-      throw ConversionError.losesLimit(source: source, destination: destination, routing: routing.words)
+      throw AdapterExportError.losesLimit(source: source, destination: destination, routing: routing.words)
     }
     let adapter = PEFTAdapter(settings: group.settings, parameters: try files.inventory())
     let items = adapter.items
@@ -63,6 +63,8 @@ public enum AdapterExportError: Error, Equatable, CustomStringConvertible {
   case none(source: String)
   /// Some roles were trained fully, which adapters cannot express.
   case fullyTrained(source: String, roles: [String])
+  /// The run has a device limit, which a folder of PEFT's has no place for.
+  case losesLimit(source: String, destination: String, routing: String)
 
   /// `where: expected …, found …; try …`.
   public var description: String {
@@ -72,6 +74,9 @@ public enum AdapterExportError: Error, Equatable, CustomStringConvertible {
     case .fullyTrained(let source, let roles):
       "\(source): expected a run that trained adapters alone, found \(roles.joined(separator: ", ")) trained fully; try "
         + "converting it without --adapter, which merges everything"
+    case .losesLimit(let source, let destination, let routing):
+      "\(destination): expected adapters of a run without a device limit, found \(routing) in \(source), which PEFT does "
+        + "not know; try --allow-unlimited for the adapters alone, or converting without --adapter to keep the limit"
     }
   }
 }

@@ -162,7 +162,9 @@ struct PEFTConfiguration {
           path: path, item: "\(key) \(name)", expected: isAlpha ? alphaWords : rankWords, found: value.kind)
       }
       guard let pattern = PEFTPattern(name) else {
-        throw .invalid(path: path, item: key, expected: "regular expressions", found: "'\(name)', which is none")
+        throw .invalid(
+          path: path, item: key, expected: "regular expressions of at most \(PEFTPattern.mostBrackets) brackets",
+          found: "'\(name.prefix(80))'")
       }
       patterns.append((pattern, number))
     }
@@ -192,13 +194,18 @@ struct PEFTPattern {
   /// nil where the text is made of characters that stand for themselves, and points.
   private let expression: Regex<AnyRegexOutput>?
 
-  /// nil for text that is no regular expression.
+  /// Most groups and classes that an expression may open: the parser goes down the stack with each that is in another.
+  static let mostBrackets = 100
+
+  /// nil for text that is no regular expression, or has more than ``mostBrackets``.
   init?(_ text: String) {
     self.text = Array(text.utf8)
     if text.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_" || $0 == ".") }) {
       expression = nil
     } else {
-      guard let found = try? Regex("(?:.*\\.)?(?:\(text))") else { return nil }
+      guard text.utf8.count(where: { "([".utf8.contains($0) }) <= Self.mostBrackets,
+        let found = try? Regex("(?:.*\\.)?(?:\(text))")
+      else { return nil }
       expression = found
     }
   }
