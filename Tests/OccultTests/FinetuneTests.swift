@@ -173,7 +173,7 @@ import Testing
     #expect(traced.contains("/gradients/adapter/model/layers/1/mlp/experts/down_proj/lora_B"))
 
     let limited = try CommandLineTests.run(["convert", final, place.path + "/peft", "--adapter"])
-    #expect(limited.status == 1 && limited.error.contains("expected a model without a device limit"))
+    #expect(limited.status == 1 && limited.error.contains("expected adapters of a run without a device limit"))
     _ = try run(["convert", final, place.path + "/peft", "--adapter", "--allow-unlimited"])
     _ = try run(["convert", place.path + "/peft", place.path + "/again.h5", "--base", place.path + "/base.h5"])
     let names = try FileManager.default.contentsOfDirectory(atPath: place.path + "/peft").sorted()
