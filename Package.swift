@@ -39,7 +39,7 @@ let package = Package(
       linkerSettings: [.linkedLibrary("m")]),
 
     .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"], swiftSettings: optimised),
-    .target(name: "Formats", swiftSettings: strict),
+    .target(name: "Formats", swiftSettings: optimised),
     .target(name: "Collaboration", dependencies: ["Formats"], swiftSettings: optimised),
     .target(name: "Models", dependencies: ["Tensors", "Collaboration", "Formats"], swiftSettings: strict),
     .target(

@@ -2,8 +2,8 @@ import ArgumentParser
 import Checkpoint
 import Collaboration
 import Evaluation
+import Formats
 import Tensors
-import Text
 
 /// `occult analyze`.
 struct Analyze: ParsableCommand {

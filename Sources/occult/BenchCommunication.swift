@@ -3,7 +3,7 @@ import Checkpoint
 import Collaboration
 public import Evaluation
 public import ExpertParallel
-import Text
+import Formats
 import Training
 
 extension Bench {

@@ -2,8 +2,8 @@ import ArgumentParser
 import Checkpoint
 import Collaboration
 import Evaluation
+import Formats
 import Foundation
-import Text
 
 extension Bench {
   /// Placement methods.

@@ -1,6 +1,6 @@
 public import ArgumentParser
 public import Checkpoint
-import Text
+import Formats
 import Training
 
 /// `occult convert`.

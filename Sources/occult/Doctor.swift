@@ -1,8 +1,8 @@
 import ArgumentParser
 import Checkpoint
 import Evaluation
+import Formats
 import Tensors
-import Text
 
 /// `occult doctor`.
 struct Doctor: ParsableCommand {

@@ -1,10 +1,10 @@
 import Checkpoint
 import Collaboration
 import Evaluation
+import Formats
 import Foundation
 import Models
 import Tensors
-import Text
 import Training
 
 /// What `occult finetune` prints about a run before and after it.

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Checkpoint
 import Evaluation
-import Text
+import Formats
 import Training
 
 /// `occult inspect`.

@@ -2,8 +2,8 @@ public import ArgumentParser
 import Checkpoint
 public import Collaboration
 import Evaluation
+import Formats
 import Foundation
-import Text
 import Training
 
 /// `occult place`.

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Checkpoint
 import Collaboration
-import Text
+import Formats
 import Training
 
 /// `occult plan`.

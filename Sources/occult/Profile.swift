@@ -1,6 +1,7 @@
 import ArgumentParser
 import Checkpoint
 import Collaboration
+import Formats
 import Models
 import Text
 import Training

@@ -3,8 +3,8 @@ import Checkpoint
 import Evaluation
 import Formats
 import Foundation
-import Text
 import Training
+import Text
 
 /// `occult tokenize`.
 struct Tokenize: ParsableCommand {

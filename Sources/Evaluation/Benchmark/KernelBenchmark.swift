@@ -1,7 +1,7 @@
 internal import Collaboration
+internal import Formats
 public import Models
 internal import Tensors
-internal import Text
 internal import Training
 
 /// Time of a model's largest operations, forward, on random values.

@@ -1,7 +1,7 @@
 internal import Collaboration
+internal import Formats
 internal import Models
 internal import Tensors
-internal import Text
 internal import Training
 
 /// Time of the routing decision under every policy, beside the time of the MoE layer it is made for.

@@ -1,4 +1,4 @@
-internal import Text
+internal import Formats
 
 /// What a comparison of evaluations says, in a headline and a few paragraphs of plain words.
 struct QualityVerdict {

@@ -1,5 +1,5 @@
-internal import Formats
 internal import Checkpoint
+internal import Formats
 internal import Foundation
 internal import Text
 
@@ -94,14 +94,14 @@ struct SamplesFile {
 
   private func metric(_ value: JSONValue, _ name: String, _ line: Int) throws(PairingError) -> MetricValue? {
     if case .array(let pair) = value {
-      guard pair.count == 2, let sum = pair[0].real, let count = pair[1].real else { return nil }
+      guard pair.count == 2, let sum = pair[0].numberOrText, let count = pair[1].numberOrText else { return nil }
       for (value, number) in zip(pair, [sum, count]) where !number.isFinite {
         throw .notFinite(file: path, line: line, name: name, found: Self.words(value))
       }
       guard count > 0 else { throw damaged(line, "a positive count in \(name)", "\(count)") }
       return .ratio(sum: sum, count: count)
     }
-    guard let number = value.bool.map({ $0 ? 1 : 0 }) ?? value.real else { return nil }
+    guard let number = value.bool.map({ $0 ? 1 : 0 }) ?? value.numberOrText else { return nil }
     guard number.isFinite else { throw .notFinite(file: path, line: line, name: name, found: Self.words(value)) }
     return .number(number)
   }
@@ -109,7 +109,7 @@ struct SamplesFile {
   /// A number that is not finite as the file has it.
   private static func words(_ value: JSONValue) -> String {
     if let text = value.string { return text }
-    guard let number = value.real else { return value.kind }
+    guard let number = value.numberOrText else { return value.kind }
     return number.isNaN ? "NaN" : number > 0 ? "Infinity" : "-Infinity"
   }
 
@@ -136,7 +136,7 @@ struct SamplesFile {
     }
     let likelihoods = responses.map { response -> Double? in
       guard case .array(let pair) = response else { return nil }
-      return pair.first?.real
+      return pair.first?.numberOrText
     }
     guard responses.count > 1, requests.count >= responses.count, likelihoods.allSatisfy({ $0 != nil }) else {
       let answer = responses[0].string ?? likelihoods[0].map { "log-likelihood \(Numbers.fixed($0, 2))" } ?? ""
@@ -203,7 +203,7 @@ private struct SampleNotes {
 
 extension JSONValue {
   /// A number, also one written as a string.
-  fileprivate var real: Double? {
+  fileprivate var numberOrText: Double? {
     switch self {
     case .integer(let value): Double(value)
     case .number(let value): value

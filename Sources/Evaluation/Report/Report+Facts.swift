@@ -1,4 +1,4 @@
-internal import Text
+internal import Formats
 
 extension Report {
   /// What was run.

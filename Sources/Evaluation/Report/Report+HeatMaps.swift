@@ -1,4 +1,4 @@
-internal import Text
+internal import Formats
 
 extension Report {
   /// Co-activation before and after the experts were placed.

@@ -1,4 +1,4 @@
-internal import Text
+internal import Formats
 
 extension Report {
   /// Devices per token and imbalance by layer.

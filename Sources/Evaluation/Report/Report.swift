@@ -1,4 +1,4 @@
-internal import Text
+internal import Formats
 
 /// A study as one page (``Page``). Parts whose data a study lacks are left out; of more than eight arms, pictures show the
 /// reference and the best of each limit in colour, and tables all.

@@ -1,5 +1,5 @@
+internal import Formats
 internal import Foundation
-internal import Text
 
 /// The table of lm-evaluation-harness, in Markdown: tasks, and groups below where there are any.
 ///

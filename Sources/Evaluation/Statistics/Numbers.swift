@@ -1,5 +1,5 @@
+internal import Formats
 internal import Foundation
-internal import Text
 
 /// Numbers as people read them: fixed digits, a true minus sign, the same in every locale.
 enum Numbers {

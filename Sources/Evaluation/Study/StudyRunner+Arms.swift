@@ -1,9 +1,9 @@
 internal import Checkpoint
 internal import Collaboration
 internal import ExpertParallel
+internal import Formats
 internal import Foundation
 internal import Models
-internal import Text
 internal import Training
 
 extension StudyRunner {

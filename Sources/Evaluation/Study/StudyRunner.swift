@@ -1,6 +1,7 @@
+internal import Checkpoint
 internal import Collaboration
 public import ExpertParallel
-internal import Checkpoint
+internal import Formats
 internal import Foundation
 internal import Models
 internal import Tensors

@@ -1,4 +1,4 @@
-internal import Text
+internal import Formats
 
 /// The matrix as a table: plain text for a terminal, or Markdown. One row is one cell.
 public struct ComparisonTable: Sendable {

@@ -1,4 +1,4 @@
-internal import Text
+internal import Formats
 
 /// A comparison of evaluations as text: for a terminal, in Markdown, and as comma-separated values.
 public struct QualityTable: Sendable {

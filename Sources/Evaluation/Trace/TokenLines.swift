@@ -1,5 +1,4 @@
 internal import Formats
-internal import Text
 
 /// Sequences of numbers from a text file: one a line, separated by spaces, tabs or commas, all of one length.
 public struct TokenLines: Sendable, Equatable {

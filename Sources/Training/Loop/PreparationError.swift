@@ -1,6 +1,6 @@
 internal import Checkpoint
+internal import Formats
 public import Tensors
-internal import Text
 
 /// Why a recipe does not fit its model.
 public enum PreparationError: Error, Equatable, CustomStringConvertible {

@@ -1,6 +1,7 @@
 public import Checkpoint
 public import Collaboration
 public import ExpertParallel
+internal import Formats
 internal import Foundation
 public import Models
 internal import Tensors

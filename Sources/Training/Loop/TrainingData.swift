@@ -1,5 +1,6 @@
-internal import Foundation
 public import Checkpoint
+internal import Formats
+internal import Foundation
 public import Text
 
 /// The data of a recipe, tokenised.

@@ -1,5 +1,5 @@
+internal import Formats
 internal import Foundation
-internal import Text
 
 /// Shows the progress of a run on the terminal: steps, rate, time left, and the figures one watches.
 public final class ConsoleSink: MetricSink {

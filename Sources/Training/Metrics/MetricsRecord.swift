@@ -1,5 +1,5 @@
-internal import Formats
 internal import Checkpoint
+internal import Formats
 internal import Text
 
 /// What `metrics.jsonl` of a run holds when the run goes on from a checkpoint.
@@ -71,19 +71,9 @@ extension MetricsRecord.Step {
     (values, tasks) = ([:], [:])
     guard case .object(let members) = record else { return }
     for member in members {
-      guard let number = member.value.number else { continue }
+      guard let number = member.value.real else { continue }
       if let metric = Metric(rawValue: member.key) { values[metric] = number }
       if member.key.hasPrefix("tasks/") { tasks[String(member.key.dropFirst(6))] = number }
-    }
-  }
-}
-
-extension JSONValue {
-  fileprivate var number: Double? {
-    switch self {
-    case .integer(let value): Double(value)
-    case .number(let value): value
-    default: nil
     }
   }
 }

@@ -11,7 +11,8 @@ struct Generate: ParsableCommand {
     abstract: "Continue a text or chat, to look at a model.",
     discussion: """
       Text goes to standard output as it comes. At temperature 0 the likeliest token is taken, above it tokens are drawn \
-      with the seed. What is left out is as the model's generation_config.json says, with a line that tells it. --chat reads messages from standard input, a line each; /reset begins a new chat, /quit ends. \
+      with the seed. What is left out is as the model's generation_config.json says, with a line that tells it. --chat \
+      reads messages from standard input, a line each; /reset begins a new chat, /quit ends. \
       --show-routing shows on which devices the experts of every token lie: the text in the colour of the device with the \
       largest share of its weights, or a table where there is no terminal.
 
@@ -30,9 +31,10 @@ struct Generate: ParsableCommand {
   var chat = false
 
   @Option(
-    help:
-      "Words around the messages of a chat: \(PromptTemplate.allCases.map(\.rawValue).joined(separator: ", ")) (default: those that the run was trained with; else alpaca)."
-  )
+    help: """
+      Words around the messages of a chat: \(PromptTemplate.allCases.map(\.rawValue).joined(separator: ", ")) (default: \
+      those that the run was trained with; else alpaca).
+      """)
   var template: PromptTemplate?
 
   @Option(help: "System message of a chat.")

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoint
+import Formats
 import Foundation
 import Text
 import Training

@@ -1,6 +1,6 @@
 import Collaboration
 import Evaluation
-import Text
+import Formats
 
 /// Plans and fits as text.
 enum PlanTable {

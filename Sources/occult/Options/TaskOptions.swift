@@ -2,9 +2,9 @@ import ArgumentParser
 import Checkpoint
 import Evaluation
 import ExpertParallel
+import Formats
 import Foundation
 import Models
-import Text
 import Training
 
 /// Evaluation tasks and where their data is.

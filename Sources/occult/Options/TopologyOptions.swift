@@ -1,8 +1,8 @@
 import ArgumentParser
 import Checkpoint
 import Collaboration
+import Formats
 import Foundation
-import Text
 
 /// Nodes, replicas and export, for `place`.
 struct PlacementTopologyOptions: ParsableArguments {

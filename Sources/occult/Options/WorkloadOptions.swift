@@ -1,7 +1,7 @@
 import ArgumentParser
 import Checkpoint
 import Collaboration
-import Text
+import Formats
 
 /// What every device works on, for `plan`.
 struct WorkloadOptions: ParsableArguments {

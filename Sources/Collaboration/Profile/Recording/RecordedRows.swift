@@ -45,31 +45,29 @@ struct RecordedRows {
     /// Keys that nothing here reads.
     var unread: [String] = []
 
-    enum CodingKeys: String, CodingKey {
-      case type, layer
-      case ids = "topk_ids"
-      case weights = "topk_weights"
-      case request = "req_id"
-      case experts = "num_experts"
-      case topK = "top_k"
-      case modelType = "model_type"
-    }
-
     /// Where a recording is from, and a counter of its rows.
     static let withoutEffect: Set = [
       "token_idx", "model_id", "vllm_version", "torch_version", "transformers_version", "device", "seed",
       "layers_logged", "created_at",
     ]
 
-    private struct AnyKey: CodingKey {
+    private struct Key: CodingKey {
       let stringValue: String
       let intValue: Int? = nil
       init(stringValue: String) { self.stringValue = stringValue }
       init?(intValue: Int) { return nil }
+
+      static let type = Key(stringValue: "type"), layer = Key(stringValue: "layer")
+      static let ids = Key(stringValue: "topk_ids"), weights = Key(stringValue: "topk_weights")
+      static let request = Key(stringValue: "req_id"), modelType = Key(stringValue: "model_type")
+      static let experts = Key(stringValue: "num_experts"), topK = Key(stringValue: "top_k")
     }
 
+    private static let known = withoutEffect.union(
+      [Key.type, .layer, .ids, .weights, .request, .modelType, .experts, .topK].map(\.stringValue))
+
     init(from decoder: any Decoder) throws {
-      let container = try decoder.container(keyedBy: CodingKeys.self)
+      let container = try decoder.container(keyedBy: Key.self)
       type = try container.decodeIfPresent(String.self, forKey: .type)
       layer = try container.decodeIfPresent(Int.self, forKey: .layer)
       ids = try container.decodeIfPresent([Int].self, forKey: .ids)
@@ -77,10 +75,8 @@ struct RecordedRows {
       experts = try container.decodeIfPresent(Int.self, forKey: .experts)
       topK = try container.decodeIfPresent(Int.self, forKey: .topK)
       modelType = try container.decodeIfPresent(String.self, forKey: .modelType)
-      let all = try decoder.container(keyedBy: AnyKey.self)
-      for key in all.allKeys
-      where CodingKeys(stringValue: key.stringValue) == nil && !Self.withoutEffect.contains(key.stringValue) {
-        if try !all.decodeNil(forKey: key) { unread.append(key.stringValue) }
+      for key in container.allKeys where !Self.known.contains(key.stringValue) {
+        if try !container.decodeNil(forKey: key) { unread.append(key.stringValue) }
       }
       // Programs number their requests as well as name them.
       if let text = try? container.decodeIfPresent(String.self, forKey: .request) {

@@ -1,6 +1,6 @@
 internal import Collaboration
 internal import ExpertParallel
-internal import Text
+internal import Formats
 
 /// What `CommunicationBenchmark` found.
 public struct CommunicationReport: Sendable, Encodable {
