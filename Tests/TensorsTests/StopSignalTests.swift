@@ -57,7 +57,8 @@ import Testing
 
   /// Every thread is in a loop or in a system call, and not a byte of memory is left.
   @Test(.timeLimit(.minutes(Hang.minutes))) func theSecondEndsAnyState() async {
-    await #expect(processExitsWith: .exitCode(130)) {
+    // Any failure, so that what the process said is shown where it ended in another way.
+    let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
       setenv("OCCULT_THREADS", "4", 1)
       StopSignal.install()
       OutOfMemory.install()
@@ -79,6 +80,8 @@ import Testing
       while malloc(64) != nil {}
       Parallel.run(4) { _ in while true { _ = StopSignal.isRequested } }
     }
+    let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+    #expect(result?.exitStatus == .exitCode(130), "\(text)")
   }
 
   @Test func uninstalledSignalsEndTheProcessAsBefore() async {
