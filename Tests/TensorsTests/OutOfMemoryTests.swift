@@ -15,6 +15,12 @@ import Testing
     setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit)
   }
 
+  /// Leaves this process not a byte.
+  static func leaveNothing() {
+    leave(0)
+    for size in [64 << 10, 1 << 10, 16] { while malloc(size) != nil {} }
+  }
+
   private static func text(_ result: ExitTest.Result?) -> String {
     String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
   }
@@ -65,6 +71,16 @@ import Testing
       let memory = malloc(1 << 30)
       // A few bytes into the first page, as a C library would write.
       UnsafeMutablePointer<Int>(bitPattern: UInt(bitPattern: memory) + 8)?.pointee = 1
+    }
+    #expect(Self.text(result).contains("memory: expected more for this, found none; "))
+  }
+
+  /// The last words need no memory themselves.
+  @Test func notAByteIsLeft() async {
+    let result = await #expect(processExitsWith: .exitCode(1), observing: [\.standardErrorContent]) {
+      OutOfMemory.install()
+      OutOfMemoryTests.leaveNothing()
+      UnsafeMutablePointer<Int>(bitPattern: 8)?.pointee = 1
     }
     #expect(Self.text(result).contains("memory: expected more for this, found none; "))
   }

@@ -60,8 +60,8 @@ import Testing
     // Any failure, so that what the process said is shown where it ended in another way.
     let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
       setenv("OCCULT_THREADS", "4", 1)
-      StopSignal.install()
       OutOfMemory.install()
+      StopSignal.install()
       StopSignal.endsAtOnce = false
       var ends: [Int32] = [0, 0]
       pipe(&ends)
@@ -69,19 +69,59 @@ import Testing
         var byte: UInt8 = 0
         _ = read(ends[0], &byte, 1)
       }
-      _ = Parallel.threads
-      let process = getpid()
-      // A child that shares nothing sends the signals, so that this process does nothing but loop.
-      let sender = Process()
-      sender.executableURL = URL(fileURLWithPath: "/bin/sh")
-      sender.arguments = ["-c", "sleep 0.5; kill -TERM \(process); sleep 0.5; kill -INT \(process)"]
-      try sender.run()
-      OutOfMemoryTests.leave(0)
-      while malloc(64) != nil {}
-      Parallel.run(4) { _ in while true { _ = StopSignal.isRequested } }
+      Parallel.run(4) { index in
+        if index == 0 {
+          // The threads of the test library have begun by then, and the signals come at once: whoever else asks for
+          // memory ends the process.
+          usleep(500_000)
+          OutOfMemoryTests.leaveNothing()
+          Foundation.raise(SIGTERM)
+          Foundation.raise(SIGINT)
+        }
+        while true { _ = StopSignal.isRequested }
+      }
     }
     let text = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
     #expect(result?.exitStatus == .exitCode(130), "\(text)")
+  }
+
+  /// The handler has a stack of its own: on one that is used up, the system would end the process by SIGSEGV.
+  @Test func aStackThatIsUsedUp() async {
+    await #expect(processExitsWith: .exitCode(7)) {
+      var attributes = pthread_attr_t()
+      pthread_attr_init(&attributes)
+      // A page that nobody may touch lies below it.
+      let size = 512 << 10
+      let room = mmap(nil, size + 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)! + 4096
+      precondition(mprotect(room, size, PROT_READ | PROT_WRITE) == 0)
+      precondition(pthread_attr_setstack(&attributes, room, size) == 0)
+      var thread = pthread_t()
+      pthread_create(
+        &thread, &attributes,
+        { room in
+          OutOfMemory.install()
+          StopSignal.install()
+          StopSignal.endsAtOnce = false
+          // The linker looks a function up at its first call, on the same stack.
+          Foundation.raise(0)
+          StopSignalTests.raise(SIGTERM, above: UInt(bitPattern: room))
+          exit(StopSignal.isRequested ? 7 : 1)
+        }, room)
+      while true { pause() }
+    }
+  }
+
+  /// Raises a signal where less than a kilobyte of the stack is left: the system puts more than that there for a handler.
+  ///
+  /// - Returns: A sum over the frames, so that each is one.
+  @discardableResult private static func raise(_ number: Int32, above end: UInt) -> UInt {
+    var here: UInt = 0
+    let address = withUnsafeMutablePointer(to: &here) { UInt(bitPattern: $0) }
+    if address - end < 1000 {
+      Foundation.raise(number)
+      return 1
+    }
+    return raise(number, above: end) + here + 1
   }
 
   @Test func uninstalledSignalsEndTheProcessAsBefore() async {

@@ -21,6 +21,8 @@ package enum OutOfMemory {
   /// The limit that it names is the one in force now.
   package static func install() {
     TemporaryNames.prepare()
+    // Lazy values are made at their first use, which must not be in the handler.
+    _ = (line, Activity.bytes, Activity.count.load(ordering: .relaxed), isEnding.load(ordering: .relaxed))
     isTerminal = isatty(STDERR_FILENO) == 1
     // A stack of its own: where the main thread's cannot grow, there is none left for the handler.
     let size = 64 << 10

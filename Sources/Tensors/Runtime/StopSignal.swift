@@ -25,7 +25,14 @@ public enum StopSignal {
     TemporaryNames.prepare()
     // Lazy values of Swift are made under a lock: here, and not in the handler.
     _ = (first.load(ordering: .relaxed), isDeferred.load(ordering: .relaxed), farewell.load(ordering: .relaxed))
-    for number in signals { signal(number, handle) }
+    for number in signals {
+      var action = sigaction()
+      action.__sigaction_handler.sa_handler = handle
+      // On the stack that `OutOfMemory.install` lays aside: where that of a thread cannot grow, the handler has none left,
+      // and the system ends the process by SIGSEGV instead.
+      action.sa_flags = SA_RESTART | SA_ONSTACK
+      sigaction(number, &action, nil)
+    }
     // A parent that starts programs from a worker thread of Dispatch hands down a mask that blocks every signal.
     unblock(signals)
   }
