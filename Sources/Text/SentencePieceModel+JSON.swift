@@ -6,8 +6,13 @@ extension SentencePieceModel {
   ///
   /// SentencePiece joins the two neighbours whose whole has the highest score, so every way to cut a piece in two
   /// pieces is a merge, in the order of scores. Control pieces become special tokens, which are cut out of the text
-  /// wherever they are spelled, and the one that begins a text is put before it, both as in transformers.
-  public func tokenizerJSON() -> Data {
+  /// wherever they are spelled. Nothing stands around a text: that is for the files beside it to say.
+  ///
+  /// - Parameter isLegacy: Whether a space goes before every piece of a text between special tokens, or before the first
+  ///   alone, and there only where no space is.
+  /// - Returns: The file's content.
+  /// - Source: `SpmConverter.build_tokenizer_from_spm_proto` of transformers 5.24.
+  func tokenizerJSON(isLegacy: Bool) -> Data {
     var vocabulary: [String] = []
     var added: [String] = []
     for (id, piece) in pieces.enumerated() {
@@ -19,30 +24,22 @@ extension SentencePieceModel {
     }
     let unknown = pieces.first { $0.kind == .unknown }.map { Self.quoted($0.text) } ?? "null"
     let merges = merges().map { "[\(Self.quoted($0.left)),\(Self.quoted($0.right))]" }
-    let prepend = putsSpaceBefore ? #"{"type":"Prepend","prepend":"▁"},"# : ""
+    let prepend = putsSpaceBefore && isLegacy ? #"{"type":"Prepend","prepend":"▁"},"# : ""
+    let cut =
+      putsSpaceBefore && !isLegacy
+      ? #"{"type":"Metaspace","replacement":"▁","prepend_scheme":"first","split":false}"# : "null"
     let strip = putsSpaceBefore ? #",{"type":"Strip","content":" ","start":1,"stop":0}"# : ""
     let json =
       #"{"version":"1.0","truncation":null,"padding":null,"added_tokens":["# + added.joined(separator: ",")
       + #"],"normalizer":{"type":"Sequence","normalizers":["# + prepend
-      + #"{"type":"Replace","pattern":{"String":" "},"content":"▁"}]},"pre_tokenizer":null,"#
-      + #""post_processor":"# + template
-      + #","decoder":{"type":"Sequence","decoders":["#
+      + #"{"type":"Replace","pattern":{"String":" "},"content":"▁"}]},"pre_tokenizer":"# + cut
+      + #","post_processor":null,"decoder":{"type":"Sequence","decoders":["#
       + #"{"type":"Replace","pattern":{"String":"▁"},"content":" "},"#
       + #"{"type":"ByteFallback"},{"type":"Fuse"}"# + strip + #"]},"model":{"type":"BPE","dropout":null,"unk_token":"#
       + unknown + #","continuing_subword_prefix":null,"end_of_word_suffix":null,"fuse_unk":true,"byte_fallback":true,"#
       + #""ignore_merges":false,"vocab":{"# + vocabulary.joined(separator: ",") + #"},"merges":["#
       + merges.joined(separator: ",") + "]}}"
     return Data(json.utf8)
-  }
-
-  /// The post-processor that puts the beginning of a text before it.
-  private var template: String {
-    guard pieces.indices.contains(beginning), pieces[beginning].kind == .control else { return "null" }
-    let name = Self.quoted(pieces[beginning].text)
-    let first = #"{"SpecialToken":{"id":\#(name),"type_id":0}},{"Sequence":{"id":"A","type_id":0}}"#
-    let second = #"{"SpecialToken":{"id":\#(name),"type_id":1}},{"Sequence":{"id":"B","type_id":1}}"#
-    return #"{"type":"TemplateProcessing","single":[\#(first)],"pair":[\#(first),\#(second)],"#
-      + #""special_tokens":{\#(name):{"id":\#(name),"ids":[\#(beginning)],"tokens":[\#(name)]}}}"#
   }
 
   /// Every way to join two pieces to one, best score first; of one piece the earlier left part first.
@@ -85,7 +82,8 @@ extension SentencePieceModel {
 }
 
 extension Tokenizer {
-  /// Reads a `tokenizer.model` of SentencePiece by way of ``SentencePieceModel/tokenizerJSON()``, which ``json`` then is.
+  /// Reads a `tokenizer.model` of SentencePiece, as `AutoTokenizer` of transformers 5.24 does: `add_bos_token` and
+  /// `add_eos_token` say what stands around a text, `legacy` where a space is put before it.
   ///
   /// - Parameters:
   ///   - sentencePiece: content of the file.
@@ -106,6 +104,8 @@ extension Tokenizer {
           found: "none for '\(piece)'")
       }
     }
-    try self.init(json: model.tokenizerJSON(), source: source, sides: sides, isMade: true)
+    let configuration = try TokenizerConfiguration(sides, source: source)
+    let json = model.tokenizerJSON(isLegacy: configuration.isLegacy ?? true)
+    try self.init(json: json, source: source, sides: sides, model: model)
   }
 }

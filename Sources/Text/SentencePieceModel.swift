@@ -17,8 +17,11 @@ public struct SentencePieceModel: Sendable {
 
   let source: String
   private(set) var pieces: [Piece] = []
-  /// Token that begins a text; -1 for none.
-  private(set) var beginning = 1
+  /// Numbers of the tokens for what is unknown, for the beginning and for the end of a text; -1 for none.
+  private var unknown = 0
+  private var beginning = 1
+  private var end = 2
+  private var names = (unknown: "<unk>", beginning: "<s>", end: "</s>")
   private(set) var putsSpaceBefore = true
   private var modelType: UInt64 = 1
   private var fallsBackToBytes = false
@@ -84,15 +87,26 @@ public struct SentencePieceModel: Sendable {
   private mutating func readTrainer(_ bytes: ArraySlice<UInt8>) throws(ProtobufError) {
     var reader = ProtobufReader(bytes)
     while let (number, value) = try reader.next() {
-      guard case .integer(let value) = value else { continue }
-      switch number {
-      case 3: modelType = value
-      case 24: spaceIsSuffix = value != 0
-      case 35: fallsBackToBytes = value != 0
-      case 41: beginning = Int(Int32(truncatingIfNeeded: value))
+      switch (number, value) {
+      case (3, .integer(let value)): modelType = value
+      case (24, .integer(let value)): spaceIsSuffix = value != 0
+      case (35, .integer(let value)): fallsBackToBytes = value != 0
+      case (40, .integer(let value)): unknown = Int(Int32(truncatingIfNeeded: value))
+      case (41, .integer(let value)): beginning = Int(Int32(truncatingIfNeeded: value))
+      case (42, .integer(let value)): end = Int(Int32(truncatingIfNeeded: value))
+      case (45, .bytes(let text)) where !text.isEmpty: names.unknown = String(decoding: text, as: UTF8.self)
+      case (46, .bytes(let text)) where !text.isEmpty: names.beginning = String(decoding: text, as: UTF8.self)
+      case (47, .bytes(let text)) where !text.isEmpty: names.end = String(decoding: text, as: UTF8.self)
       default: break
       }
     }
+  }
+
+  /// The tokens that the trainer named, as `tokenizer_config.json` names them.
+  var namedTokens: [(name: String, content: String)] {
+    [
+      ("bos_token", beginning, names.beginning), ("eos_token", end, names.end), ("unk_token", unknown, names.unknown),
+    ].filter { $0.1 >= 0 }.map { ($0.0, $0.2) }
   }
 
   private mutating func readNormaliser(_ bytes: ArraySlice<UInt8>) throws(ProtobufError) {

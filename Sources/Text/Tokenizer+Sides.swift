@@ -4,11 +4,14 @@ internal import Foundation
 extension Tokenizer {
   /// The class of transformers that reads the files.
   static func kind(
-    _ json: Data, _ configuration: TokenizerConfiguration, _ sides: TokenizerSides, source: String
+    _ json: Data, _ configuration: TokenizerConfiguration, _ sides: TokenizerSides, source: String, isMade: Bool
   ) throws(TokenizerError) -> TokenizerClass {
     let isByteLevel = json.range(of: Data(#""ByteLevel""#.utf8)) != nil
     if let kind = TokenizerClass.resolve(configured: configuration.className, sides, isByteLevel: isByteLevel) {
-      return kind
+      if !isMade || kind == .file || kind == .llama { return kind }
+      throw .unsupported(
+        source: source, key: "tokenizer_class", feature: "'\(kind.rawValue)', which does not read this file,",
+        supported: "\(TokenizerClass.file.rawValue), \(TokenizerClass.llama.rawValue), or a tokenizer.json beside it")
     }
     throw .unsupported(
       source: source, key: "tokenizer_class",
@@ -21,7 +24,8 @@ extension Tokenizer {
     _ file: TokenizerFile, _ configuration: TokenizerConfiguration, _ names: [String: String], _ added: AddedVocabulary,
     source: String, isMade: Bool
   ) throws(TokenizerError) -> TokenizerFile.Surroundings {
-    guard isMade, let adds = configuration.adds else { return file.surroundings }
+    guard isMade else { return file.surroundings }
+    let adds = configuration.adds ?? (false, false)
     func ids(_ key: String, _ isWanted: Bool) -> [Int32] {
       isWanted ? names[key].flatMap(added.id).map { [$0] } ?? [] : []
     }
@@ -51,6 +55,11 @@ extension Tokenizer {
           "\(source) (tokenizer_config.json): \(key): true, without effect beside tokenizer.json, as in transformers 5: its "
             + "post_processor puts nothing there")
       }
+    }
+    if isMade, configuration.adds == nil {
+      notes.append(
+        "\(source): no token is put before a text, as in transformers 5, since tokenizer_config.json has no add_bos_token "
+          + "(transformers 4 put one there)")
     }
     if kind == .file, configuration.addPrefixSpace == true {
       notes.append(

@@ -53,24 +53,28 @@ public struct Tokenizer: Sendable {
   ///   - sides: what stands beside it.
   /// - Throws: ``TokenizerError`` for text that is not such a file, and for every feature not supported here.
   public init(json: Data, source: String, sides: TokenizerSides = TokenizerSides()) throws(TokenizerError) {
-    try self.init(json: json, source: source, sides: sides, isMade: false)
+    try self.init(json: json, source: source, sides: sides, model: nil)
   }
 
-  /// The same, for a file that may have been made of a `tokenizer.model` (`isMade`). Then `add_bos_token` and
-  /// `add_eos_token` say what stands around a text; beside a `tokenizer.json` its post-processor does, and they are not heeded.
-  init(json: Data, source: String, sides: TokenizerSides, isMade: Bool) throws(TokenizerError) {
+  /// The same, for a file that was made of a `tokenizer.model`, if there is one. Then `add_bos_token` and `add_eos_token` say
+  /// what stands around a text; beside a `tokenizer.json` its post-processor does, and they are not heeded.
+  init(json: Data, source: String, sides: TokenizerSides, model piece: SentencePieceModel?) throws(TokenizerError) {
+    let isMade = piece != nil
     let value = try TokenizerFile.parse(json, source: source)
     let configuration = try TokenizerConfiguration(sides, source: source)
-    let kind = isMade ? .file : try Self.kind(json, configuration, sides, source: source)
+    let kind = try Self.kind(json, configuration, sides, source: source, isMade: isMade)
     if let model = TokenizerSection(value: value, source: source, path: "").optionalSection("model") {
       try model.allow(TokenizerFile.modelKeys)  // also those that the class sets anew
     }
     let (rebuilt, differs) = kind.rebuilt(
-      value, addPrefixSpace: configuration.addPrefixSpace, isLegacy: configuration.isLegacy)
+      value, addPrefixSpace: configuration.addPrefixSpace, isLegacy: configuration.isLegacy ?? false)
     let file = try TokenizerFile(rebuilt, source: source)
     var added = AddedVocabulary(model: file.vocabulary, normaliser: file.normaliser)
     if kind == .file { added.add(file.addedTokens.map(\.token)) }
-    let (more, names) = configuration.additions(to: added, file: file.addedTokens, kind, padding: file.paddingToken)
+    let (more, names) = configuration.additions(
+      to: added, file: file.addedTokens, kind,
+      defaults: kind.defaults.isEmpty ? piece?.namedTokens ?? [] : kind.defaults,
+      padding: file.paddingToken)
     added.add(more)
 
     vocabularySize = Int(max(file.vocabulary.values.max() ?? -1, added.tokens.keys.max() ?? -1)) + 1
@@ -104,7 +108,7 @@ public struct Tokenizer: Sendable {
     notes =
       file.notes + configuration.notes
       + Self.notes(file, configuration, kind, added, surroundings, source: source, isMade: isMade)
-    remarks = Self.remarks(kind, differs, source: source)
+    remarks = isMade ? [] : Self.remarks(kind, differs, source: source)
     ids = file.vocabulary.merging(added.ids) { $1 }
     pieceBytes = pieces.map { $0.map(file.decoder.bytes(ofSingle:)) ?? [] }
     let isSpecial = pieces.map { $0.map { added.special.contains(ExactText($0)) } ?? false }

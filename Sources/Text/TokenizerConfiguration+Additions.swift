@@ -7,10 +7,12 @@ extension TokenizerConfiguration {
   ///   - backend: What the class has of the tokens of `tokenizer.json`.
   ///   - file: All added tokens of `tokenizer.json`, with the ids that stand there.
   ///   - kind: The class.
+  ///   - defaults: Named tokens where the configuration says nothing.
   ///   - padding: The token of a stored `padding`.
   /// - Returns: The tokens, and the contents of named ones by name.
   func additions(
-    to backend: AddedVocabulary, file: [(id: Int32, token: AddedToken)], _ kind: TokenizerClass, padding: String?
+    to backend: AddedVocabulary, file: [(id: Int32, token: AddedToken)], _ kind: TokenizerClass,
+    defaults: [(name: String, content: String)], padding: String?
   ) -> (tokens: [AddedToken], names: [String: String]) {
     // Later tokens of one id take the place of earlier ones.
     var byID: [Int32: AddedToken] = [:]
@@ -24,7 +26,7 @@ extension TokenizerConfiguration {
       var token: Named?
       if let own = named[name] {
         token = own
-      } else if let content = kind.defaults.first(where: { $0.name == name })?.content {
+      } else if let content = defaults.first(where: { $0.name == name })?.content {
         token = .text(content)
       } else if name == "pad_token", kind != .gpt2, let padding {
         token = .text(padding)

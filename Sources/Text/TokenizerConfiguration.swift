@@ -21,7 +21,8 @@ struct TokenizerConfiguration {
   /// `tokenizer_class`.
   var className: String?
   var addPrefixSpace: Bool?
-  var isLegacy = false
+  /// `legacy`: whether a space goes before every piece of a text, not before the first alone; nil if it does not say.
+  var isLegacy: Bool?
   /// Whether special tokens that are spelled in a text are text.
   var splitsSpecialTokens = false
   /// Which tokens stand around a text, for a tokenizer that has no `tokenizer.json` to say so; nil if it does not say.
@@ -83,7 +84,7 @@ struct TokenizerConfiguration {
     let members = try file.members()
     className = try file.optionalText("tokenizer_class")
     addPrefixSpace = file.value["add_prefix_space"]?.bool
-    isLegacy = try file.bool("legacy", default: false)
+    if file.value["legacy"]?.bool != nil { isLegacy = try file.bool("legacy", default: false) }
     splitsSpecialTokens = try file.bool("split_special_tokens", default: false)
     try readAdds(file)
     try readTemplates(file)

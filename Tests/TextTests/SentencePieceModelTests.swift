@@ -1,9 +1,10 @@
+import Formats
 import Foundation
 import Testing
 
 @testable import Text
 
-/// Models that are refused, written here field by field.
+/// `tokenizer.model` by itself: what AutoTokenizer makes of one, and models that are refused, written here field by field.
 @Suite struct SentencePieceModelTests {
   private static func varint(_ value: UInt64) -> [UInt8] {
     value < 128 ? [UInt8(value)] : [UInt8(value & 127) | 128] + varint(value >> 7)
@@ -45,6 +46,35 @@ import Testing
     #expect(try ids(-2, -1) == ["▁", "a", "bc"])
   }
 
+  /// What the files beside a `tokenizer.model` say, against AutoTokenizer.
+  @Test func equalsAutoTokenizer() throws {
+    var parser = JSONParser([UInt8](try Fixtures.data("piece-golden.json")))
+    let golden = try parser.document()
+    func list(_ value: JSONValue?) -> [JSONValue] {
+      if case .array(let values)? = value { values } else { [] }
+    }
+    func numbers(_ value: JSONValue) -> [Int32] { list(value).compactMap(\.integer).map(Int32.init) }
+    let texts = list(golden["texts"]).compactMap(\.string)
+    #expect(list(golden["cases"]).count == 16 && texts.count == 72)
+    for (index, wanted) in list(golden["cases"]).enumerated() {
+      let configuration = wanted["configuration"].flatMap { $0 == .null ? nil : $0.text() }
+      let type = wanted["model_type"]?.string ?? ""
+      let sides = TokenizerSides(
+        texts: configuration.map { ["tokenizer_config.json": $0] } ?? [:],
+        configurationJSON: #"{"model_type": "\#(type)"}"#)
+      let tokenizer = try Tokenizer(
+        sentencePiece: Fixtures.data("families/tiny.model"), source: "tokenizer.model", sides: sides)
+      #expect(tokenizer.beginning == wanted["beginning"]?.integer.map(Int32.init), "case \(index)")
+      for (text, (ids, decoded)) in zip(texts, zip(list(wanted["ids"]), list(wanted["decoded"]))) {
+        let found = tokenizer.encode(text, addSpecialTokens: true)
+        #expect(found == numbers(ids), "case \(index): \(text.debugDescription)")
+        #expect(tokenizer.decode(found) == decoded.string, "case \(index): \(text.debugDescription)")
+      }
+      let isSaid = tokenizer.notes.contains { $0.contains("no token is put before a text") }
+      #expect(isSaid == !(configuration ?? "").contains("add_bos_token"))
+    }
+  }
+
   private func piece(_ text: String, score: Float) -> [UInt8] { Self.piece(text, score: score) }
 
   @Test func spaceBeforeAndBeginningAreOptional() throws {
@@ -53,10 +83,10 @@ import Testing
       pieces, trainer: Self.trainer + Self.integer(41, UInt64(bitPattern: -1)),
       normaliser: Self.normaliser + Self.integer(3, 0))
     let tokenizer = try Tokenizer(sentencePiece: bare, source: "m")
-    #expect(tokenizer.encode("a a", addSpecialTokens: true) == [259, 260, 259])
+    #expect(tokenizer.encode("a a") == [259, 260, 259])
     #expect(tokenizer.decode([260, 259]) == " a" && tokenizer.beginning == nil)
     let usual = try Tokenizer(sentencePiece: Self.model(pieces), source: "m")
-    #expect(usual.encode("a a", addSpecialTokens: true) == [1, 260, 259, 260, 259])
+    #expect(usual.encode("a a", addSpecialTokens: true) == [260, 259, 260, 259] && usual.beginning == 1)
     #expect(usual.decode([260, 259]) == "a")
   }
 
