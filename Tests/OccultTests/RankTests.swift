@@ -126,6 +126,56 @@ import Testing
     #expect(error.components(separatedBy: message).count == 2, "\(error)")
   }
 
+  /// Sends a signal to one rank of a run in `place`.
+  private func signal(_ name: String, rank: Int, of place: Workplace) throws {
+    let kill = Process()
+    kill.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    let isRank = "grep -qz OMPI_COMM_WORLD_RANK=\(rank) /proc/{}/environ"
+    kill.arguments = [
+      "sh", "-c", "pgrep -f \(place.run("run")) | xargs -I{} sh -c '\(isRank) && kill -\(name) {}'",
+    ]
+    (kill.standardOutput, kill.standardError) = (FileHandle.nullDevice, FileHandle.nullDevice)
+    try kill.run()
+    kill.waitUntilExit()
+  }
+
+  /// A signal that reaches one rank in the middle of a validation: all give it up and save, and the run that goes on measures
+  /// anew.
+  @Test func ranksGiveUpAMeasurementTogether() throws {
+    let place = try Workplace()
+    let lines = (1...2000).map { "{\"prompt\": \"\($0) + \($0) is\", \"completion\": \" \(2 * $0)\"}" }
+    try lines.joined(separator: "\n").write(
+      toFile: place.path + "/validation.jsonl", atomically: true, encoding: .utf8)
+    let text = try String(contentsOfFile: place.recipe, encoding: .utf8)
+    try text.replacing(
+      "template: plain", with: "validation: {path: validation.jsonl, format: prompt_completion}, template: plain"
+    ).write(toFile: place.recipe, atomically: true, encoding: .utf8)
+    func arguments(_ run: String) -> [String] {
+      ["finetune", place.recipe, "schedule.max_steps=3", "run.evaluate_every=1", "save.every=none"]
+        + ["output=\(place.run(run))"]
+    }
+    #expect(try Self.run(4, arguments("whole")).status == 0)
+    let process = Hang.mpirun(4, CommandLineTests.program.path, arguments("run"))
+    (process.standardOutput, process.standardError) = (FileHandle.nullDevice, FileHandle.nullDevice)
+    try process.run()
+    defer { if process.isRunning { process.terminate() } }
+    #expect(Hang.wait(while: { process.isRunning }, until: { place.steps("run").last ?? 0 >= 1 }))
+    // A step takes a hundredth of the time of its validation.
+    usleep(300_000)
+    try signal("TERM", rank: 1, of: place)
+    process.waitUntilExit()
+    // mpirun ends as one of the ranks does: the one that got the signal, or those that it told.
+    #expect([130, 143].contains(process.terminationStatus))
+    let last = try #require(try metrics(place, "run").last)
+    #expect(last["step"] == 2 && last["validation_ce"] == nil, "\(last)")
+    #expect(try Self.run(4, arguments("run") + ["--resume"]).status == 0)
+    let (whole, run) = (try metrics(place, "whole"), try metrics(place, "run"))
+    // The model's own validation, before the first step, and that of three steps.
+    #expect(whole.compactMap { $0["validation_ce"] }.count == 4)
+    #expect(whole.map { $0["validation_ce"] } == run.map { $0["validation_ce"] })
+    expectSame(Array(whole.dropFirst()), Array(run.dropFirst()))
+  }
+
   /// A rank that is killed takes all others with it, and the last checkpoint is whole.
   @Test func aRankThatDiesEndsTheOthers() throws {
     let place = try Workplace()
@@ -136,15 +186,7 @@ import Testing
     try process.run()
     defer { if process.isRunning { process.terminate() } }
     #expect(Hang.wait(while: { process.isRunning }, until: { place.steps("run").last ?? 0 >= 6 }))
-    let kill = Process()
-    kill.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    kill.arguments = [
-      "sh", "-c",
-      "pgrep -f \(place.run("run")) | xargs -I{} sh -c 'grep -qz OMPI_COMM_WORLD_RANK=2 /proc/{}/environ && kill -9 {}'",
-    ]
-    (kill.standardOutput, kill.standardError) = (FileHandle.nullDevice, FileHandle.nullDevice)
-    try kill.run()
-    kill.waitUntilExit()
+    try signal("KILL", rank: 2, of: place)
     process.waitUntilExit()
     #expect(process.terminationStatus != 0 && process.terminationStatus != Hang.status)
     #expect(

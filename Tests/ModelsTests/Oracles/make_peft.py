@@ -2,7 +2,7 @@
 """Writes `peft/`: adapter folders in the layouts that versions of PEFT write, and what PEFT computes with them in float64.
 
     python make_peft.py                                    # cases of the PEFT that is installed: 0.21.2
-    PYTHONPATH=FOLDER python make_peft.py                  # with another version there: 0.18.1
+    PYTHONPATH=FOLDER python make_peft.py                  # with another version there: 0.18.1, 0.20.0
 
 Each folder has `adapter_config.json` and `adapter_model.safetensors` as `save_pretrained` writes them, and
 `reference.safetensors`: logits of the first positions of each row of the base model's batch, after
@@ -39,6 +39,10 @@ CASES = {
     "experts-0.18": ("mixtral-tiny", dict(target_modules=["q_proj", "v_proj"], target_parameters=[
         "gate.weight", "gate_up_proj", "down_proj"], rank_pattern={"down_proj": 5, r"layers\.1\..*v_proj": 4})),
     "gate-up-alone-0.18": ("deepseek_v2-tiny", dict(target_modules=["kv_b_proj", "o_proj"],
+                                                    target_parameters=["experts.gate_up_proj"])),
+    "experts-0.20": ("mixtral-tiny", dict(target_modules=["q_proj", "v_proj"], target_parameters=[
+        "gate.weight", "gate_up_proj", "down_proj"], rank_pattern={"down_proj": 5, r"layers\.1\..*v_proj": 4})),
+    "gate-up-alone-0.20": ("deepseek_v2-tiny", dict(target_modules=["kv_b_proj", "o_proj"],
                                                     target_parameters=["experts.gate_up_proj"])),
     "all-projections-0.21": ("qwen3_moe-tiny", dict(target_modules=ATTENTION + MLP)),
     "all-linear-0.21": ("qwen2_moe-tiny", dict(target_modules="all-linear")),
