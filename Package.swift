@@ -21,7 +21,7 @@ let package = Package(
   name: "Occult",
   products: [
     .executable(name: "occult", targets: ["occult"]),
-    .library(name: "Collaboration", targets: ["Collaboration"]),
+    .library(name: "Collaboration", targets: ["Routing", "Profiles", "Placements"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -40,18 +40,23 @@ let package = Package(
 
     .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"], swiftSettings: optimised),
     .target(name: "Formats", swiftSettings: optimised),
-    .target(name: "Collaboration", dependencies: ["Formats"], swiftSettings: optimised),
-    .target(name: "Models", dependencies: ["Tensors", "Collaboration", "Formats"], swiftSettings: strict),
+    .target(name: "Routing", dependencies: ["Formats"], swiftSettings: optimised),
+    .target(name: "Profiles", dependencies: ["Routing", "Formats"], swiftSettings: optimised),
+    .target(name: "Placements", dependencies: ["Profiles", "Routing", "Formats"], swiftSettings: optimised),
     .target(
-      name: "ExpertParallel", dependencies: ["Models", "Tensors", "Collaboration", "CMPI"], swiftSettings: strict),
+      name: "Models", dependencies: ["Tensors", "Placements", "Profiles", "Routing", "Formats"], swiftSettings: strict),
+    .target(
+      name: "ExpertParallel", dependencies: ["Models", "Tensors", "Placements", "Profiles", "Routing", "CMPI"],
+      swiftSettings: strict),
     .target(name: "Text", dependencies: ["Formats"], swiftSettings: optimised),
     .target(
-      name: "Checkpoint", dependencies: ["Models", "Tensors", "Collaboration", "Formats", "CHDF5"],
+      name: "Checkpoint", dependencies: ["Models", "Tensors", "Placements", "Profiles", "Routing", "Formats", "CHDF5"],
       resources: [.embedInCode("HuggingFace/Templates/modeling_occult.py")], swiftSettings: strict),
     .target(
       name: "Training",
       dependencies: [
-        "ExpertParallel", "Models", "Tensors", "Collaboration", "Checkpoint", "Text", "Formats", "Yams",
+        "ExpertParallel", "Models", "Tensors", "Placements", "Profiles", "Routing", "Checkpoint", "Text", "Formats",
+        "Yams",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ], exclude: ["Metrics/tensorboard.proto"], swiftSettings: strict),
     .target(
@@ -60,14 +65,16 @@ let package = Package(
     .target(
       name: "Evaluation",
       dependencies: [
-        "TaskFiles", "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Tensors", "Collaboration",
+        "TaskFiles", "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Tensors", "Placements", "Profiles",
+        "Routing",
         "Formats",
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "occult",
       dependencies: [
-        "Evaluation", "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Collaboration", "Tensors",
+        "Evaluation", "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Placements", "Profiles", "Routing",
+        "Tensors",
         "Formats",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
@@ -75,29 +82,44 @@ let package = Package(
 
     // What several ranks compute against one process: started by `mpirun` in ExpertParallelTests.
     .executableTarget(
-      name: "Ranks", dependencies: ["ExpertParallel", "Models", "Tensors", "Collaboration"], path: "Tests/Ranks",
+      name: "Ranks",
+      dependencies: ["ExpertParallel", "Models", "Tensors", "Placements", "Profiles", "Routing", "Formats"],
+      path: "Tests/Ranks",
       swiftSettings: strict),
 
     // Damaged files for the readers: `make fuzz`.
     .executableTarget(
       name: "Fuzz",
-      dependencies: ["Checkpoint", "Models", "Text", "Training", "Collaboration", "Evaluation", "Extremes"],
+      dependencies: [
+        "Checkpoint", "Models", "Text", "Training", "Placements", "Profiles", "Routing", "Evaluation", "Extremes",
+        "Formats",
+      ],
       path: "Tests/Fuzz", swiftSettings: strict),
     // Faults at every system call of the command: `make faults`, and a sample of it in OccultTests.
     .executableTarget(
-      name: "Faults", dependencies: ["Checkpoint", "Models", "Collaboration"], path: "Tests/Faults",
+      name: "Faults", dependencies: ["Checkpoint", "Models", "Placements", "Profiles", "Routing", "Formats"],
+      path: "Tests/Faults",
       exclude: ["preload.c"], swiftSettings: strict),
     // What several test targets share.
-    .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
+    .target(
+      name: "TestSupport", dependencies: ["Profiles", "Routing", "Formats"], path: "Tests/Support",
+      swiftSettings: strict),
     // Numbers at the ends of what types hold, for files, recipes and options.
     .target(name: "Extremes", path: "Tests/Extremes", swiftSettings: strict),
 
     .testTarget(name: "FuzzTests", dependencies: ["Fuzz", "Extremes"], swiftSettings: strict),
     .testTarget(name: "FormatsTests", dependencies: ["Formats"], swiftSettings: strict),
     .testTarget(
-      name: "TensorsTests", dependencies: ["Tensors", "CKernels", "TestSupport"], swiftSettings: strict),
+      name: "TensorsTests", dependencies: ["Tensors", "CKernels", "TestSupport", "Formats"], swiftSettings: strict),
     .testTarget(
-      name: "CollaborationTests", dependencies: ["Collaboration", "Formats"], exclude: ["Oracles"],
+      name: "RoutingTests", dependencies: ["Placements", "Profiles", "Routing", "TestSupport", "Formats"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "ProfilesTests", dependencies: ["Placements", "Profiles", "Routing", "Formats", "TestSupport"],
+      exclude: ["Oracles"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "PlacementsTests", dependencies: ["Placements", "Profiles", "Routing", "TestSupport", "Formats"],
       swiftSettings: strict),
     .testTarget(
       name: "ModelsTests", dependencies: ["Models", "Checkpoint", "Extremes"], exclude: ["Oracles", "Configurations"],
@@ -110,8 +132,9 @@ let package = Package(
     .testTarget(
       name: "TrainingTests",
       dependencies: [
-        "Training", "ExpertParallel", "Checkpoint", "Models", "Text", "Tensors", "Collaboration", "Extremes",
-        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+        "Training", "ExpertParallel", "Checkpoint", "Models", "Text", "Tensors", "Placements", "Profiles", "Routing",
+        "Extremes",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"), "Formats",
       ],
       exclude: ["check_tensorboard.py"], swiftSettings: strict),
     .testTarget(
@@ -123,7 +146,10 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "OccultTests",
-      dependencies: ["occult", "Faults", "Checkpoint", "Models", "Collaboration", "TestSupport", "Text"],
+      dependencies: [
+        "occult", "Faults", "Checkpoint", "Models", "Placements", "Profiles", "Routing", "TestSupport", "Text",
+        "Formats",
+      ],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6]

@@ -1,5 +1,3 @@
-internal import Collaboration
-
 /// How tokens travel in one layer: which rows go to which device, and which of its experts work on them.
 ///
 /// The states are ORI `[T, H]` → SFD, one row for each token and destination → EPD, one row for each token and expert, which

@@ -1,4 +1,4 @@
-public import Collaboration
+public import Placements
 public import Models
 internal import Tensors
 

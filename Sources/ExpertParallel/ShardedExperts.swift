@@ -1,4 +1,4 @@
-internal import Collaboration
+internal import Routing
 public import Models
 public import Tensors
 

@@ -1,4 +1,5 @@
-internal import Collaboration
+internal import Formats
+internal import Routing
 internal import Tensors
 
 extension LanguageModel {

@@ -1,4 +1,5 @@
-public import Collaboration
+public import Placements
+internal import Routing
 public import Tensors
 
 extension ForwardPass {

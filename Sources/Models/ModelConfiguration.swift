@@ -1,4 +1,4 @@
-public import Collaboration
+public import Routing
 public import Tensors
 
 /// Sizes and switches of a model, read from Hugging Face's `config.json`.

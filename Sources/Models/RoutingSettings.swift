@@ -1,4 +1,6 @@
-public import Collaboration
+public import Placements
+public import Profiles
+public import Routing
 
 /// A placement and a limit for a whole model: what a checkpoint carries besides weights.
 public struct RoutingSettings: Sendable, Equatable {

@@ -1,3 +1,4 @@
+internal import Formats
 internal import Synchronization
 
 /// Cuts documents into batches, every epoch in another order that depends on nothing but the seed and the epoch.
@@ -186,7 +187,7 @@ extension Batcher {
   private func makePlan(_ epoch: Int) -> Plan {
     var order = present(in: epoch)
     if options.shuffles {
-      var generator = SeededGenerator(seed: options.seed, stream: RandomStream.order, UInt64(epoch))
+      var generator = SplitMix64(seed: options.seed, stream: RandomStream.order, UInt64(epoch))
       order = generator.permutation(order.count).map { order[$0] }
     }
     let sizes = order.map { documents[$0].tokens.count }
@@ -220,7 +221,7 @@ extension Batcher {
       let fraction = weight - Double(copies)
       guard fraction > 0 else { continue }
       let count = max(1, Int((fraction * Double(members.count)).rounded()))
-      var generator = SeededGenerator(seed: options.seed, stream: RandomStream.fraction, UInt64(source))
+      var generator = SplitMix64(seed: options.seed, stream: RandomStream.fraction, UInt64(source))
       let order = generator.permutation(members.count)
       present += (0..<count).map { members[order[(epoch * count + $0) % members.count]] }.sorted()
     }

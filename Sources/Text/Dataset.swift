@@ -1,3 +1,5 @@
+internal import Formats
+
 /// Which tokens are learned.
 public enum LossScope: String, Sendable, Equatable, CaseIterable {
   /// Responses and their end; prompts are only read.
@@ -119,7 +121,7 @@ public struct Dataset: Sendable {
     }
     let count = max(1, Int((share * Double(documents.count)).rounded()))
     guard count < documents.count else { throw .split(share: share, documents: documents.count) }
-    var generator = SeededGenerator(seed: seed, stream: RandomStream.split)
+    var generator = SplitMix64(seed: seed, stream: RandomStream.split)
     let taken = Set(generator.permutation(documents.count).prefix(count))
     return (
       documents.indices.filter { !taken.contains($0) }.map { documents[$0] },

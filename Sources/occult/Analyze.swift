@@ -1,6 +1,7 @@
+internal import Placements
 import ArgumentParser
 import Checkpoint
-import Collaboration
+internal import Routing
 import Evaluation
 import Formats
 import Tensors

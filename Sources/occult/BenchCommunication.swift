@@ -1,6 +1,7 @@
+internal import Profiles
 public import ArgumentParser
 import Checkpoint
-import Collaboration
+internal import Routing
 public import Evaluation
 public import ExpertParallel
 import Formats

@@ -1,6 +1,7 @@
+internal import Placements
+internal import Profiles
 import ArgumentParser
 import Checkpoint
-import Collaboration
 import Evaluation
 import Formats
 import Foundation

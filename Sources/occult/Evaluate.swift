@@ -1,6 +1,6 @@
 import ArgumentParser
 import Checkpoint
-import Collaboration
+internal import Placements
 import Evaluation
 import ExpertParallel
 import Foundation

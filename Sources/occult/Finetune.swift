@@ -1,5 +1,4 @@
 import ArgumentParser
-import Collaboration
 import Evaluation
 import ExpertParallel
 import Foundation

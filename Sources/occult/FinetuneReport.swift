@@ -1,5 +1,5 @@
 import Checkpoint
-import Collaboration
+internal import Placements
 import Evaluation
 import Formats
 import Foundation

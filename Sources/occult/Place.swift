@@ -1,6 +1,7 @@
+internal import Profiles
 public import ArgumentParser
 import Checkpoint
-public import Collaboration
+internal import Placements
 import Evaluation
 import Formats
 import Foundation

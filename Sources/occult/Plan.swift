@@ -1,6 +1,8 @@
+internal import Profiles
 import ArgumentParser
 import Checkpoint
-import Collaboration
+internal import Placements
+internal import Routing
 import Formats
 import Training
 

@@ -1,6 +1,7 @@
+internal import Profiles
 import ArgumentParser
 import Checkpoint
-import Collaboration
+internal import Routing
 import Formats
 import Models
 import Text

@@ -1,5 +1,6 @@
 import CHDF5
-import Collaboration
+import Placements
+import Routing
 import Foundation
 import Models
 import Tensors

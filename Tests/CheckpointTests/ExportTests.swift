@@ -1,5 +1,6 @@
 import Formats
-import Collaboration
+import Placements
+import Routing
 import Foundation
 import Models
 import Testing

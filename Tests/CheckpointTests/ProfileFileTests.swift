@@ -1,4 +1,5 @@
-import Collaboration
+import Profiles
+import Routing
 import Foundation
 import Testing
 

@@ -1,5 +1,7 @@
 import Formats
-import Collaboration
+import Placements
+import Profiles
+import Routing
 import Foundation
 import Models
 import Testing

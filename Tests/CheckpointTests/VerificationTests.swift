@@ -1,4 +1,5 @@
-import Collaboration
+import Placements
+import Routing
 import Foundation
 import Models
 import Tensors

@@ -1,4 +1,6 @@
-import Collaboration
+import Formats
+import Profiles
+import Routing
 import ExpertParallel
 import Foundation
 import Testing

@@ -1,4 +1,6 @@
-import Collaboration
+import Formats
+import Profiles
+import Routing
 import Testing
 
 @testable import Evaluation

@@ -1,5 +1,5 @@
 import Checkpoint
-import Collaboration
+import Placements
 import Models
 import Tensors
 import Testing

@@ -1,4 +1,5 @@
-import Collaboration
+import Formats
+import Routing
 import Foundation
 import Testing
 

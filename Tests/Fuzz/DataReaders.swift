@@ -1,4 +1,6 @@
-import Collaboration
+import Formats
+import Placements
+import Routing
 import Foundation
 import Text
 

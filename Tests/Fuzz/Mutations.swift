@@ -1,4 +1,5 @@
-import Collaboration
+import Formats
+import Routing
 
 enum Mutations {
   /// Bits, bytes, runs of bytes: for any format.

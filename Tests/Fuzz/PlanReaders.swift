@@ -1,5 +1,8 @@
+import Formats
 import Checkpoint
-import Collaboration
+import Placements
+import Profiles
+import Routing
 import Foundation
 import Text
 import Training

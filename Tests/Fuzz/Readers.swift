@@ -1,5 +1,8 @@
+import Formats
 import Checkpoint
-import Collaboration
+import Placements
+import Profiles
+import Routing
 import Extremes
 import Foundation
 import Models
@@ -278,7 +281,7 @@ struct RecordingReading: Reader {
   init(lines: Bool) throws {
     isText = lines
     fileName = lines ? "routing.jsonl" : "routing.npy"
-    let oracles = "CollaborationTests/Oracles/"
+    let oracles = "ProfilesTests/Oracles/"
     corpus =
       lines
       ? [try wholeLines(fixture(oracles + "recorded_routing.jsonl"), upTo: 4096)]

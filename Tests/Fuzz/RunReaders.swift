@@ -1,5 +1,7 @@
+import Formats
 import Checkpoint
-import Collaboration
+import Placements
+import Routing
 import Foundation
 import Models
 import Text

@@ -1,4 +1,6 @@
-import Collaboration
+import Formats
+import Placements
+import Routing
 import Evaluation
 import Foundation
 

@@ -1,4 +1,6 @@
-import Collaboration
+import Formats
+import Placements
+import Routing
 import Foundation
 
 /// The loop: choose a reader and a sound input, damage the input, read it, look at clock and memory.

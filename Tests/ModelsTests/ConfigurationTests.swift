@@ -1,4 +1,4 @@
-import Collaboration
+import Placements
 import Foundation
 import Testing
 

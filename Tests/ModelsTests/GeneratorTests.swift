@@ -1,5 +1,6 @@
 import Checkpoint
-import Collaboration
+import Placements
+import Routing
 import Foundation
 import Tensors
 import Testing

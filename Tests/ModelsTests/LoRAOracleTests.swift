@@ -1,5 +1,5 @@
 import Checkpoint
-import Collaboration
+import Placements
 import Foundation
 import Tensors
 import Testing

@@ -209,7 +209,7 @@ import Testing
     let folder = NSTemporaryDirectory() + "/occult-tests-" + UUID().uuidString
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: folder) }
-    let recording = Self.root + "/Tests/CollaborationTests/Oracles/recorded_routing.jsonl"
+    let recording = Self.root + "/Tests/ProfilesTests/Oracles/recorded_routing.jsonl"
     let profiled = try Self.run(["profile", "--routing", recording, "--output", folder + "/p.h5"])
     #expect(profiled.status == 0 && profiled.out == "\(folder)/p.h5: 2 layers, 288 tokens, 288 recorded sets\n")
     let effort = ["--proposals", "2000", "--null-draws", "2", "--json"]
@@ -224,7 +224,7 @@ import Testing
     let transfer = try Self.run(
       ["analyze", folder + "/p.h5", "--devices", "4", "--against", folder + "/p.h5"] + effort)
     #expect(transfer.status == 0 && transfer.out.contains("\"kept\" : 1"))
-    let array = Self.root + "/Tests/CollaborationTests/Oracles/routed_experts_int16.npy"
+    let array = Self.root + "/Tests/ProfilesTests/Oracles/routed_experts_int16.npy"
     #expect(try Self.run(["profile", "--routing", array, "--output", folder + "/a.h5"]).status == 0)
     let other = try Self.run(["analyze", folder + "/p.h5", "--devices", "4", "--against", folder + "/a.h5"])
     #expect(other.status == 1)

@@ -69,7 +69,7 @@ import Testing
     try #require(made.status == 0, "\(made.error)")
     try "1 2 3\n4 5 6\n".write(toFile: place.path + "/tokens.txt", atomically: true, encoding: .utf8)
     let topology = CommandLineTests.root + "/recipes/topologies/pcie.yaml"
-    let recording = CommandLineTests.root + "/Tests/CollaborationTests/Oracles/recorded_routing.jsonl"
+    let recording = CommandLineTests.root + "/Tests/ProfilesTests/Oracles/recorded_routing.jsonl"
     let out = place.path + "/out"
     let shape = [
       "--layers", "1", "--hidden", "8", "--heads", "2", "--experts", "4", "--intermediate", "4", "--top-k", "2",

@@ -1,4 +1,4 @@
-import Collaboration
+import Routing
 import ExpertParallel
 import Models
 

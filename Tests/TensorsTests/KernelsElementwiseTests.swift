@@ -1,3 +1,4 @@
+import Formats
 import CKernels
 import Foundation
 import Testing
@@ -8,7 +9,7 @@ import Testing
 
   /// Uniform values; the caller names range and seed.
   static func random(_ count: Int, seed: UInt64, in range: ClosedRange<Float> = -3...3) -> [Float] {
-    var generator = SeededGenerator(seed: seed)
+    var generator = SplitMix64(seed: seed)
     return (0..<count).map { _ in Float.random(in: range, using: &generator) }
   }
 

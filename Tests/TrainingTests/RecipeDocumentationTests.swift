@@ -1,5 +1,6 @@
 import ExpertParallel
-import Collaboration
+import Placements
+import Routing
 import Foundation
 import Testing
 import Text

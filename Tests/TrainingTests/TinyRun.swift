@@ -1,5 +1,7 @@
+import Formats
 import Checkpoint
-import Collaboration
+import Placements
+import Profiles
 import Foundation
 import Models
 import Tensors
@@ -44,7 +46,7 @@ final class TinyRun {
 
   /// Documents of 4 to 24 tokens; the first third of each is only read.
   static func documents(_ count: Int, seed: UInt64 = 3) -> [TokenizedDocument] {
-    var generator = SeededGenerator(seed: seed)
+    var generator = SplitMix64(seed: seed)
     return (0..<count).map { id in
       let tokens = (0..<4 + generator.uniform(below: 21)).map { _ in Int32(generator.uniform(below: 64)) }
       return TokenizedDocument(

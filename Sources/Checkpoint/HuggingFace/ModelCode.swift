@@ -1,5 +1,5 @@
 internal import Formats
-internal import Collaboration
+internal import Routing
 internal import Foundation
 internal import Models
 

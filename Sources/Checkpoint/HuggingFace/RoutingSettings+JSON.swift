@@ -1,5 +1,6 @@
 internal import Formats
-internal import Collaboration
+internal import Placements
+internal import Routing
 public import Models
 
 // The `occult` section of a folder's config.json: what /routing holds in a checkpoint, as the exported code reads it.

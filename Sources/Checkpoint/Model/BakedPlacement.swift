@@ -1,4 +1,5 @@
-internal import Collaboration
+internal import Placements
+internal import Routing
 internal import Models
 
 /// Parameters whose experts lie in contiguous groups, one a device: `convert --bake-placement`.

@@ -1,4 +1,3 @@
-internal import Collaboration
 internal import Foundation
 internal import Models
 internal import Synchronization

@@ -1,4 +1,4 @@
-internal import Collaboration
+internal import Placements
 internal import Foundation
 public import Models
 

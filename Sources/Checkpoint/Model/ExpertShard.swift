@@ -1,4 +1,4 @@
-public import Collaboration
+public import Placements
 public import Models
 
 /// The experts that one of several processes holds, and their adapters: those that the placement puts on its device.

@@ -1,4 +1,5 @@
-internal import Collaboration
+internal import Placements
+internal import Profiles
 internal import Models
 
 // What is said about each kind of file.

@@ -1,4 +1,4 @@
-internal import Collaboration
+internal import Placements
 internal import Foundation
 internal import Formats
 internal import Models

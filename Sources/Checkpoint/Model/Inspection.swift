@@ -1,4 +1,4 @@
-internal import Collaboration
+internal import Placements
 internal import Foundation
 
 /// What a file or folder holds, without its numbers: for a person, or as JSON.

@@ -1,4 +1,5 @@
-public import Collaboration
+internal import Placements
+public import Routing
 public import Models
 
 /// What the command line says about routing, over what a checkpoint holds.

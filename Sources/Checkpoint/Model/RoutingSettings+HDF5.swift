@@ -1,4 +1,5 @@
-internal import Collaboration
+internal import Placements
+internal import Routing
 internal import Models
 
 // /routing: attributes devices, policy, device_limit (absent: none), weight_source, renormalize, epsilon, seed, those of single

@@ -1,4 +1,5 @@
-public import Collaboration
+public import Profiles
+internal import Routing
 
 /// Collaboration profiles as HDF5: `/layers/<layer>/` with counts, recorded sets and similarity tables.
 ///

@@ -1,4 +1,4 @@
-public import Collaboration
+public import Profiles
 
 extension RecordedSource {
   /// Opens a file of recorded routing of any kind: JSON lines, a `.npy` array, or a profile.

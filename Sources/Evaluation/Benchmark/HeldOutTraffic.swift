@@ -1,4 +1,7 @@
-public import Collaboration
+internal import Formats
+public import Placements
+internal import Profiles
+internal import Routing
 
 /// The step that held-out traffic is timed for: layers of OLMoE-1B-7B's shape in bfloat16, and devices on PCIe with the
 /// figures of `recipes/topologies/pcie.yaml`, all in one node.

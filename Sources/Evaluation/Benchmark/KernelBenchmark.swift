@@ -1,4 +1,5 @@
-internal import Collaboration
+internal import Placements
+internal import Routing
 internal import Formats
 public import Models
 internal import Tensors

@@ -1,4 +1,7 @@
-public import Collaboration
+internal import Formats
+internal import Placements
+public import Profiles
+internal import Routing
 
 /// Placement methods fitted on one half of recorded tokens and judged on the other.
 public struct PlacementBenchmark {

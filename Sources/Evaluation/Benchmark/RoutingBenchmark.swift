@@ -1,4 +1,6 @@
-internal import Collaboration
+internal import Placements
+internal import Profiles
+internal import Routing
 internal import Formats
 internal import Models
 internal import Tensors

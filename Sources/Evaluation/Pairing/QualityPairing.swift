@@ -1,4 +1,4 @@
-internal import Collaboration
+internal import Routing
 internal import Formats
 internal import Foundation
 internal import Text

@@ -1,4 +1,3 @@
-internal import Collaboration
 internal import ExpertParallel
 internal import Models
 internal import Tensors

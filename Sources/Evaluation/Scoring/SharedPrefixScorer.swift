@@ -1,4 +1,4 @@
-internal import Collaboration
+internal import Routing
 internal import ExpertParallel
 internal import Models
 internal import Tensors

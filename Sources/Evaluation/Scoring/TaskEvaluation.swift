@@ -1,4 +1,3 @@
-internal import Collaboration
 public import ExpertParallel
 internal import Foundation
 public import Models

@@ -1,4 +1,6 @@
-internal import Collaboration
+internal import Formats
+internal import Placements
+internal import Routing
 internal import Foundation
 
 /// One figure of a task or group.

@@ -1,5 +1,5 @@
+internal import Formats
 public import Checkpoint
-internal import Collaboration
 public import ExpertParallel
 public import Foundation
 public import Models

@@ -1,4 +1,5 @@
-internal import Collaboration
+internal import Formats
+internal import Routing
 
 /// How intervals are made: seeds and documents drawn with replacement, percentiles of the recomputed figure.
 public struct Bootstrap: Codable, Equatable, Sendable {

@@ -1,4 +1,4 @@
-internal import Collaboration
+internal import Routing
 public import ExpertParallel
 internal import Foundation
 public import Models

@@ -1,4 +1,4 @@
-public import Collaboration
+public import Placements
 public import Models
 
 /// Shows on text that moving experts to their devices leaves a model's function unchanged.

@@ -1,5 +1,4 @@
 internal import Checkpoint
-internal import Collaboration
 internal import ExpertParallel
 internal import Formats
 internal import Foundation

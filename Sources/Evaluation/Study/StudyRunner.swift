@@ -1,5 +1,6 @@
 internal import Checkpoint
-internal import Collaboration
+internal import Placements
+internal import Profiles
 public import ExpertParallel
 internal import Formats
 internal import Foundation

@@ -40,6 +40,12 @@ package struct JSONParser {
     self.line = line
   }
 
+  /// Whether a text is JSON from its beginning to its end.
+  package static func accepts(_ text: some Sequence<UInt8>) -> Bool {
+    var parser = JSONParser(Array(text))
+    return (try? parser.document()) != nil
+  }
+
   /// Reads the only value of the text.
   package mutating func document() throws(JSONError) -> JSONValue {
     let result = try value(depth: 0)

@@ -1,4 +1,4 @@
-internal import Collaboration
+internal import Routing
 internal import Tensors
 
 /// DeepSeek-V2 and -Lite: latent attention, neighbouring rotary pairs, YaRN with its factor of the scores, expert groups.

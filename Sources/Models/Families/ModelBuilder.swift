@@ -1,4 +1,4 @@
-internal import Collaboration
+internal import Routing
 internal import Tensors
 
 /// Puts a model together from named parameters; families say which parts their blocks have.

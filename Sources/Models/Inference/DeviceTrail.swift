@@ -1,4 +1,4 @@
-public import Collaboration
+public import Placements
 
 /// Which devices the tokens of a text visit.
 public struct DeviceTrail: Sendable, Equatable {

@@ -1,4 +1,4 @@
-public import Collaboration
+public import Profiles
 internal import Tensors
 
 /// Collaboration statistics of a model on text: what its routers choose before any limit.

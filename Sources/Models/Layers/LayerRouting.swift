@@ -1,4 +1,4 @@
-public import Collaboration
+public import Routing
 public import Tensors
 
 /// How the weights of a token's experts are scaled under a device limit.

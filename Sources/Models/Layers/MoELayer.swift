@@ -1,4 +1,4 @@
-public import Collaboration
+public import Routing
 public import Tensors
 
 /// The weights of a layer's experts, stacked.

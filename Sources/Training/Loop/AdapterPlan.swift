@@ -1,5 +1,5 @@
 public import Checkpoint
-public import Collaboration
+public import Profiles
 internal import Foundation
 public import Models
 

@@ -1,4 +1,5 @@
-public import Collaboration
+public import Placements
+public import Routing
 public import ExpertParallel
 public import Models
 public import Text

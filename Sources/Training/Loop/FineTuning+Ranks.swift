@@ -1,5 +1,6 @@
 internal import Checkpoint
-internal import Collaboration
+internal import Placements
+internal import Routing
 internal import ExpertParallel
 internal import Models
 internal import Tensors

@@ -1,5 +1,4 @@
 internal import Checkpoint
-internal import Collaboration
 internal import Models
 internal import Tensors
 internal import Text

@@ -1,4 +1,4 @@
-public import Collaboration
+public import Routing
 public import Models
 public import Text
 

@@ -1,4 +1,6 @@
-public import Collaboration
+public import Placements
+public import Profiles
+public import Routing
 public import Models
 
 /// From a recipe's `routing` section to a placement and a limit for a model.

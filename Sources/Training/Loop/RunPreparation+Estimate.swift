@@ -1,4 +1,5 @@
-internal import Collaboration
+internal import Placements
+internal import Routing
 internal import Foundation
 internal import Models
 

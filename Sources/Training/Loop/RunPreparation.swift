@@ -1,5 +1,7 @@
 public import Checkpoint
-public import Collaboration
+internal import Placements
+internal import Profiles
+public import Routing
 public import ExpertParallel
 internal import Formats
 internal import Foundation

@@ -1,3 +1,4 @@
+internal import Formats
 public import Text
 
 extension TrainingData {
@@ -37,7 +38,7 @@ extension TrainingData {
   public func documents(_ count: Int, of part: Part, seed: UInt64?) -> [TokenizedDocument] {
     let all = self[part]
     guard let seed else { return Array(all.prefix(count)) }
-    var generator = SeededGenerator(seed: seed)
+    var generator = SplitMix64(seed: seed)
     return generator.permutation(all.count).prefix(count).sorted().map { all[$0] }
   }
 }

@@ -1,4 +1,4 @@
-public import Collaboration
+public import Placements
 public import ExpertParallel
 public import Models
 public import Tensors

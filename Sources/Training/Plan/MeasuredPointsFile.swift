@@ -1,4 +1,4 @@
-public import Collaboration
+public import Placements
 
 /// Measured times of one machine, for `occult plan --fit`.
 public struct MeasuredPoints: Sendable, Equatable {

@@ -1,4 +1,4 @@
-public import Collaboration
+public import Placements
 
 extension Topology {
   private static let kind = "a topology"

@@ -1,4 +1,5 @@
-public import Collaboration
+internal import Placements
+public import Routing
 
 extension Recipe {
   /// `routing`: how many devices a token may use, and how experts lie on them.

@@ -1,3 +1,4 @@
+internal import Formats
 import ArgumentParser
 import Checkpoint
 import Foundation

@@ -1,6 +1,6 @@
 public import ArgumentParser
 import Checkpoint
-public import Collaboration
+internal import Routing
 import Models
 
 /// A model, and routing over what its checkpoint holds.

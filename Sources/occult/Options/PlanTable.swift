@@ -1,4 +1,4 @@
-import Collaboration
+internal import Placements
 import Evaluation
 import Formats
 

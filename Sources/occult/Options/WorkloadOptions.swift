@@ -1,6 +1,7 @@
 import ArgumentParser
 import Checkpoint
-import Collaboration
+internal import Placements
+internal import Profiles
 import Formats
 
 /// What every device works on, for `plan`.

@@ -1,4 +1,5 @@
-public import Collaboration
+internal import Placements
+public import Profiles
 public import ExpertParallel
 internal import Models
 internal import Tensors

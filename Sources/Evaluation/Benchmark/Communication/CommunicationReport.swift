@@ -1,4 +1,4 @@
-internal import Collaboration
+internal import Profiles
 internal import ExpertParallel
 internal import Formats
 

@@ -1,4 +1,7 @@
-internal import Collaboration
+internal import Formats
+internal import Placements
+internal import Profiles
+internal import Routing
 internal import ExpertParallel
 internal import Models
 internal import Tensors

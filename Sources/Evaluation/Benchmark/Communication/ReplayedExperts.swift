@@ -1,4 +1,5 @@
-internal import Collaboration
+internal import Profiles
+internal import Routing
 internal import ExpertParallel
 internal import Foundation
 internal import Models

@@ -1,4 +1,4 @@
-internal import Collaboration
+internal import Routing
 internal import ExpertParallel
 
 /// The rows that tokens send between ranks in one direction, from their sets alone.
