@@ -70,10 +70,16 @@ let package = Package(
         "Formats",
       ],
       swiftSettings: strict),
+    .target(
+      name: "Benchmarks",
+      dependencies: [
+        "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Tensors", "Placements", "Profiles", "Routing",
+        "Formats",
+      ], swiftSettings: strict),
     .executableTarget(
       name: "occult",
       dependencies: [
-        "Evaluation", "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Placements", "Profiles", "Routing",
+        "Benchmarks", "Evaluation", "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Placements", "Profiles", "Routing",
         "Tensors",
         "Formats",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -122,7 +128,8 @@ let package = Package(
       name: "PlacementsTests", dependencies: ["Placements", "Profiles", "Routing", "TestSupport", "Formats"],
       swiftSettings: strict),
     .testTarget(
-      name: "ModelsTests", dependencies: ["Models", "Checkpoint", "Extremes"], exclude: ["Oracles", "Configurations"],
+      name: "ModelsTests", dependencies: ["Models", "Checkpoint", "Placements", "Profiles", "Extremes"],
+      exclude: ["Oracles", "Configurations"],
       swiftSettings: strict),
     .testTarget(name: "TextTests", dependencies: ["Text", "Formats"], exclude: ["Oracles"], swiftSettings: strict),
     .testTarget(
@@ -141,6 +148,9 @@ let package = Package(
       name: "EvaluationTests",
       dependencies: ["Evaluation", "ExpertParallel", "Training", "Checkpoint", "Models", "Text", "Formats"],
       exclude: ["Fixtures", "Oracles"], swiftSettings: strict),
+    .testTarget(
+      name: "BenchmarksTests", dependencies: ["Benchmarks", "ExpertParallel", "Profiles", "Routing", "Formats"],
+      swiftSettings: strict),
     .testTarget(
       name: "ExpertParallelTests", dependencies: ["ExpertParallel", "Ranks", "Tensors", "TestSupport"],
       swiftSettings: strict),

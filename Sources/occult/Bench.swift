@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoint
+import Benchmarks
 import Evaluation
 import Formats
 import Training

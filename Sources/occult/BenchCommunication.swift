@@ -2,7 +2,8 @@ internal import Profiles
 public import ArgumentParser
 import Checkpoint
 internal import Routing
-public import Evaluation
+public import Benchmarks
+import Evaluation
 public import ExpertParallel
 import Formats
 import Training

@@ -2,6 +2,7 @@ internal import Placements
 internal import Profiles
 import ArgumentParser
 import Checkpoint
+import Benchmarks
 import Evaluation
 import Formats
 import Foundation

@@ -3,7 +3,7 @@ import Profiles
 import Routing
 import Testing
 
-@testable import Evaluation
+@testable import Benchmarks
 
 @Suite struct PlacementBenchmarkTests {
   /// Sets of two experts, in this order.

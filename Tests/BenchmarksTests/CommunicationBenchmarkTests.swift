@@ -5,7 +5,7 @@ import ExpertParallel
 import Foundation
 import Testing
 
-@testable import Evaluation
+@testable import Benchmarks
 
 struct CommunicationBenchmarkTests {
   // MARK: Line
