@@ -18,14 +18,6 @@ public enum AuxiliaryLoss: String, Sendable, CaseIterable, Codable {
   case sequence
 }
 
-/// Which experts the balance loss counts.
-public enum AuxiliaryCounts: String, Sendable, CaseIterable, Codable {
-  /// Those used after the limit.
-  case pruned
-  /// The router's own top-k.
-  case original
-}
-
 /// Sums over the processes that share a batch; statistics of a batch cannot be had from parts.
 public protocol BatchReduction: Sendable {
   /// Σ over processes of each number, the same on all of them.
@@ -37,18 +29,17 @@ extension ForwardPass {
   ///
   /// - Parameters:
   ///   - kind: Pooled over layers, per layer, or per layer and sequence.
-  ///   - counts: Experts used or chosen.
   ///   - reduction: The other processes that hold parts of the batch; nil where this is all of it.
   /// - Returns: A scalar: this process's part, whose sum over processes is the loss, with the gradient of that sum.
   public func auxiliaryLoss(
-    _ kind: AuxiliaryLoss, counts: AuxiliaryCounts = .pruned, over reduction: (any BatchReduction)? = nil
+    _ kind: AuxiliaryLoss, over reduction: (any BatchReduction)? = nil
   ) -> Tensor {
     guard let first = routing.first else { return Tensor(0) }
-    if kind == .sequence { return sequenceLoss(counts, over: reduction) }
+    if kind == .sequence { return sequenceLoss(over: reduction) }
     let experts = first.probabilities.columns
     var loads = routing.map { layer in
       var load = [Float](repeating: 0, count: experts)
-      for expert in counts == .pruned ? layer.used : layer.chosen where expert >= 0 { load[Int(expert)] += 1 }
+      for expert in layer.used where expert >= 0 { load[Int(expert)] += 1 }
       return load
     }
     var tokens = Double(first.probabilities.rows)
@@ -76,12 +67,12 @@ extension ForwardPass {
   }
 
   /// Σ_layers Σ_t Σ_e p_te · c_te with the constants c_te = E · f_e / (tokens of the sequence · sequences · layers).
-  private func sequenceLoss(_ counts: AuxiliaryCounts, over reduction: (any BatchReduction)?) -> Tensor {
+  private func sequenceLoss(over reduction: (any BatchReduction)?) -> Tensor {
     var loss: Tensor?
     let sequences = reduction.map { Int($0.sum([Double(segments.count)])[0]) } ?? segments.count
     for layer in routing {
       let experts = layer.probabilities.columns
-      let slots = counts == .pruned ? layer.used : layer.chosen
+      let slots = layer.used
       let factors = Tensor.filled([layer.probabilities.rows, experts]) { factors in
         for segment in segments where !segment.isEmpty {
           let tokens = Float(segment.count)

@@ -81,11 +81,4 @@ extension Module {
     copy.updateParameters { _, tensor in tensor = tensor.detached() }
     return copy
   }
-
-  /// Number of parameters by role.
-  public var parameterCounts: [Role: Int] {
-    var counts: [Role: Int] = [:]
-    forEachParameter { path, tensor in counts[path.role, default: 0] += tensor.count }
-    return counts
-  }
 }

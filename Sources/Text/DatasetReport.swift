@@ -70,8 +70,6 @@ public struct DatasetReport: Sendable, Equatable, CustomStringConvertible {
   public var droppedCount: Int { sources.reduce(0) { $0 + $1.dropped.values.reduce(0, +) } }
   /// Whether every sample was taken, and every column of the files is known.
   public var isWhole: Bool { droppedCount == 0 && sources.allSatisfy(\.warnings.isEmpty) }
-  /// Samples cut at `max_tokens`, all sources together.
-  public var truncatedCount: Int { sources.reduce(0) { $0 + $1.truncated } }
   /// Tokens of all documents.
   public var tokens: Int { sources.reduce(0) { $0 + $1.tokens } }
   /// Tokens that are predicted with loss, all sources together.

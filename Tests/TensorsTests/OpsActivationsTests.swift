@@ -24,16 +24,6 @@ import Testing
     expectEqual(x.silu(), x.doubles.map(Self.silu), [8])
   }
 
-  @Test(arguments: [[2], [3, 10], [2, 3, 34], [600, 130]]) func swiGLU(shape: [Int]) {
-    let x = Tensor.random(shape, seed: 3, in: -3...3)
-    let (n, source) = (x.columns / 2, x.doubles)
-    let expected = (0..<x.rows).flatMap { row in
-      (0..<n).map { Self.silu(source[row * 2 * n + $0]) * source[row * 2 * n + n + $0] }
-    }
-    expectEqual(x.swiGLU(), expected, shape.dropLast() + [n])
-    if x.count < 300 { expectGradient(of: { $0.swiGLU() }, at: x) }
-  }
-
   /// A value on the limit was not cut: its gradient passes.
   @Test func clampAndItsKinks() throws {
     let x = Tensor([-3, -1, -0.5, 0, 0.5, 2, 3, .infinity]).tracked()

@@ -37,26 +37,6 @@ import Testing
     #expect(bits(y) == bits(table.stored(as: .float32).gatherRows([5, 5, 1])))
   }
 
-  @Test func weightedScatterWithAbsentSlots() throws {
-    let (tokens, k, h) = (4, 3, 5)
-    let rows: [Int32] = [2, -1, 0, -1, -1, -1, 5, 1, 3, 4, -1, -1]
-    let (x, w) = (Tensor.random([6, h], seed: 5), Tensor.random([tokens, k], seed: 6))
-    var expected = Array(repeating: 0.0, count: tokens * h)
-    let (source, weights) = (x.doubles, w.doubles)
-    for (slot, row) in rows.enumerated() where row >= 0 {
-      for j in 0..<h { expected[slot / k * h + j] += weights[slot] * source[Int(row) * h + j] }
-    }
-    expectEqual(x.weightedScatter(rows, weights: w), expected, [tokens, h])
-    expectGradients(of: { $0[0].weightedScatter(rows, weights: $0[1]) }, at: [x, w])
-    // Nobody reads a row or weight that is absent.
-    let (tx, tw) = (x.tracked(), w.tracked())
-    let gradients = tx.weightedScatter([-1, -1, -1, -1, -1, -1, 0, 1, 2, -1, -1, 4], weights: tw).sum().gradients()
-    let dx = try #require(gradients[tx]).elements
-    let dw = try #require(gradients[tw]).elements
-    #expect(dx[3 * h..<4 * h].allSatisfy { $0 == 0 } && dx[5 * h..<6 * h].allSatisfy { $0 == 0 })
-    #expect(dw[0..<6].allSatisfy { $0 == 0 } && dw[6] != 0 && dw[11] != 0)
-  }
-
   @Test func gatherColumnsWithAbsent() throws {
     let x = Tensor.random([3, 4], seed: 7)
     let columns: [Int32] = [3, 0, -1, 2, 1, -1]
@@ -73,8 +53,5 @@ import Testing
     await #expect(processExitsWith: .failure) { _ = Tensor.zeros([2, 3]).gatherRows([2]) }
     await #expect(processExitsWith: .failure) { _ = Tensor.zeros([2, 3]).gatherRows([-1]) }
     await #expect(processExitsWith: .failure) { _ = Tensor.zeros([2, 3]).gatherColumns([3, 0], k: 1) }
-    await #expect(processExitsWith: .failure) {
-      _ = Tensor.zeros([2, 3]).weightedScatter([2], weights: Tensor.zeros([1, 1]))
-    }
   }
 }

@@ -33,14 +33,6 @@ import Testing
     if size.isSmall, m * n * k > 0 { expectGradients(of: { $0[0].matMulTransposed($0[1]) }, at: [a, b]) }
   }
 
-  @Test(arguments: sizes) func transposedMatMul(_ size: Size) {
-    let (m, n, k) = (size.m, size.n, size.k)
-    let (a, b) = (Tensor.random([k, m], seed: 5), Tensor.random([k, n], seed: 6))
-    let expected = referenceProduct(a.doubles, b.doubles, m: m, n: n, k: k, transposeA: true)
-    expectEqual(a.transposedMatMul(b), expected, [m, n], atol: 1e-5)
-    if size.isSmall, m * n * k > 0 { expectGradients(of: { $0[0].transposedMatMul($0[1]) }, at: [a, b]) }
-  }
-
   /// The gradients of large products are cut into blocks as well.
   @Test func gradientsOfLargeProducts() throws {
     let (m, n, k) = (301, 37, 19)

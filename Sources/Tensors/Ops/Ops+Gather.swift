@@ -26,47 +26,6 @@ extension Tensor {
       gradient { dy in Tensor(Kernels.scatterAdd(dy.storage, indices, into: count, columns: h), [count, h]) })
   }
 
-  /// Sums of rows with weights: `y[t] = Σ_j w[t, j] · x[rows[t, j]]`, added up in the order of j.
-  ///
-  /// - Parameters:
-  ///   - rows: `[tokens · k]` row numbers of `self`; -1 is absent, and no row occurs twice.
-  ///   - weights: `[tokens, k]`.
-  /// - Returns: `[tokens, h]` for `self` of shape `[n, h]`.
-  public func weightedScatter(_ rows: [Int32], weights: Tensor) -> Tensor {
-    precondition(
-      shape.count == 2 && weights.count == rows.count, "weightedScatter: \(rows.count) rows, weights \(weights.shape)")
-    let (count, h, x, w, shape) = (shape[0], shape[1], storage, weights.storage, shape)
-    precondition(
-      rows.allSatisfy { $0 < count }, "weightedScatter: expected rows below \(count), found \(rows.max() ?? 0)")
-    let (tokens, k) = (weights.rows, weights.columns)
-    let out = Storage(tokens * h)
-    Kernels.combine(x, rows, weights: w, into: out, tokens: tokens, k: k, columns: h)
-    return .op(
-      out, [tokens, h],
-      gradient { dy in
-        let dx = Storage.zeros(count * h)
-        Parallel.blocks(tokens, grain: Kernels.rowGrain(h * k)) { range in
-          for slot in range.lowerBound * k..<range.upperBound * k where rows[slot] >= 0 {
-            ck_scale(dy.storage.floats + slot / k * h, w.floats[slot], dx.floats + Int(rows[slot]) * h, h)
-          }
-        }
-        return Tensor(dx, shape)
-      },
-      weights.gradient { dy in
-        let dw = Storage(tokens * k)
-        Parallel.blocks(tokens, grain: Kernels.rowGrain(h * k)) { range in
-          for slot in range.lowerBound * k..<range.upperBound * k {
-            guard rows[slot] >= 0 else {
-              dw.floats[slot] = 0
-              continue
-            }
-            ck_row_dots(dy.storage.floats + slot / k * h, x.floats + Int(rows[slot]) * h, dw.floats + slot, 1, h)
-          }
-        }
-        return Tensor(dw, [tokens, k])
-      })
-  }
-
   /// Chosen entries of each row: `y[r, j] = x[r, columns[r, j]]`, 0 where the column is -1.
   ///
   /// With the columns of a top-k this is the top-k of the row, differentiable in the chosen values: selection is constant.

@@ -44,26 +44,6 @@ extension Tensor {
         Tensor(Kernels.product(x, transposeA: true, dy.storage, m: k, n: n, k: m), [k, n])
       })
   }
-
-  /// Matrix product with a transposed left-hand side.
-  ///
-  ///     y = xᵀ · z
-  ///
-  /// - Parameter z: `[m, n]`.
-  /// - Returns: `[k, n]` for `self` of shape `[m, k]`.
-  public func transposedMatMul(_ z: Tensor) -> Tensor {
-    let (x, w) = (storage, z.storage)
-    let (m, n, k) = (rows, z.columns, columns)
-    precondition(
-      z.rows == m && shape.count == 2 && z.shape.count == 2,
-      "transposedMatMul: x \(shape) and z \(z.shape) must have as many rows")
-    return .op(
-      Kernels.product(x, transposeA: true, w, m: k, n: n, k: m), [k, n],
-      // dx = z · dyᵀ
-      gradient { dy in Tensor(Kernels.product(w, dy.storage, transposeB: true, m: m, n: k, k: n), [m, k]) },
-      // dz = x · dy
-      z.gradient { dy in Tensor(Kernels.product(x, dy.storage, m: m, n: n, k: k), [m, n]) })
-  }
 }
 
 extension Kernels {

@@ -2,9 +2,6 @@ internal import Foundation
 
 /// Memory figures of this process.
 public enum Memory {
-  /// Bytes that tensors have taken from the system.
-  public static var pooledBytes: Int { BlockPool.shared.held }
-
   /// What this process may use, now: every limit that the system sets.
   ///
   /// OpenBLAS is opened first, since its buffers take addresses.

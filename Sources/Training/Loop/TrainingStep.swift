@@ -43,8 +43,6 @@ public struct LossTerms: Sendable, Equatable {
   public var auxiliary: AuxiliaryLoss
   /// Coefficient of the balance loss; at 0 it is not computed.
   public var auxiliaryCoefficient: Double
-  /// Which experts the balance loss counts.
-  public var counts: AuxiliaryCounts
   /// Coefficient of the z-loss; at 0 it is not computed.
   public var zCoefficient: Double
   /// Coefficient of the collaboration loss; at 0 it is not computed.
@@ -61,11 +59,10 @@ public struct LossTerms: Sendable, Equatable {
 
   /// Terms; see the properties.
   public init(
-    auxiliary: AuxiliaryLoss = .hf, auxiliaryCoefficient: Double = 0, counts: AuxiliaryCounts = .pruned,
-    zCoefficient: Double = 0
+    auxiliary: AuxiliaryLoss = .hf, auxiliaryCoefficient: Double = 0, zCoefficient: Double = 0
   ) {
     (self.auxiliary, self.auxiliaryCoefficient) = (auxiliary, auxiliaryCoefficient)
-    (self.counts, self.zCoefficient) = (counts, zCoefficient)
+    self.zCoefficient = zCoefficient
   }
 }
 
@@ -155,7 +152,7 @@ public struct TrainingStep {
       var total = sum * Float(1 / Double(losses.targets))
       losses.crossEntropy += Double(sum.scalar) / Double(losses.targets)
       if terms.auxiliaryCoefficient != 0 {
-        let loss = pass.auxiliaryLoss(terms.auxiliary, counts: terms.counts, over: reduction)
+        let loss = pass.auxiliaryLoss(terms.auxiliary, over: reduction)
         losses.auxiliary = (losses.auxiliary ?? 0) + Double(loss.scalar) * parts
         total = total + loss * Float(terms.auxiliaryCoefficient * parts)
       }
