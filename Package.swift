@@ -79,9 +79,8 @@ let package = Package(
     .executableTarget(
       name: "occult",
       dependencies: [
-        "Benchmarks", "Evaluation", "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Placements", "Profiles", "Routing",
-        "Tensors",
-        "Formats",
+        "Benchmarks", "Evaluation", "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Placements",
+        "Profiles", "Routing", "Tensors", "Formats",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),

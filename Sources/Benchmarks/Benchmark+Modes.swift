@@ -94,7 +94,8 @@ public struct Benchmark: Sendable {
 
   /// What profiling costs over the passes that it makes: both in turns, so that the machine's moods hit both.
   ///
-  /// A repetition is four batches; output similarity is left out, and so is the output projection, which profiling needs not.
+  /// A repetition is four batches; output similarity is left out, and so is the output projection, which profiling
+  /// needs not.
   ///
   /// - Parameter progress: Told the repetitions done, warm-up included.
   /// - Returns: Tokens a second of both, and the cost.

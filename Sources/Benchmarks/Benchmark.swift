@@ -103,8 +103,8 @@ public struct ProfilingCost: Sendable, Equatable, Encodable {
   public let profiled: BenchmarkReport
   /// Time that counting adds, as a share of the passes' time: lowest, middle and highest of the repetitions.
   public let overhead: BenchmarkReport.Rates
-  /// The same of processor time, which other programs disturb less; compare it with one thread (`OCCULT_THREADS=1`), since
-  /// threads without work wait busily for a while.
+  /// The same of processor time, which other programs disturb less; compare it with one thread (`OCCULT_THREADS=1`),
+  /// since threads without work wait busily for a while.
   public let processorOverhead: BenchmarkReport.Rates
 
   private enum CodingKeys: String, CodingKey {

@@ -17,8 +17,8 @@ public struct MetisPeer: Sendable {
 
   /// Cuts the graph, by k-way and by recursive bisection, and takes the lighter cut.
   ///
-  /// METIS balances within a tolerance, here its smallest (0.1 %); a group that is too large all the same gives away the
-  /// expert whose move costs least until all are equal.
+  /// METIS balances within a tolerance, here its smallest (0.1 %); a group that is too large all the same gives away
+  /// the expert whose move costs least until all are equal.
   ///
   /// - Parameters:
   ///   - coactivation: A, `[E, E]`.

@@ -39,7 +39,8 @@ public struct PlacementBenchmark {
     public let microseconds: Double
     /// Seconds that fitting took.
     public let seconds: Double
-    /// E[C_T] of `refined` under this method's own imbalance as load cap, minus this method's: 95 % interval over blocks.
+    /// E[C_T] of `refined` under this method's own imbalance as load cap, minus this method's: 95 % interval over
+    /// blocks.
     public let refinedAtEqualImbalance: [Double]?
     /// The same on novel sets.
     public let refinedAtEqualImbalanceNovel: [Double]?

@@ -8,8 +8,8 @@ internal import Training
 
 /// Time of the routing decision under every policy, beside the time of the MoE layer it is made for.
 ///
-/// A decision is everything between router logits and weights: softmax, choice, policy, weights. What a policy adds is its
-/// decision's time less that of the plain choice.
+/// A decision is everything between router logits and weights: softmax, choice, policy, weights. What a policy adds is
+/// its decision's time less that of the plain choice.
 public struct RoutingBenchmark: Sendable {
   /// One policy.
   public struct Row: Sendable, Equatable, Encodable {

@@ -1,7 +1,7 @@
 /// How processes that train one model together exchange bytes. Ranks are devices: rank d holds the experts of device d.
 ///
-/// Two implementations: ``SingleProcess``, and ``MPICommunicator`` under `mpirun`. Every method is collective: all ranks call
-/// it in the same order. What is sent to oneself is copied and not counted.
+/// Two implementations: ``SingleProcess``, and ``MPICommunicator`` under `mpirun`. Every method is collective: all
+/// ranks call it in the same order. What is sent to oneself is copied and not counted.
 public protocol Communicator: Sendable {
   /// This process, 0..<size.
   var rank: Int { get }
@@ -10,8 +10,8 @@ public protocol Communicator: Sendable {
   /// Bytes sent so far.
   var traffic: WireTraffic { get }
 
-  /// Starts sending `outgoing[d]` to every rank d and receiving `incoming[d]` from it. The memory on both sides stays in
-  /// place until ``PendingExchange/wait()`` returned; sizes have to agree.
+  /// Starts sending `outgoing[d]` to every rank d and receiving `incoming[d]` from it. The memory on both sides stays
+  /// in place until ``PendingExchange/wait()`` returned; sizes have to agree.
   ///
   /// - Parameters:
   ///   - outgoing: Bytes for each rank, `size` of them.

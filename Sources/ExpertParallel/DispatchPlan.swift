@@ -1,10 +1,10 @@
 /// How tokens travel in one layer: which rows go to which device, and which of its experts work on them.
 ///
-/// The states are ORI `[T, H]` → SFD, one row for each token and destination → EPD, one row for each token and expert, which
-/// never crosses the wire. Two bidirectional re-index matrices (BRIM) lead from one to the other and back:
+/// The states are ORI `[T, H]` → SFD, one row for each token and destination → EPD, one row for each token and expert,
+/// which never crosses the wire. Two bidirectional re-index matrices (BRIM) lead from one to the other and back:
 ///
-/// - BRIM₀ at the sender, `[T, D]`: the row of token t among those for device d, −1 where the token does not go there. Read
-///   by token it scatters, read by row it merges.
+/// - BRIM₀ at the sender, `[T, D]`: the row of token t among those for device d, −1 where the token does not go there.
+///   Read by token it scatters, read by row it merges.
 /// - BRIM₁ at the receiver, local experts × received rows: an `ExpertAssignment`, made of the entries sent along.
 ///
 /// Naive dispatch, for comparison, has one row for each token and *expert*: BRIM₀ is `[T, k]` then.

@@ -4,8 +4,8 @@ internal import Synchronization
 
 /// Ranks under `mpirun`, over whatever Open MPI finds between them.
 ///
-/// Messages are point to point and not blocking; between two ranks they arrive in the order of the calls, so one tag serves.
-/// Errors of MPI end all ranks (`MPI_ERRORS_ARE_FATAL`), with its own message.
+/// Messages are point to point and not blocking; between two ranks they arrive in the order of the calls, so one tag
+/// serves. Errors of MPI end all ranks (`MPI_ERRORS_ARE_FATAL`), with its own message.
 public final class MPICommunicator: Communicator {
   /// This process.
   public let rank: Int

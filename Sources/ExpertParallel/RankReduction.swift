@@ -16,8 +16,8 @@ public struct RankReduction: BatchReduction {
 extension Communicator {
   /// Σ over ranks of a tensor, the same bits on every rank and in every run.
   ///
-  /// Each rank adds up one part of the elements, in the order of ranks, and hands the sums round: 2·(D−1)/D of the tensor
-  /// leaves every rank, as in a ring.
+  /// Each rank adds up one part of the elements, in the order of ranks, and hands the sums round: 2·(D−1)/D of the
+  /// tensor leaves every rank, as in a ring.
   ///
   /// - Parameters:
   ///   - tensor: Of the same shape on all ranks.

@@ -19,10 +19,11 @@ public struct DispatchOptions: Sendable, Equatable {
   public var mode: DispatchPlan.Mode
   /// Elements on the wire.
   public var wire: Wire
-  /// Whether experts work on rows that are here while others travel. That takes every expert's weights twice or thrice from
-  /// memory, and gains only where links are slow and many: docs/communication.md has figures.
+  /// Whether experts work on rows that are here while others travel. That takes every expert's weights twice or thrice
+  /// from memory, and gains only where links are slow and many: docs/communication.md has figures.
   public var overlaps: Bool
-  /// N, a divisor of the number of ranks: with several nodes a token crosses to each of them once, for all devices there.
+  /// N, a divisor of the number of ranks: with several nodes a token crosses to each of them once, for all devices
+  /// there.
   public var nodes: Int
 
   /// Options; see the properties.

@@ -2,10 +2,10 @@ internal import Tensors
 
 /// One pass of a layer's tokens through experts on all ranks, forward and backward.
 ///
-/// Ranks exchange in a ring: in step s, rank r sends to r + s and receives from r − s. Steps are grouped into *parts*; each
-/// part's rows are worked on in one product. Without overlap there is one part. With it, the rows that are here (step 0) are
-/// worked on while the others travel, and the outputs of one part travel while the next is worked on; every expert that is done
-/// lets them move on.
+/// Ranks exchange in a ring: in step s, rank r sends to r + s and receives from r − s. Steps are grouped into *parts*;
+/// each part's rows are worked on in one product. Without overlap there is one part. With it, the rows that are here
+/// (step 0) are worked on while the others travel, and the outputs of one part travel while the next is worked on;
+/// every expert that is done lets them move on.
 ///
 /// With two levels, the work on a part's rows is such a pass itself, among the ranks of the next level.
 struct ShardedProduct: Sendable {
@@ -137,8 +137,8 @@ struct ShardedProduct: Sendable {
 
   // MARK: Backward
 
-  /// Gradients of x, weights, gate_up, down and the factors of the adapters; nil where not wanted. Those of the parameters
-  /// are added to `sums` where there are any.
+  /// Gradients of x, weights, gate_up, down and the factors of the adapters; nil where not wanted. Those of the
+  /// parameters are added to `sums` where there are any.
   func backward(
     dy: Storage, _ kept: [KeptPart], wanted: [Bool], adding earlier: [Storage?]? = nil
   ) -> [Storage?] {

@@ -86,7 +86,8 @@ struct WireRows {
     }
   }
 
-  /// Sends the outputs of a part's rows back and receives those of the rows that this rank sent, into `outputs`, `[rows, H]`.
+  /// Sends the outputs of a part's rows back and receives those of the rows that this rank sent, into `outputs`,
+  /// `[rows, H]`.
   func combine(
     _ part: Range<Int>, _ received: ReceivedRows, _ y: Storage, into outputs: Storage, _ kind: WireTraffic.Kind
   ) -> Return {

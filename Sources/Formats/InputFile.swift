@@ -2,8 +2,8 @@ package import Foundation
 
 /// A file that comes from outside, opened without waiting.
 ///
-/// To open a named pipe waits for whoever writes to it, and a device may never end. So every reader of this package begins
-/// here: the file is opened without blocking, and is refused unless it is a regular file.
+/// To open a named pipe waits for whoever writes to it, and a device may never end. So every reader of this package
+/// begins here: the file is opened without blocking, and is refused unless it is a regular file.
 public enum InputFile {
   /// Opens a file for reading.
   ///

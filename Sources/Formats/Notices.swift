@@ -1,6 +1,7 @@
 import Synchronization
 
-/// What readers of foreign files have to say that is no error, such as a key that nobody here knows: each text once a process.
+/// What readers of foreign files have to say that is no error, such as a key that nobody here knows: each text once a
+/// process.
 package enum Notices {
   private static let state = Mutex<(said: Set<String>, handler: (@Sendable (String) -> Void)?)>(([], nil))
 

@@ -25,7 +25,8 @@ public struct AdapterSettings: Sendable, Equatable {
 
   /// Adapted roles.
   public var roles: [Role: LowRank]
-  /// Adapted experts of a stack, ascending, by its path such as `model.layers.0.mlp.experts`; all where it is not named.
+  /// Adapted experts of a stack, ascending, by its path such as `model.layers.0.mlp.experts`; all where it is not
+  /// named.
   public var experts: [String: [Int]]
 
   /// Adapters on whole roles, and on some of a layer's experts where `experts` names them.

@@ -56,8 +56,8 @@ public struct GenerationSettings: Sendable, Equatable {
     unknownKeys = problems.filter(\.isUnknown).map(\.key).sorted()
   }
 
-  /// What tasks take from the file and what they leave aside, in a line; nil where it says nothing to them. They take the
-  /// likeliest token whatever it says, as lm-evaluation-harness does, under the penalty that it names.
+  /// What tasks take from the file and what they leave aside, in a line; nil where it says nothing to them. They take
+  /// the likeliest token whatever it says, as lm-evaluation-harness does, under the penalty that it names.
   package var taskLine: String? {
     let penalty = repetitionPenalty.flatMap { $0 == 1 ? nil : "repetition_penalty \($0) is used" }
     let rest = ignored + (stopStrings.isEmpty ? [] : ["stop_strings"])
@@ -71,8 +71,8 @@ public struct GenerationSettings: Sendable, Equatable {
     "max_new_tokens",
   ]
 
-  /// Keys that do not change the text: other tokens, how transformers runs and what it returns, assistants, which only make it
-  /// faster, and settings of what is refused below.
+  /// Keys that do not change the text: other tokens, how transformers runs and what it returns, assistants, which only
+  /// make it faster, and settings of what is refused below.
   static let withoutEffect: Set = [
     "transformers_version", "_from_model_config", "_commit_hash", "bos_token_id", "pad_token_id",
     "decoder_start_token_id", "use_cache", "cache_implementation", "cache_config", "max_cache_len",

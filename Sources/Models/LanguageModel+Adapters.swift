@@ -23,8 +23,8 @@ extension LanguageModel {
   ///
   ///     A ~ U(−1/√in, 1/√in),   which is PEFT's kaiming_uniform(a = √5)
   ///
-  /// Values depend on the seed and the parameter's path alone, not on what else is adapted, nor on which entries of a stack
-  /// this process holds.
+  /// Values depend on the seed and the parameter's path alone, not on what else is adapted, nor on which entries of a
+  /// stack this process holds.
   ///
   /// - Parameters:
   ///   - settings: Which parameters are adapted.

@@ -3,8 +3,8 @@ internal import Routing
 public import Tensors
 
 extension ForwardPass {
-  /// The collaboration loss, unscaled: the mean over tokens and sparse layers of the devices that a token would reach if its
-  /// experts were drawn by its router, k of them.
+  /// The collaboration loss, unscaled: the mean over tokens and sparse layers of the devices that a token would reach
+  /// if its experts were drawn by its router, k of them.
   ///
   ///     Σ_layers Σ_t E[C_T](z_t, π) / (tokens · layers),   ``ExpectedDevices``
   ///

@@ -1,8 +1,8 @@
 public import Tensors
 
 extension ForwardPass {
-  /// Distance of the routers from those of another model on the same batch, unscaled: the mean over tokens and sparse layers of
-  /// KL(p_teacher ‖ p) over the experts.
+  /// Distance of the routers from those of another model on the same batch, unscaled: the mean over tokens and sparse
+  /// layers of KL(p_teacher ‖ p) over the experts.
   ///
   /// - Parameter teacher: What the other model, of the same shape, computed; constant.
   /// - Returns: A scalar in nats.

@@ -42,8 +42,8 @@ public struct ParameterPath: Sendable, Hashable, CustomStringConvertible {
 
   /// The name.
   public var description: String { name }
-  /// The name with slashes: a dataset's path in a checkpoint. Adapters lie in a group of their own, as the weight that they
-  /// belong to may be a dataset of the name that they begin with.
+  /// The name with slashes: a dataset's path in a checkpoint. Adapters lie in a group of their own, as the weight that
+  /// they belong to may be a dataset of the name that they begin with.
   public var datasetPath: String { (isAdapter ? "adapter/" : "") + name.replacing(".", with: "/") }
 }
 
@@ -67,8 +67,8 @@ extension Module {
     try visit(ParameterPath(), body)
   }
 
-  /// Makes leaves of the graph of all parameters whose role is in `roles`, and of all adapters, in float32; the others leave
-  /// the graph.
+  /// Makes leaves of the graph of all parameters whose role is in `roles`, and of all adapters, in float32; the others
+  /// leave the graph.
   public mutating func train(_ roles: Set<Role>) {
     updateParameters { path, tensor in
       tensor = path.isAdapter || roles.contains(path.role) ? tensor.tracked() : tensor.detached()

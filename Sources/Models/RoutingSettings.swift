@@ -92,7 +92,8 @@ public struct RoutingSettings: Sendable, Equatable {
   ///
   /// - Parameter configuration: The model's sizes.
   /// - Returns: Layers in their order.
-  /// - Throws: ``RoutingError`` when the limit leaves too few experts; ``PlacementError`` when a layer has no placement.
+  /// - Throws: ``RoutingError`` when the limit leaves too few experts; ``PlacementError`` when a layer has no
+  ///   placement.
   package func rules(_ configuration: ModelConfiguration) throws -> [(layer: Int, rule: RoutingRule)] {
     try configuration.sparseLayers.enumerated().map { place, index in
       let rule = try RoutingRule(
@@ -109,7 +110,8 @@ extension LanguageModel {
   /// Puts every layer under a placement and a limit.
   ///
   /// - Parameter settings: Placement, policy and limit.
-  /// - Throws: ``RoutingError`` when the limit leaves too few experts; ``PlacementError`` when a layer has no placement.
+  /// - Throws: ``RoutingError`` when the limit leaves too few experts; ``PlacementError`` when a layer has no
+  ///   placement.
   public mutating func apply(_ settings: RoutingSettings) throws {
     for (index, rule) in try settings.rules(configuration) {
       layers[index].moe?.rule = rule

@@ -6,8 +6,8 @@ public struct TokenBatch: Sendable {
   public let segments: [Range<Int>]
   /// Position of each token in its segment, from 0 (or from the length of what a cache holds).
   public let positions: [Int32]
-  /// Number of each segment's first token in the whole batch, where this is a part of one; nil where tokens are numbered
-  /// from 0. Rules that draw experts do so by number, so that parts of a batch are routed as the whole is.
+  /// Number of each segment's first token in the whole batch, where this is a part of one; nil where tokens are
+  /// numbered from 0. Rules that draw experts do so by number, so that parts of a batch are routed as the whole is.
   public let firstTokens: [Int]?
 
   /// A batch of segments over tokens.

@@ -23,7 +23,8 @@ public struct TopologyOptions: Sendable, Equatable {
 }
 
 extension Placement {
-  /// Makes π for every layer of a profile on nodes of devices, with replicas if asked for, and predictions of both levels.
+  /// Makes π for every layer of a profile on nodes of devices, with replicas if asked for, and predictions of both
+  /// levels.
   ///
   /// - Parameters:
   ///   - profile: what the experts do.
@@ -32,7 +33,8 @@ extension Placement {
   ///   - options: seed, load cap, effort.
   ///   - topology: nodes and replicas; with one node and no replicas the same as without it.
   ///   - progress: called with the number of layers done.
-  /// - Throws: `PlacementError` for what is impossible, or a profile without the recorded sets that method or replicas need.
+  /// - Throws: `PlacementError` for what is impossible, or a profile without the recorded sets that method or replicas
+  ///   need.
   public init(
     _ profile: CollaborationProfile, devices: Int, method: PlacementMethod, options: PlacementOptions,
     topology: TopologyOptions, progress: (Int) -> Void = { _ in }

@@ -68,7 +68,8 @@ public struct Placement: Sendable, Equatable {
   public let nodes: Int
   /// One entry per MoE layer, ascending by layer number.
   public let layers: [Layer]
-  /// Swaps that `refined` proposed in each layer, with which it can be repeated; `nil` for its default or another method.
+  /// Swaps that `refined` proposed in each layer, with which it can be repeated; `nil` for its default or another
+  /// method.
   public var proposals: Int?
 
   /// R: further experts on each device.
@@ -137,7 +138,8 @@ public struct Placement: Sendable, Equatable {
   ///   - method: how.
   ///   - options: seed, load cap, effort.
   ///   - progress: called with the number of layers done.
-  /// - Throws: `PlacementError` for impossible devices or cap, or a profile without the recorded sets that the method needs.
+  /// - Throws: `PlacementError` for impossible devices or cap, or a profile without the recorded sets that the method
+  ///   needs.
   public init(
     _ profile: CollaborationProfile, devices: Int, method: PlacementMethod, options: PlacementOptions = .init(),
     progress: (Int) -> Void = { _ in }

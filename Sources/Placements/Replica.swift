@@ -20,8 +20,8 @@ public struct Replica: Sendable, Equatable, Codable {
   /// Chooses R further experts for every device.
   ///
   /// One by one the copy joins that saves most device visits: the tokens whose only expert on some device is e and that
-  /// visit d anyway no longer need the former. Ties go to the expert with the larger load, then the lower expert, then the
-  /// lower device. Slots that save nothing take the expert with most load per copy that the device lacks.
+  /// visit d anyway no longer need the former. Ties go to the expert with the larger load, then the lower expert, then
+  /// the lower device. Slots that save nothing take the expert with most load per copy that the device lacks.
   ///
   /// - Parameters:
   ///   - profile: a layer with recorded sets.

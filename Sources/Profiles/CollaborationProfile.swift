@@ -64,7 +64,8 @@ public struct LayerProfile: Sendable, Equatable {
   public let cosineSimilarity: [Float]?
   /// `[E, E]`: the same with each token's mean logit removed, which softmax ignores as well.
   public let centeredSimilarity: [Float]?
-  /// `[E, E]`: likeness of the experts' outputs on the same tokens, see ``OutputSimilarity``; `nil` where they were not run.
+  /// `[E, E]`: likeness of the experts' outputs on the same tokens, see ``OutputSimilarity``; `nil` where they were not
+  /// run.
   public let outputSimilarity: [Float]?
 
   /// n, recorded tokens.

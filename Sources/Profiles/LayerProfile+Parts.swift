@@ -42,8 +42,8 @@ extension LayerProfile {
   /// Recorded tokens in a block, where documents are too few.
   static let blockTokens = 200
 
-  /// Recorded tokens in units that may be taken for independent: documents, or blocks of 200 tokens where there are fewer
-  /// than 8 documents. Neighbouring tokens are alike, so splits and intervals never go by token.
+  /// Recorded tokens in units that may be taken for independent: documents, or blocks of 200 tokens where there are
+  /// fewer than 8 documents. Neighbouring tokens are alike, so splits and intervals never go by token.
   package var units: [[Int]] {
     var number: [Int32: Int] = [:]
     var units: [[Int]] = []

@@ -2,8 +2,8 @@
 ///
 ///     s_ij = 1 − ‖O_i − O_j‖_F / (‖O_i‖_F + ‖O_j‖_F)          O_e, `[tokens, hidden]`: unweighted outputs of expert e
 ///
-/// 1 for equal outputs, 0 for opposite ones, 1 − 1/√2 ≈ 0.29 for uncorrelated ones of one norm. Sums run batch by batch in
-/// double precision over differences themselves: a difference of two large sums would lose what is nearly alike.
+/// 1 for equal outputs, 0 for opposite ones, 1 − 1/√2 ≈ 0.29 for uncorrelated ones of one norm. Sums run batch by batch
+/// in double precision over differences themselves: a difference of two large sums would lose what is nearly alike.
 ///
 /// - Source: SERE (2026) compares experts so, by the relative Frobenius distance of their outputs.
 public struct OutputSimilarity: Sendable, Equatable {

@@ -53,7 +53,8 @@ extension LayerProfile {
     }
   }
 
-  /// κ for each limit L, such that tokens with their best κ experts visit as many devices on average as under policy `router`.
+  /// κ for each limit L, such that tokens with their best κ experts visit as many devices on average as under policy
+  /// `router`.
   ///
   ///     E[C_T | top-κ] = E[min(C_T, L)]      over the recorded sets; linear between whole κ
   ///

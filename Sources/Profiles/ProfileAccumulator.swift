@@ -1,7 +1,8 @@
 /// Builds a profile from routed tokens, batch by batch, in memory that does not grow with the text.
 ///
-/// Recorded sets are a uniform sample of at most `recordedLimit` tokens per layer (reservoir sampling with a written-down
-/// seed, the same draws in every layer, so layers that see the same tokens record the same ones), in order of arrival.
+/// Recorded sets are a uniform sample of at most `recordedLimit` tokens per layer (reservoir sampling with a
+/// written-down seed, the same draws in every layer, so layers that see the same tokens record the same ones), in order
+/// of arrival.
 ///
 /// Logit similarity comes from one Gram matrix of the logits z in double precision:
 ///

@@ -1,5 +1,5 @@
-/// The largest sizes that files may name: several times what any model has, and so little that sums and products of them are
-/// numbers still, and tables of them fit into memory.
+/// The largest sizes that files may name: several times what any model has, and so little that sums and products of
+/// them are numbers still, and tables of them fit into memory.
 package enum Most {
   /// Layers of a model: absolute numbers of layers are below.
   package static let layers = 4096

@@ -94,7 +94,8 @@ public struct Tensor: Sendable {
     return try body(UnsafeRawBufferPointer(start: storage.address, count: count * dtype.byteCount))
   }
 
-  /// Calls `body` with float32 elements that it may change: in place where this value is the only holder, else on a copy.
+  /// Calls `body` with float32 elements that it may change: in place where this value is the only holder, else on a
+  /// copy.
   ///
   /// The optimizer's door: everything else makes new values.
   package mutating func withMutableElements<R>(_ body: (UnsafeMutableBufferPointer<Float>) throws -> R) rethrows -> R {

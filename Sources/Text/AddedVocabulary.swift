@@ -20,16 +20,16 @@ struct AddedToken: Hashable, Sendable {
 
 /// Tokens on top of a model's vocabulary, with the ids that `tokenizers` gives them.
 ///
-/// A token that the vocabulary has keeps its id there. Others are counted on from the *number* of tokens in the vocabulary,
-/// or from the largest id of an added token if that is not below it: what a file says of their ids is never asked for. In a
-/// vocabulary with gaps an id may be taken already, then the added token covers what had it.
+/// A token that the vocabulary has keeps its id there. Others are counted on from the *number* of tokens in the
+/// vocabulary, or from the largest id of an added token if that is not below it: what a file says of their ids is never
+/// asked for. In a vocabulary with gaps an id may be taken already, then the added token covers what had it.
 ///
 /// - Source: `AddedVocabulary::add_tokens` of tokenizers 0.23.
 struct AddedVocabulary {
   private let model: [ExactText: Int32]
   private let normaliser: Normaliser?
-  /// Normalised contents that differ from the contents: what is looked for, and what is decoded. As in the library one stays
-  /// where a later token of its id is not normalised, and is decoded still.
+  /// Normalised contents that differ from the contents: what is looked for, and what is decoded. As in the library one
+  /// stays where a later token of its id is not normalised, and is decoded still.
   private(set) var spellings: [Int32: String] = [:]
   private(set) var ids: [ExactText: Int32] = [:]
   private(set) var tokens: [Int32: AddedToken] = [:]

@@ -1,8 +1,8 @@
 /// Tables with commas or tabs, record by record (RFC 4180).
 ///
-/// Records end in `\n`, `\r\n` or `\r`. With commas a cell may stand in quotes: what is between them stays as it is, line
-/// ends included, and a doubled quote is one. Text behind a closing quote is taken into the cell and a quote inside of a
-/// bare cell is a letter, as Python's `csv` and pandas read both. With tabs a quote is always a letter.
+/// Records end in `\n`, `\r\n` or `\r`. With commas a cell may stand in quotes: what is between them stays as it is,
+/// line ends included, and a doubled quote is one. Text behind a closing quote is taken into the cell and a quote
+/// inside of a bare cell is a letter, as Python's `csv` and pandas read both. With tabs a quote is always a letter.
 package enum DelimitedText {
   /// One line of a table, or several where a cell has line ends.
   package struct Record: Sendable, Equatable {
@@ -21,7 +21,8 @@ package enum DelimitedText {
   ///
   /// - Parameters:
   ///   - bytes: UTF-8 without a byte-order mark.
-  ///   - isTabs: Whether cells are parted by tabs; nil to tell it from the first record: by tabs if it has some and no comma.
+  ///   - isTabs: Whether cells are parted by tabs; nil to tell it from the first record: by tabs if it has some and no
+  ///     comma.
   /// - Returns: The records in order.
   /// - Throws: ``OpenQuote``.
   package static func records(_ bytes: [UInt8], isTabs: Bool? = nil) throws(OpenQuote) -> [Record] {

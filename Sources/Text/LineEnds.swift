@@ -1,7 +1,7 @@
 /// Line ends of plain text files.
 package enum LineEnds {
-  /// A text with `\r\n` and `\r` as `\n`, as Python's `open()` reads a file: what a model learns or is measured on does not
-  /// depend on where a file was written. What a JSON string or a task holds stays as it is.
+  /// A text with `\r\n` and `\r` as `\n`, as Python's `open()` reads a file: what a model learns or is measured on does
+  /// not depend on where a file was written. What a JSON string or a task holds stays as it is.
   ///
   /// - Returns: The text, and how many line ends were replaced.
   package static func universal(_ bytes: [UInt8]) -> (text: String, replaced: Int) {

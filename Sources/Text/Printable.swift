@@ -1,7 +1,7 @@
 /// Text of models, data and files as a person may be shown it: it must steer neither the terminal nor the eye.
 public enum Printable {
-  /// The text with control characters spelled out as `\u{1b}`, but for line breaks and tabs, and so are the characters that
-  /// turn the direction of the text behind them (embeddings, overrides and isolates).
+  /// The text with control characters spelled out as `\u{1b}`, but for line breaks and tabs, and so are the characters
+  /// that turn the direction of the text behind them (embeddings, overrides and isolates).
   ///
   /// - Parameter text: Any text.
   /// - Returns: The same where there is nothing to spell out.

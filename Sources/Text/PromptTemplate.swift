@@ -56,7 +56,8 @@ public enum PromptTemplate: String, Sendable, Equatable, CaseIterable {
   /// Pieces that must be tokens of their own, or the template would mean nothing to the model.
   var markers: [String] { end == nil ? [] : ["<|im_start|>", "<|im_end|>"] }
 
-  /// The prompt of an instruction and what it speaks of, its `input`, empty for none, with a system message before them.
+  /// The prompt of an instruction and what it speaks of, its `input`, empty for none, with a system message before
+  /// them.
   ///
   /// A chat has both in the user's message, a line break between.
   public func prompt(instruction: String, input: String = "", system: String? = nil) -> String {

@@ -2,9 +2,9 @@ internal import Formats
 
 /// What is known of the keys of a row, or of a message in it, beside those that are read.
 ///
-/// A key that changes what a sample means is an error, or drops the sample; of a row's other columns those that are known to
-/// say where it is from are passed over, and the rest is named once a file. In a message anything that is not known is an
-/// error: a message has no columns of its own.
+/// A key that changes what a sample means is an error, or drops the sample; of a row's other columns those that are
+/// known to say where it is from are passed over, and the rest is named once a file. In a message anything that is not
+/// known is an error: a message has no columns of its own.
 struct RowKeys {
   /// Keys that change nothing here, whatever they hold.
   let withoutEffect: Set<String>

@@ -8,8 +8,8 @@ extension SentencePieceModel {
   /// pieces is a merge, in the order of scores. Control pieces become special tokens, which are cut out of the text
   /// wherever they are spelled. Nothing stands around a text: that is for the files beside it to say.
   ///
-  /// - Parameter isLegacy: Whether a space goes before every piece of a text between special tokens, or before the first
-  ///   alone, and there only where no space is.
+  /// - Parameter isLegacy: Whether a space goes before every piece of a text between special tokens, or before the
+  ///   first alone, and there only where no space is.
   /// - Returns: The file's content.
   /// - Source: `SpmConverter.build_tokenizer_from_spm_proto` of transformers 5.24.
   func tokenizerJSON(isLegacy: Bool) -> Data {

@@ -1,8 +1,8 @@
 /// A regular expression of a tokenizer file, compiled once and matched over UTF-8.
 ///
-/// It is the part of Oniguruma's syntax (as Ruby has it, which Hugging Face tokenizers uses) that tokenizers are written
-/// in; ``SplitPatternParser`` refuses the rest by name. As in the library the first alternative that matches counts, not
-/// the longest, and every alternative is tried with backtracking.
+/// It is the part of Oniguruma's syntax (as Ruby has it, which Hugging Face tokenizers uses) that tokenizers are
+/// written in; ``SplitPatternParser`` refuses the rest by name. As in the library the first alternative that matches
+/// counts, not the longest, and every alternative is tried with backtracking.
 ///
 /// Only single scalars are repeated, groups at most once. What a run of scalars may be followed by is looked for once
 /// in the whole text (``Scratch/failed``), so that matching takes time proportional to the text, whatever the text is.

@@ -7,7 +7,8 @@ struct SplitPatternError: Error, Equatable {
 ///
 /// Supported: literals, `.`, `\r \n \t \f \s \S \d \D \p{…} \P{…}` with general categories, classes with ranges,
 /// `|`, `(…)`, `(?:…)`, `(?i:…)` around ASCII letters, `? * +` and `{n}`, `{n,}`, `{n,m}` after one scalar, `?` after a
-/// group, the possessive `?+ *+ ++`, `(?!x)` and `(?=x)` with one scalar, `$`. Everything else is an error that names it.
+/// group, the possessive `?+ *+ ++`, `(?!x)` and `(?=x)` with one scalar, `$`. Everything else is an error that names
+/// it.
 struct SplitPatternParser {
   private indirect enum Node {
     case run(Int, least: Int, most: Int, isPossessive: Bool)

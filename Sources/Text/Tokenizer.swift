@@ -25,10 +25,11 @@ public struct Tokenizer: Sendable {
   /// Where the model's files have a chat template, in words; `nil` if they have none. It is never evaluated: a
   /// ``PromptTemplate`` takes its place.
   public let chatTemplate: String?
-  /// What a person should know of the files: keys that are not known, settings that mean nothing here. Each is complete.
+  /// What a person should know of the files: keys that are not known, settings that mean nothing here. Each is
+  /// complete.
   public let notes: [String]
-  /// Where the class that transformers takes differs from what `tokenizer.json` says: the tokens are those of transformers,
-  /// so that nobody has to act.
+  /// Where the class that transformers takes differs from what `tokenizer.json` says: the tokens are those of
+  /// transformers, so that nobody has to act.
   public let remarks: [String]
 
   private let source: Source
@@ -56,8 +57,9 @@ public struct Tokenizer: Sendable {
     try self.init(json: json, source: source, sides: sides, model: nil)
   }
 
-  /// The same, for a file that was made of a `tokenizer.model`, if there is one. Then `add_bos_token` and `add_eos_token` say
-  /// what stands around a text; beside a `tokenizer.json` its post-processor does, and they are not heeded.
+  /// The same, for a file that was made of a `tokenizer.model`, if there is one. Then `add_bos_token` and
+  /// `add_eos_token` say what stands around a text; beside a `tokenizer.json` its post-processor does, and they are not
+  /// heeded.
   init(json: Data, source: String, sides: TokenizerSides, model piece: SentencePieceModel?) throws(TokenizerError) {
     let isMade = piece != nil
     let value = try TokenizerFile.parse(json, source: source)
@@ -131,7 +133,8 @@ public struct Tokenizer: Sendable {
   ///
   /// - Parameters:
   ///   - text: Any text.
-  ///   - addSpecialTokens: Whether ``prefix`` and ``suffix`` are put around it, as transformers does unless told not to.
+  ///   - addSpecialTokens: Whether ``prefix`` and ``suffix`` are put around it, as transformers does unless told not
+  ///     to.
   ///   - continues: Whether other text stands before it, so that it gets no space that only the beginning gets.
   /// - Returns: Their ids.
   public func encode(_ text: String, addSpecialTokens: Bool = false, continues: Bool = false) -> [Int32] {

@@ -1,7 +1,7 @@
 internal import Formats
 
-/// The keys of `tokenizer_config.json`: used, without effect here, refused; others are named in a note, since files of the
-/// hub have many that nobody reads.
+/// The keys of `tokenizer_config.json`: used, without effect here, refused; others are named in a note, since files of
+/// the hub have many that nobody reads.
 extension TokenizerConfiguration {
   /// Keys that are read.
   private static let used: Set = [

@@ -34,8 +34,8 @@ struct TokenizerConfiguration {
 
   /// By name; a name without token is there too, and keeps the class's default out.
   private(set) var named: [String: Named?] = [:]
-  /// Tokens of names that are not the usual ones, in the order in which they are added: those that stand as objects or in
-  /// `special_tokens_map.json`, then those of `tokenizer_config.json`, which count where both have a name.
+  /// Tokens of names that are not the usual ones, in the order in which they are added: those that stand as objects or
+  /// in `special_tokens_map.json`, then those of `tokenizer_config.json`, which count where both have a name.
   var specific: [(name: String, token: Named)] {
     let first = objects.map { (name, token) in (name, explicit.last { $0.name == name }?.token ?? token) }
     return first + explicit.filter { (name, _) in !objects.contains { $0.name == name } }
@@ -117,8 +117,8 @@ struct TokenizerConfiguration {
     hasExtra = file.value["extra_special_tokens"] != nil || file.value["additional_special_tokens"] != nil
   }
 
-  /// Whether `tokenizer_config.json` has a list of special tokens, were it empty: the one of `special_tokens_map.json` does
-  /// not count then.
+  /// Whether `tokenizer_config.json` has a list of special tokens, were it empty: the one of `special_tokens_map.json`
+  /// does not count then.
   private var hasExtra = false
   /// Extra tokens that are special as far as `added_tokens.json` goes: transformers does not look into objects of
   /// `tokenizer_config.json` there.

@@ -2,9 +2,9 @@ internal import Formats
 
 /// A BPE model: the tokens of a word.
 ///
-/// A word's smallest parts are scalars, or bytes that are spelled as scalars. A part that has no token becomes the tokens of
-/// the bytes of its scalar (`<0xE2>`) if the model falls back to them and has all of them, otherwise the unknown token or,
-/// without one, nothing.
+/// A word's smallest parts are scalars, or bytes that are spelled as scalars. A part that has no token becomes the
+/// tokens of the bytes of its scalar (`<0xE2>`) if the model falls back to them and has all of them, otherwise the
+/// unknown token or, without one, nothing.
 struct WordModel: Sendable {
   enum Alphabet: Sendable {
     /// Token of each byte, -1 for none; whether every byte of UTF-8 has one.
@@ -62,8 +62,8 @@ struct WordModel: Sendable {
 
   /// The smallest parts of a word on their way to tokens.
   ///
-  /// An unknown token is written when the next part that has a token of its own, or another unknown one, comes: tokens of
-  /// bytes in between stand before it, as in the library.
+  /// An unknown token is written when the next part that has a token of its own, or another unknown one, comes: tokens
+  /// of bytes in between stand before it, as in the library.
   private struct Parts {
     let model: WordModel
     private var isUnknown = false

@@ -36,7 +36,8 @@ import Testing
     #expect(try scratch.files == ["out"])
   }
 
-  /// Every file that is missing, longer, or there besides is named on opening; other bytes of the same length on verifying.
+  /// Every file that is missing, longer, or there besides is named on opening; other bytes of the same length on
+  /// verifying.
   @Test func changedFoldersAreNamed() throws {
     let scratch = try Scratch()
     let folder = scratch.path("out")
@@ -87,8 +88,8 @@ import Testing
     #expect(flips > 500)
   }
 
-  /// What a kill leaves at any moment, by both ways of changing places: the same command succeeds with the same bytes, and
-  /// the destination is all of the old or all of the new.
+  /// What a kill leaves at any moment, by both ways of changing places: the same command succeeds with the same bytes,
+  /// and the destination is all of the old or all of the new.
   @Test(arguments: [true, false]) func killsLeaveOldOrNew(exchanges: Bool) throws {
     let scratch = try Scratch()
     let folder = scratch.path("out")

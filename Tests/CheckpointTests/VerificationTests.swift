@@ -55,8 +55,8 @@ import Testing
     return found
   }
 
-  /// One bit of any byte: it is noticed, or the byte holds nothing: all that reading gives is as before. Those are gaps that
-  /// HDF5 leaves between its objects, for alignment or for later, and nothing else.
+  /// One bit of any byte: it is noticed, or the byte holds nothing: all that reading gives is as before. Those are gaps
+  /// that HDF5 leaves between its objects, for alignment or for later, and nothing else.
   @Test(.timeLimit(.minutes(5)), arguments: [false, true])
   func everyFlippedBitIsNoticed(mapped: Bool) async {
     await #expect(processExitsWith: .success) { [mapped] in

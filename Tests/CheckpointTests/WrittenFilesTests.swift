@@ -77,8 +77,8 @@ import Testing
     #expect(try scratch.files == ["a.h5"] && contents(path) == [1, 2, 3])
   }
 
-  /// A limit on the size of files, wherever it falls: below the file's size nothing is there, at it everything. Small chunks
-  /// reach the disk when a dataset is closed, and the error is that of the close alone.
+  /// A limit on the size of files, wherever it falls: below the file's size nothing is there, at it everything. Small
+  /// chunks reach the disk when a dataset is closed, and the error is that of the close alone.
   @Test func everyLimitOnSizeIsNoticed() async {
     await #expect(processExitsWith: .success) {
       signal(SIGXFSZ, SIG_IGN)
@@ -125,7 +125,8 @@ import Testing
     }
   }
 
-  /// What may lose a write or an error, and what says more about Foundation than about the file, has no place in the sources.
+  /// What may lose a write or an error, and what says more about Foundation than about the file, has no place in the
+  /// sources.
   @Test func sourcesWriteInOneWay() throws {
     let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent().appendingPathComponent("Sources")

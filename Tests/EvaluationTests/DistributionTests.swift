@@ -60,7 +60,8 @@ struct DistributionTests {
     #expect(Self.isClose(Distributions.incompleteBeta(x, a, b), expected))
   }
 
-  // scipy.stats.binomtest(gained, gained + lost, 0.5).pvalue; the same as statsmodels.stats.contingency_tables.mcnemar(exact)
+  // scipy.stats.binomtest(gained, gained + lost, 0.5).pvalue; the same as
+  // statsmodels.stats.contingency_tables.mcnemar(exact)
   @Test(arguments: [
     (0, 0, 1.0), (1, 0, 1), (5, 1, 0.21875), (8, 20, 0.03569813817739487), (3, 3, 1), (60, 40, 0.05688793364098089),
     (250, 200, 0.02079180024760781),

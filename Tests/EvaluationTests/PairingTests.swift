@@ -47,7 +47,8 @@ struct PairingTests {
     }
   }
 
-  /// Samples without results are of an evaluation that was cut off; an older one that is whole does not stand in for it.
+  /// Samples without results are of an evaluation that was cut off; an older one that is whole does not stand in for
+  /// it.
   @Test func anEvaluationThatWasCutOffIsNamed() throws {
     let made = MadeRun().choices("t", right: [true, false])
     _ = try made.run()

@@ -34,7 +34,8 @@ struct ReportTests {
     }
   }
 
-  /// Of many arms each has one marker in the scatter, near its place, few are covered, and the caption names the frontier.
+  /// Of many arms each has one marker in the scatter, near its place, few are covered, and the caption names the
+  /// frontier.
   @Test func manyMarkersStandApart() throws {
     let html = try Self.report(Sample.manyArms(seeds: 1))
     let start = try #require(html.range(of: "aria-labelledby=\"scatter-target-t"))

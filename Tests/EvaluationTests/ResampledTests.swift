@@ -67,7 +67,8 @@ struct ResampledTests {
     #expect((2 * several).seeds == [2, 6] && (several + one).draws == [1, 5])
   }
 
-  /// A run that is worse by exactly the margin is called non-inferior in 5 % of studies, one as good as standard mostly.
+  /// A run that is worse by exactly the margin is called non-inferior in 5 % of studies, one as good as standard
+  /// mostly.
   @Test(arguments: [(0.1, 0.0...0.09), (0.0, 0.75...1.0), (0.25, 0.0...0.0)])
   func marginsKeepTheirLevel(harm: Double, expected: ClosedRange<Double>) {
     var random = SplitMix64(seed: 13)

@@ -27,8 +27,8 @@ enum Sample {
       facts: facts, cells: cells(documents, layers, &random), curves: curves(&random), layers: layers)
   }
 
-  /// The same base, standard arm and layers with 45 limited arms as in a study of routing rules, each under no limit and
-  /// under its own rule.
+  /// The same base, standard arm and layers with 45 limited arms as in a study of routing rules, each under no limit
+  /// and under its own rule.
   static func manyArms(seeds: Int) -> Study {
     var study = study(documents: 40)
     var random = SplitMix64(seed: seed &+ 2)

@@ -34,8 +34,8 @@ struct SeedTests {
     #expect(sample.interval.low < 2 && sample.interval.high > 3)
   }
 
-  /// Two seeds with the same losses say nothing more about the documents than one does: the crossed bootstrap's interval
-  /// is that of one seed, where drawing documents for each seed apart would make it narrower by √2.
+  /// Two seeds with the same losses say nothing more about the documents than one does: the crossed bootstrap's
+  /// interval is that of one seed, where drawing documents for each seed apart would make it narrower by √2.
   @Test func aSeedThatRepeatsAnotherDoesNotNarrowTheInterval() throws {
     let losses = (0..<50).map { 20 + Double($0 * 7 % 50) / 5 }
     let (one, two) = (try Self.sample([losses]), try Self.sample([losses, losses]))

@@ -209,7 +209,8 @@ import Training
     }
   }
 
-  /// Two seeds, two rates, a rule that nothing is trained under, limited arms under their own rule only, no weights kept.
+  /// Two seeds, two rates, a rule that nothing is trained under, limited arms under their own rule only, no weights
+  /// kept.
   @Test func seedsRatesAndRulesWithoutKeepingWeights() throws {
     defer { try? FileManager.default.removeItem(atPath: folder) }
     let overrides = [

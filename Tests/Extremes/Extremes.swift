@@ -1,6 +1,8 @@
-/// Numbers at the ends of what types hold, in the places of those that a text has: what a file may say and no reader may trap on.
+/// Numbers at the ends of what types hold, in the places of those that a text has: what a file may say and no reader
+/// may trap on.
 public enum Extremes {
-  /// Around zero and the ends of Int32 and Int64, beyond them, beyond what a float and a double hold, and no number at all.
+  /// Around zero and the ends of Int32 and Int64, beyond them, beyond what a float and a double hold, and no number at
+  /// all.
   public static let numbers = [
     "-9223372036854775808", "-1", "-0.0", "0", "1", "2147483647", "2147483648", "1099511627776", "9223372036854775807",
     "9223372036854775808", "1e18", "1e308", "1e400", "NaN",

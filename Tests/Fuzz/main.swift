@@ -5,8 +5,8 @@ import Foundation
 //     fuzz --seconds 60 --seed 1 [--folder .build/fuzz]
 //     fuzz --reproduce FILE.safetensors
 //
-// The loop runs in a child process that writes every input to a file before it reads it: when the child dies, that file is
-// the reproducer. An error that a reader throws is what is wanted; all that is asked of it is to be quick and small.
+// The loop runs in a child process that writes every input to a file before it reads it: when the child dies, that file
+// is the reproducer. An error that a reader throws is what is wanted; all that is asked of it is to be quick and small.
 
 do {
   let options = try Options(Array(CommandLine.arguments.dropFirst()))

@@ -4,8 +4,8 @@ import Testing
 
 @testable import Fuzz
 
-/// Every number of every sound file that the readers are tried with, made extreme: an error or a result, never a trap, a hang or
-/// an absurd allocation. A key that a file gets later is covered as soon as a sound file has it.
+/// Every number of every sound file that the readers are tried with, made extreme: an error or a result, never a trap,
+/// a hang or an absurd allocation. A key that a file gets later is covered as soon as a sound file has it.
 @Suite struct NumberTests {
   @Test func everyNumberOfEveryFileMayBeExtreme() throws {
     let folder = NSTemporaryDirectory() + "/occult-extremes-" + UUID().uuidString

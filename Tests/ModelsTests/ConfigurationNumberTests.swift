@@ -4,8 +4,8 @@ import Testing
 
 @testable import Models
 
-/// Every number of a published `config.json` of each family, made extreme: an error that names the key, or a configuration whose
-/// parameters can be counted.
+/// Every number of a published `config.json` of each family, made extreme: an error that names the key, or a
+/// configuration whose parameters can be counted.
 @Suite struct ConfigurationNumberTests {
   @Test(arguments: ["deepseek", "deepseek_v2_lite", "mixtral", "olmoe", "qwen"])
   func everyNumberMayBeExtreme(family: String) throws {

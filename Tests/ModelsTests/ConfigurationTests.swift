@@ -11,7 +11,8 @@ import Testing
     try String(contentsOfFile: folder + "/" + path, encoding: .utf8)
   }
 
-  /// Numbers of parameters as published: OLMoE 6.92 B, Mixtral 46.7 B, Qwen1.5-MoE 14.3 B, DeepSeek-MoE 16.4 B, V2-Lite 15.7 B.
+  /// Numbers of parameters as published: OLMoE 6.92 B, Mixtral 46.7 B, Qwen1.5-MoE 14.3 B, DeepSeek-MoE 16.4 B, V2-Lite
+  /// 15.7 B.
   @Test(
     arguments: [
       ("olmoe", 6_919_161_856), ("mixtral", 46_702_792_704), ("qwen", 14_315_784_192), ("deepseek", 16_375_728_128),

@@ -5,7 +5,8 @@ import Testing
 
 @testable import Models
 
-/// Every family against transformers in float64: logits 1e-5, every gradient 1e-4 relative, as float32 arithmetic allows.
+/// Every family against transformers in float64: logits 1e-5, every gradient 1e-4 relative, as float32 arithmetic
+/// allows.
 @Suite struct FamilyOracleTests {
   static let variants = ["olmoe", "mixtral", "qwen2_moe", "qwen3_moe", "deepseek", "deepseek_v2"].flatMap {
     [$0 + "-tiny", $0 + "-odd"]
@@ -61,8 +62,8 @@ import Testing
     }
   }
 
-  /// Blocks that are computed again: losses and routing keep their bits; gradients of the router's losses join those of its
-  /// weights in another order, which leaves rounding.
+  /// Blocks that are computed again: losses and routing keep their bits; gradients of the router's losses join those of
+  /// its weights in another order, which leaves rounding.
   @Test(arguments: variants) func recomputedActivationsChangeNothing(variant: String) throws {
     var model = try Oracle(variant).model()
     model.train([.attention, .router, .sharedExperts, .norms])

@@ -5,7 +5,8 @@ import Testing
 
 @testable import Models
 
-/// Adapter folders in every layout that PEFT 0.18.1, 0.20.0 and 0.21.2 write, against PEFT's logits in float64 (make_peft.py).
+/// Adapter folders in every layout that PEFT 0.18.1, 0.20.0 and 0.21.2 write, against PEFT's logits in float64
+/// (make_peft.py).
 @Suite struct PEFTOracleTests {
   private static let folder =
     URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/Oracles/peft/"

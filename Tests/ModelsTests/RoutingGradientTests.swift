@@ -10,8 +10,8 @@ import Testing
 ///
 ///     f(z) = Σ_t Σ_s c[used_ts] · w_ts(z)
 ///
-/// The reference is the same formula in double precision with the choice held fixed; that the choice does not move near z is
-/// checked, so its central differences are those of the whole rule.
+/// The reference is the same formula in double precision with the choice held fixed; that the choice does not move near
+/// z is checked, so its central differences are those of the whole rule.
 @Suite struct RoutingGradientTests {
   static let (tokens, experts, k, devices) = (12, 16, 4, 4)
 
@@ -113,7 +113,8 @@ import Testing
     }
   }
 
-  /// A token that keeps its choice weighs it as before, to the bit, and one under a limit keeps the mass it is asked to keep.
+  /// A token that keeps its choice weighs it as before, to the bit, and one under a limit keeps the mass it is asked to
+  /// keep.
   @Test(arguments: RoutingPolicy.allCases) func massIsKept(policy: RoutingPolicy) throws {
     let rule = try Self.rule(policy, .own)
     let logits = Tensor(Self.logits, shape: [Self.tokens, Self.experts])

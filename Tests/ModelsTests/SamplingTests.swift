@@ -23,8 +23,8 @@ import Testing
     }
   }
 
-  /// Shares over logits as the processors of transformers 5.24.0 leave them, at temperature 0.8, after tokens 2, 1, 2; where two
-  /// are equally likely at the border of top-p, the lower id stays here.
+  /// Shares over logits as the processors of transformers 5.24.0 leave them, at temperature 0.8, after tokens 2, 1, 2;
+  /// where two are equally likely at the border of top-p, the lower id stays here.
   @Test(
     arguments: [
       (nil, 1, 1.3, 1, [0.09003, 0.01049, 0.2019, 0.40347, 0.02009, 0.18129, 0.00272, 0.09003]),

@@ -114,7 +114,8 @@ import Testing
     #expect(files.count > 20)
   }
 
-  /// Text of a model comes in pieces of bytes: as it is into a file, harmless on a terminal, whole characters either way.
+  /// Text of a model comes in pieces of bytes: as it is into a file, harmless on a terminal, whole characters either
+  /// way.
   @Test func textOfAModelIsHarmlessOnATerminal() {
     let bytes = Array("a\u{1B}[31mü你🦊\u{202E}b\n".utf8)
     for size in 1...5 {

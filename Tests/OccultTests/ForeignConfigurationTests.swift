@@ -17,7 +17,8 @@ import Text
     return lines[1].split(separator: " ").map(String.init)
   }
 
-  /// A key that nobody here knows is told once by every command that loads the file, from a folder and from a checkpoint.
+  /// A key that nobody here knows is told once by every command that loads the file, from a folder and from a
+  /// checkpoint.
   @Test func unknownKeysAreToldOnce() throws {
     let place = try Workplace(keys: "\"zeta\": 1", companions: ["generation_config.json": "{\"eta\": 2}"])
     let (base, folder) = (place.run("base.h5"), place.run("folder"))

@@ -1,8 +1,8 @@
 import Foundation
 import Testing
 
-/// A key that nobody knows, put into every file that other programs write, at every level: the command that reads the file
-/// names it, in an error or in a warning.
+/// A key that nobody knows, put into every file that other programs write, at every level: the command that reads the
+/// file names it, in an error or in a warning.
 @Suite struct ForeignFilesTests {
   /// A file as a command meets it.
   struct File: Sendable, CustomTestStringConvertible {

@@ -91,7 +91,8 @@ import Testing
     }
   }
 
-  /// Experts that contiguous groups keep together carry most of the load: the cap forbids that, and `place` says what it costs.
+  /// Experts that contiguous groups keep together carry most of the load: the cap forbids that, and `place` says what
+  /// it costs.
   @Test func aLoadCapThatCostsMoreThanPlacingGainsIsSaid() throws {
     var lines: [String] = []
     for token in 0..<300 {

@@ -148,7 +148,8 @@ import Testing
         let probe = try CommandLineTests.run(command.words + own + [option.name, "12x"])
         guard probe.status == 64, probe.error.contains("'12x'") else { continue }
         guard probe.error.contains("integer") || probe.error.contains("number") || isSeed(option.name) else { continue }
-        // Those that differ for an option, each in a process of its own: both ends, what only a real number is, and none.
+        // Those that differ for an option, each in a process of its own: both ends, what only a real number is, and
+        // none.
         for number in ["-9223372036854775808", "0", "9223372036854775807", "1e308", "NaN"] {
           tried += 1
           _ = try Self.ends(command.words + own + ["\(option.name)=\(number)"])

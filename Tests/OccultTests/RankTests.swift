@@ -4,8 +4,8 @@ import Models
 import TestSupport
 import Testing
 
-/// `mpirun -n N occult finetune`: the same figures as one process, checkpoints that any number of ranks goes on from, and ranks
-/// that end together.
+/// `mpirun -n N occult finetune`: the same figures as one process, checkpoints that any number of ranks goes on from,
+/// and ranks that end together.
 @Suite(.serialized) struct RankTests {
   /// Runs to the end; exit code and standard error.
   static func run(_ ranks: Int, _ arguments: [String]) throws -> (status: Int32, error: String) {
@@ -139,8 +139,8 @@ import Testing
     kill.waitUntilExit()
   }
 
-  /// A signal that reaches one rank in the middle of a validation: all give it up and save, and the run that goes on measures
-  /// anew.
+  /// A signal that reaches one rank in the middle of a validation: all give it up and save, and the run that goes on
+  /// measures anew.
   @Test func ranksGiveUpAMeasurementTogether() throws {
     let place = try Workplace()
     let lines = (1...2000).map { "{\"prompt\": \"\($0) + \($0) is\", \"completion\": \" \(2 * $0)\"}" }

@@ -184,7 +184,8 @@ import Testing
     #expect(hidden.forward == hidden.compute && hidden.forwardShare == 0)
     let partly = cost(overlap: 0.1)
     #expect(Self.close(partly.forward, compute + 2 * exchange - 0.1 * compute))
-    // Three replicas on three nodes add their gradients: one expert of 3 · 64 · 32 weights, 2 · 2/3 of it over the slow link.
+    // Three replicas on three nodes add their gradients: one expert of 3 · 64 · 32 weights, 2 · 2/3 of it over the slow
+    // link.
     let gradients: Double = 2e-5 + 4 * 3e-6 + 12288 * 4 / 3.0 / 1e8
     #expect(Self.close(cost(overlap: 0, replicas: 3).training, 3 * compute + 4 * exchange + gradients))
   }

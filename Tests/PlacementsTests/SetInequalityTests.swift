@@ -57,8 +57,8 @@ import Testing
     }
   }
 
-  /// Half {0, 1, 2} with {3}, half {0} with {1, 2, 3}: C = 2 both times. On the whole set n = 5/2 for 1 and 2 and 2 for the
-  /// others: 2·(5/12) + 2·(1/2) = 11/6. Experts 0 and 3 never meet, and say 2.
+  /// Half {0, 1, 2} with {3}, half {0} with {1, 2, 3}: C = 2 both times. On the whole set n = 5/2 for 1 and 2 and 2 for
+  /// the others: 2·(5/12) + 2·(1/2) = 11/6. Experts 0 and 3 never meet, and say 2.
   @Test func aSubsetSeesThroughAMean() {
     var inequality = SetInequality(topK: 4, devices: 4, room: 4)
     inequality.near = zip(Self.pairs([0, 0, 0, 1]), Self.pairs([0, 1, 1, 1])).map { ($0 + $1) / 2 }

@@ -28,7 +28,8 @@ import Testing
     #expect(Array(profile.layers[0].sets.prefix(8)) == [5, 8, 19, 22, 41, 57, 60, 63])
     #expect(profile.layers[0].coactivation[29 * 64 + 56] == 85 && profile.layers[1].coactivation[43 * 64 + 49] == 81)
 
-    // What the methods are for, on real choices: the greedy saves copies and costs balance, refinement saves within the cap.
+    // What the methods are for, on real choices: the greedy saves copies and costs balance, refinement saves within the
+    // cap.
     let greedy = try Placement(profile, devices: 4, method: .occult)
     let refined = try Placement(profile, devices: 4, method: .refined, options: .init(proposals: 50_000))
     for layer in 0..<2 {

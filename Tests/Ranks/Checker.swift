@@ -62,7 +62,8 @@ struct Checker {
     report("gradients (\(name))", test, worst, limit: test.tolerance)
   }
 
-  /// The worst of all parameters, and which that is on this rank: of what every rank has, the sum over ranks; of experts, this rank's.
+  /// The worst of all parameters, and which that is on this rank: of what every rank has, the sum over ranks; of
+  /// experts, this rank's.
   private func gradientErrors(
     _ test: Case, _ placement: Placement, _ whole: (model: LanguageModel, gradients: Gradients),
     _ part: (model: LanguageModel, gradients: Gradients)

@@ -1,7 +1,8 @@
 import ExpertParallel
 import Foundation
 
-/// What several ranks compute together against one process that holds everything; run by `mpirun` from ExpertParallelTests.
+/// What several ranks compute together against one process that holds everything; run by `mpirun` from
+/// ExpertParallelTests.
 ///
 ///     mpirun -n 4 Ranks          every case; some lines each on rank 0, exit code 1 if one fails
 ///     mpirun -n 8 Ranks few      every policy once

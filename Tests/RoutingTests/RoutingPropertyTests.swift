@@ -199,7 +199,8 @@ import Testing
     }
   }
 
-  /// A profile's tables: hand-counted partners, and κ between the two numbers of experts whose traffic encloses the limit's.
+  /// A profile's tables: hand-counted partners, and κ between the two numbers of experts whose traffic encloses the
+  /// limit's.
   @Test func tablesOfAProfile() throws {
     var accumulator = ProfileAccumulator(experts: 4, topK: 3)
     accumulator.add(
@@ -210,9 +211,11 @@ import Testing
     // One device an expert: k′ experts visit k′ devices, so κ is L; all on one device: every κ costs the same.
     #expect(profile.keptExperts(placement: [0, 1, 2, 3], devices: 4) == [1, 2, 3, 3])
     #expect(profile.keptExperts(placement: [0, 0, 0, 0], devices: 1) == [3])
-    // {0, 1 | 2, 3}: tokens visit 1, 1, 2 · 1, 1, 2 · 1, 1, 2 · 1, 2, 2 devices; within one device 4 in all, two experts visit 5.
+    // {0, 1 | 2, 3}: tokens visit 1, 1, 2 · 1, 1, 2 · 1, 1, 2 · 1, 2, 2 devices; within one device 4 in all, two
+    // experts visit 5.
     #expect(profile.keptExperts(placement: [0, 0, 1, 1], devices: 2) == [1, 3])
-    // {0, 2 | 1, 3} instead: 1, 2, 2 for every token but the last with 1, 1, 2; one more device in three tokens of four.
+    // {0, 2 | 1, 3} instead: 1, 2, 2 for every token but the last with 1, 1, 2; one more device in three tokens of
+    // four.
     #expect(profile.keptExperts(placement: [0, 1, 0, 1], devices: 2) == [1, 3])
     #expect(throws: RoutingError.unprofiled(policy: .similarity, layer: 0, missing: "router logits")) {
       try PolicyTables(

@@ -1,6 +1,7 @@
 public import Foundation
 
-/// Limits of time in tests: they end what hangs. How fast a machine is, or how much else it has to do, is not tested by them.
+/// Limits of time in tests: they end what hangs. How fast a machine is, or how much else it has to do, is not tested by
+/// them.
 public enum Hang {
   /// Longer than anything tested takes, also on a machine with many times more to do than processors.
   public static let minutes = 15

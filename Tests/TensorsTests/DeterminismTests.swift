@@ -4,8 +4,8 @@ import Testing
 
 @testable import Tensors
 
-/// The same bits for any number of threads: a computation inside a task of the team runs on one thread, since the team is
-/// busy, and must agree with the one that had all threads.
+/// The same bits for any number of threads: a computation inside a task of the team runs on one thread, since the team
+/// is busy, and must agree with the one that had all threads.
 @Suite struct DeterminismTests {
   /// Compares value and gradients of `f` computed on all threads, on one, and again on all.
   static func expectSameBits(

@@ -33,7 +33,8 @@ import Testing
     #expect(try limits(most).host.source == .machine)
   }
 
-  /// Version 2: the group's own limit or that of any group above it, whichever is lowest; `memory.high` counts like a limit.
+  /// Version 2: the group's own limit or that of any group above it, whichever is lowest; `memory.high` counts like a
+  /// limit.
   @Test(
     arguments: [
       (["": "max", "/a": "max", "/a/b": "3000"], [:], "/a/b", 3000),

@@ -87,7 +87,8 @@ import Testing
     expectGradient(of: rotated, at: x)
   }
 
-  /// Linear scaling by 4 turns position 4p as p is turned; YaRN leaves the fastest pair and slows the slowest to a quarter.
+  /// Linear scaling by 4 turns position 4p as p is turned; YaRN leaves the fastest pair and slows the slowest to a
+  /// quarter.
   @Test func stretchedAngles() {
     let x = Tensor.random([1, 32], seed: 9)
     let plain = RotaryTable(headDimension: 32, base: 10_000, positions: 64)

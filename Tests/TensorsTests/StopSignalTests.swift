@@ -111,7 +111,8 @@ import Testing
     }
   }
 
-  /// Raises a signal where less than a kilobyte of the stack is left: the system puts more than that there for a handler.
+  /// Raises a signal where less than a kilobyte of the stack is left: the system puts more than that there for a
+  /// handler.
   ///
   /// - Returns: A sum over the frames, so that each is one.
   @discardableResult private static func raise(_ number: Int32, above end: UInt) -> UInt {

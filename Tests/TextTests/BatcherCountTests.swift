@@ -2,7 +2,8 @@ import Testing
 
 @testable import Text
 
-/// Runs of many epochs: what is asked of a batcher before and while it runs takes time with the number of epochs, not its square.
+/// Runs of many epochs: what is asked of a batcher before and while it runs takes time with the number of epochs, not
+/// its square.
 @Suite struct BatcherCountTests {
   private func batcher(_ weight: Double = 1) -> Batcher {
     let documents = (0..<6).map { id in

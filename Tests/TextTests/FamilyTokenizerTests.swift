@@ -99,8 +99,8 @@ import Testing
     #expect(try Tokenizer(json: Data(silent.utf8), source: "t.json").encode("xye") == [0])
   }
 
-  /// Beside a `tokenizer.json` its post-processor decides what stands around a text, as in transformers 5; where there is a
-  /// `tokenizer.model` alone, `tokenizer_config.json` does.
+  /// Beside a `tokenizer.json` its post-processor decides what stands around a text, as in transformers 5; where there
+  /// is a `tokenizer.model` alone, `tokenizer_config.json` does.
   @Test func configuration() throws {
     func tokenizer(_ name: String, _ configuration: String) throws -> Tokenizer {
       try Tokenizer(

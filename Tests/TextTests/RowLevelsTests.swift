@@ -5,7 +5,8 @@ import Testing
 
 /// A key that nothing knows, in every format and at every level of its rows.
 @Suite struct RowLevelsTests {
-  /// A level of a sound row: where a key is put, and whether an unknown one is an error; elsewhere it is a warning that names it.
+  /// A level of a sound row: where a key is put, and whether an unknown one is an error; elsewhere it is a warning that
+  /// names it.
   struct Level: Sendable {
     let format: DataFormat
     let row: String

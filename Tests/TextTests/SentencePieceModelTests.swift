@@ -4,7 +4,8 @@ import Testing
 
 @testable import Text
 
-/// `tokenizer.model` by itself: what AutoTokenizer makes of one, and models that are refused, written here field by field.
+/// `tokenizer.model` by itself: what AutoTokenizer makes of one, and models that are refused, written here field by
+/// field.
 @Suite struct SentencePieceModelTests {
   private static func varint(_ value: UInt64) -> [UInt8] {
     value < 128 ? [UInt8(value)] : [UInt8(value & 127) | 128] + varint(value >> 7)

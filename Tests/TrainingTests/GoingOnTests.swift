@@ -211,8 +211,8 @@ import Text
 
   // MARK: From the middle of a measurement
 
-  /// Validation after step 4, and of the result, is given up; the run that goes on has the record and the bits of one that was
-  /// never stopped.
+  /// Validation after step 4, and of the result, is given up; the run that goes on has the record and the bits of one
+  /// that was never stopped.
   @Test(arguments: [1, 2, 5], [false, true]) func abandonedMeasurementsAreDoneAnew(batch: Int, keepsBest: Bool) throws {
     let tiny = try TinyRun()
     (tiny.recipe.run.keepsBest, tiny.recipe.save.every) = (keepsBest, nil)

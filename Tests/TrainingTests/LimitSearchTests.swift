@@ -18,7 +18,8 @@ import Testing
     return LimitSearch(model, settings, documents: documents, batchTokens: 128)
   }
 
-  /// Curves are the losses of models with one limited layer, and the chosen limits keep to the budget when they act together.
+  /// Curves are the losses of models with one limited layer, and the chosen limits keep to the budget when they act
+  /// together.
   @Test func spendsABudget() throws {
     let tiny = try TinyRun()
     let search = try Self.search(tiny)

@@ -118,7 +118,8 @@ final class TemporaryFolder {
         + "try 'occult recipes list'")
   }
 
-  /// Every recipe of the repository decodes, at any depth, and opens with what it does, its data, the command and the time.
+  /// Every recipe of the repository decodes, at any depth, and opens with what it does, its data, the command and the
+  /// time.
   @Test func recipesOfTheRepository() throws {
     let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent().path

@@ -6,8 +6,8 @@ import Testing
 
 @testable import Training
 
-/// Every number that a recipe holds, made extreme: an error that names the key, or a run that is estimated, and ends or fails in
-/// words. Keys are found by walking a recipe that has them all, so that a later one is covered.
+/// Every number that a recipe holds, made extreme: an error that names the key, or a run that is estimated, and ends or
+/// fails in words. Keys are found by walking a recipe that has them all, so that a later one is covered.
 @Suite struct RecipeNumberTests {
   /// Dotted keys with a number in their value, and that value.
   private static func numbers(_ recipe: Recipe) -> [(key: String, text: String)] {

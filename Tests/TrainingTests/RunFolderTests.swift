@@ -127,7 +127,8 @@ struct RunFolderTests {
     ) { try tiny.tuning().run(.resume) }
   }
 
-  /// A run that ended before its first checkpoint begins anew when it is to go on; a finished one without checkpoints stays.
+  /// A run that ended before its first checkpoint begins anew when it is to go on; a finished one without checkpoints
+  /// stays.
   @Test func aRunWithoutACheckpointBeginsAnew() throws {
     let tuning = try stopped()
     try FileManager.default.removeItem(atPath: tuning.folder.checkpoint(step: 2))

@@ -5,11 +5,12 @@ internal import Models
 internal import Tensors
 internal import Training
 
-/// What travels between ranks, and how long it takes, under rules and placements: one MoE layer and a whole training step.
+/// What travels between ranks, and how long it takes, under rules and placements: one MoE layer and a whole training
+/// step.
 ///
-/// Tokens choose what recorded tokens chose. Placements are fitted to recorded tokens that are not measured. All variants run
-/// in turn in each round, so that the machine's moods hit all of them; every time is that of the slowest rank. Beside each runs
-/// the same without the wire, see ``RehearsedCommunicator``.
+/// Tokens choose what recorded tokens chose. Placements are fitted to recorded tokens that are not measured. All
+/// variants run in turn in each round, so that the machine's moods hit all of them; every time is that of the slowest
+/// rank. Beside each runs the same without the wire, see ``RehearsedCommunicator``.
 public struct CommunicationBenchmark: Sendable {
   /// What is timed.
   public enum Measure: String, Sendable, CaseIterable, Codable {
@@ -33,8 +34,8 @@ public struct CommunicationBenchmark: Sendable {
   public var seed: UInt64 = 0
   /// Most max/mean load of `refined`.
   public var loadCap: Double? = 1.10
-  /// N, a divisor of the number of ranks: bytes are counted inside nodes and between them, and with several nodes variants
-  /// that cross to each once are run as well.
+  /// N, a divisor of the number of ranks: bytes are counted inside nodes and between them, and with several nodes
+  /// variants that cross to each once are run as well.
   public var nodes = 1
   /// How rows travel; whether once for each expert, and whether by way of nodes, is up to the variant.
   public var options = DispatchOptions()

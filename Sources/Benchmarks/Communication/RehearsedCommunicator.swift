@@ -3,8 +3,8 @@ internal import Synchronization
 
 /// Ranks that can repeat a run without the wire, to see how long everything else takes.
 ///
-/// A run is recorded while it is live: what arrived is kept, but for rows. Rehearsed, it receives the same, and zeros as rows;
-/// nothing is sent and nobody waits.
+/// A run is recorded while it is live: what arrived is kept, but for rows. Rehearsed, it receives the same, and zeros
+/// as rows; nothing is sent and nobody waits.
 final class RehearsedCommunicator: Communicator {
   enum Mode: Equatable {
     /// Everything is passed on.

@@ -28,8 +28,8 @@ extension LayerProfile {
   ///     exp(logit_e) = w_e                                     of recorded experts
   ///                  = min w · (0.001 + 0.998 · a_e)           of others,   a_e = Σ_i w_i · A[i][e] / load[i] / Σ_i w_i
   ///
-  /// A recording has the weights of chosen experts alone. The others, which a device limit may put in their place, come below
-  /// all of them, by how often they are used together with them.
+  /// A recording has the weights of chosen experts alone. The others, which a device limit may put in their place, come
+  /// below all of them, by how often they are used together with them.
   ///
   /// - Parameter tokens: Numbers of recorded tokens.
   /// - Returns: A row a token.

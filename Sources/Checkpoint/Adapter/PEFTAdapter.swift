@@ -2,11 +2,13 @@ internal import Formats
 internal import Models
 internal import Tensors
 
-/// Adapters in the layout of Hugging Face's PEFT: what its tensors are called, how they lie, and the configuration beside.
+/// Adapters in the layout of Hugging Face's PEFT: what its tensors are called, how they lie, and the configuration
+/// beside.
 ///
-/// PEFT adapts modules by `target_modules`, and parameters of modules, as routers and stacked experts are in transformers
-/// 5, by `target_parameters`. Of two parameters of one module the second wraps the first: factors of `down_proj` are named
-/// after the stack, those of `gate_up_proj` after its `base_layer`. All experts of a stack share one pair of matrices:
+/// PEFT adapts modules by `target_modules`, and parameters of modules, as routers and stacked experts are in
+/// transformers 5, by `target_parameters`. Of two parameters of one module the second wraps the first: factors of
+/// `down_proj` are named after the stack, those of `gate_up_proj` after its `base_layer`. All experts of a stack share
+/// one pair of matrices:
 ///
 ///     lora_A [E · r, in],  row e · r + j is A_e[j]        lora_B [out, r · E],  column j · E + e is B_e[:, j]
 ///
@@ -66,8 +68,8 @@ struct PEFTAdapter {
 
   /// Text of `adapter_config.json`.
   ///
-  /// Rank and alpha of one role are the common ones, all others' go by pattern. Roles that are adapted as parameters come
-  /// first: PEFT applies patterns to them as well, but warns that they match no module.
+  /// Rank and alpha of one role are the common ones, all others' go by pattern. Roles that are adapted as parameters
+  /// come first: PEFT applies patterns to them as well, but warns that they match no module.
   ///
   /// - Parameter baseModel: What PEFT calls the model; nil for nothing.
   /// - Returns: JSON, one key a line.
@@ -111,8 +113,8 @@ struct PEFTAdapter {
     Int(exactly: value).map(String.init) ?? "\(value)"
   }
 
-  /// `model.layers.3.self_attn.q_proj` → `self_attn.q_proj`: PEFT compares ends of names, and a role is adapted in every
-  /// layer that has it.
+  /// `model.layers.3.self_attn.q_proj` → `self_attn.q_proj`: PEFT compares ends of names, and a role is adapted in
+  /// every layer that has it.
   private static func withoutLayer(_ name: String) -> String {
     name.replacing(/^model\.layers\.[0-9]+\./, with: "")
   }

@@ -14,8 +14,8 @@ struct PEFTConfiguration {
   private let alphas: [(pattern: PEFTPattern, value: Double)]
   private let isRankStabilized: Bool
   private let parameterTargets: [String]
-  /// Whether factors of stacked experts lie as before PEFT 0.19, which took `[E, out, in]` for `[E, in, out]`; nil where
-  /// no version is given.
+  /// Whether factors of stacked experts lie as before PEFT 0.19, which took `[E, out, in]` for `[E, in, out]`; nil
+  /// where no version is given.
   let swapsExperts: Bool?
 
   /// Rank and α of one pair of factors.
@@ -188,7 +188,8 @@ struct PEFTConfiguration {
   }
 }
 
-/// A key of `rank_pattern` or `alpha_pattern`: a regular expression that matches a name from its start or from a point on.
+/// A key of `rank_pattern` or `alpha_pattern`: a regular expression that matches a name from its start or from a point
+/// on.
 struct PEFTPattern {
   private let text: [UInt8]
   /// nil where the text is made of characters that stand for themselves, and points.

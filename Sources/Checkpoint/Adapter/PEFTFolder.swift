@@ -4,9 +4,9 @@ internal import Tensors
 
 /// A folder that PEFT wrote: LoRA factors over a model whose parameters are known.
 ///
-/// PEFT may adapt part of a role, such as queries and values alone; the rest of the role then gets factors of zeros, which
-/// changes nothing. Our ranks and scales are those of a role: smaller ranks are filled up with zeros, and where a pair has
-/// another scale than the role's, B takes the ratio. Every tensor is accounted for.
+/// PEFT may adapt part of a role, such as queries and values alone; the rest of the role then gets factors of zeros,
+/// which changes nothing. Our ranks and scales are those of a role: smaller ranks are filled up with zeros, and where a
+/// pair has another scale than the role's, B takes the ratio. Every tensor is accounted for.
 struct PEFTFolder {
   let settings: AdapterSettings
   private let tensors: SafetensorsReader

@@ -54,9 +54,9 @@ struct PEFTModules {
 
 /// Which parameter each module's factors belong to, and how they lie.
 ///
-/// Of two parameters of one module PEFT's second wraps the first, so that a module may have two pairs of factors: those of
-/// `down_proj` under the stack's name and those of `gate_up_proj` under its `base_layer`. One that is adapted alone, of
-/// either, is under the stack's name: the shapes tell which it is, and whether they lie as before PEFT 0.19.
+/// Of two parameters of one module PEFT's second wraps the first, so that a module may have two pairs of factors: those
+/// of `down_proj` under the stack's name and those of `gate_up_proj` under its `base_layer`. One that is adapted alone,
+/// of either, is under the stack's name: the shapes tell which it is, and whether they lie as before PEFT 0.19.
 struct PEFTPlaces {
   private let modules: PEFTModules
   private let path: String

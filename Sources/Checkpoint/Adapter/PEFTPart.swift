@@ -6,8 +6,8 @@ struct PEFTPart {
   enum Layout: Equatable {
     /// Of a matrix: A `[r, in]`, B `[out, r]`.
     case matrix
-    /// Of all experts at once, see ``PEFTAdapter``; swapped, as before PEFT 0.19, A is `[E · r, out]` and holds Bᵀ, B is
-    /// `[in, r · E]` and holds Aᵀ.
+    /// Of all experts at once, see ``PEFTAdapter``; swapped, as before PEFT 0.19, A is `[E · r, out]` and holds Bᵀ, B
+    /// is `[in, r · E]` and holds Aᵀ.
     case stack(isSwapped: Bool)
     /// Of one projection of one expert, which has these rows of the expert's matrix: A `[r, in]`, B `[rows, r]`.
     case projection(expert: Int, rows: Range<Int>)

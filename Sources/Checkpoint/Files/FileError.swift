@@ -3,7 +3,8 @@ import Formats
 
 /// What went wrong with a file: data first, words once.
 ///
-/// The text always reads `where: expected …, found …; try …`, where `where` is the file and, after a space, the item in it.
+/// The text always reads `where: expected …, found …; try …`, where `where` is the file and, after a space, the item in
+/// it.
 public enum FileError: Error, Equatable, CustomStringConvertible, Sendable {
   /// The operating system refused.
   case system(path: String, action: FileAction, code: Int32)

@@ -2,8 +2,8 @@
 ///
 ///     FolderLayout(["recipe.yaml", "checkpoints/step-*.h5", "tasks/**/results_*.json"])
 ///
-/// `*` stands for any characters but a slash, `**` as a whole part for any folders, none as well. Every file may also be there
-/// under its temporary name, with `.tmp` behind it.
+/// `*` stands for any characters but a slash, `**` as a whole part for any folders, none as well. Every file may also
+/// be there under its temporary name, with `.tmp` behind it.
 package struct FolderLayout: Sendable, Equatable {
   private let patterns: [[String]]
 

@@ -2,8 +2,8 @@ import Foundation
 
 /// A lock on a folder for as long as this value lives: a second writer is turned away.
 ///
-/// The lock belongs to an open file, so the system drops it when its holder ends, however it ends; over NFS the server does
-/// so when the holder's machine is gone. A file system without locks gives none, and `isHeld` says so.
+/// The lock belongs to an open file, so the system drops it when its holder ends, however it ends; over NFS the server
+/// does so when the holder's machine is gone. A file system without locks gives none, and `isHeld` says so.
 package final class FolderLock: Sendable {
   /// The file that is locked. It stays: removing it would let two writers hold two files of one name.
   package static let name = ".occult.lock"
@@ -40,7 +40,8 @@ package final class FolderLock: Sendable {
   }
 
   deinit {
-    // By name and not by closing alone: a process that is just being started holds a copy of the descriptor for a moment.
+    // By name and not by closing alone: a process that is just being started holds a copy of the descriptor for a
+    // moment.
     if isHeld { flock(descriptor, LOCK_UN) }
     close(descriptor)
   }

@@ -1,11 +1,11 @@
 internal import Formats
 import Foundation
 
-/// `occult.json` of a folder that was exported: the marker that every folder of ours has, and what belongs to the folder, with
-/// size and CRC-32C of every file. Safetensors files have no checksums of their own.
+/// `occult.json` of a folder that was exported: the marker that every folder of ours has, and what belongs to the
+/// folder, with size and CRC-32C of every file. Safetensors files have no checksums of their own.
 ///
-/// It is the last file of a folder to be written and the same text for the same contents, so its identity is a check of them.
-/// A manifest that is not word for word what would be written is damaged.
+/// It is the last file of a folder to be written and the same text for the same contents, so its identity is a check of
+/// them. A manifest that is not word for word what would be written is damaged.
 struct FolderManifest: Equatable, Sendable {
   /// One file of the folder.
   struct File: Equatable, Sendable {

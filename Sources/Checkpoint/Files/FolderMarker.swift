@@ -5,7 +5,8 @@ import Foundation
 package struct FolderMarker: Sendable, Equatable {
   /// What the folder holds.
   package let kind: OutputFolder.Kind
-  /// A random number in hexadecimal that everything of one writing shares; a folder that is overwritten gets another one.
+  /// A random number in hexadecimal that everything of one writing shares; a folder that is overwritten gets another
+  /// one.
   package let identity: String
   /// Name and version of the program that began it.
   package let program: String

@@ -4,7 +4,8 @@ import Formats
 /// A whole file as read-only memory, faulted in page by page on first use.
 ///
 /// The map lives as long as the object: keep it beside every pointer into it. Whoever shortens the file meanwhile makes
-/// later reads of the map end in SIGBUS; files written by this module are replaced by `rename`, which leaves a map intact.
+/// later reads of the map end in SIGBUS; files written by this module are replaced by `rename`, which leaves a map
+/// intact.
 public final class MappedFile: @unchecked Sendable {  // unchecked: the memory is never written, only unmapped in deinit
   /// Where the file was found.
   public let path: String

@@ -4,9 +4,9 @@ import Foundation
 ///
 ///     let claim = try OutputFolder("runs/mine", kind: .run, layout: layout).claim(.new, purpose: "finetune", program: …)
 ///
-/// The marker `occult.json` is the first file that a new folder gets and the last that goes, so that whatever a kill leaves is
-/// either empty or still known as ours. Nothing is ever removed from a folder without a marker, nor a name that the layout
-/// does not know, nor through a link.
+/// The marker `occult.json` is the first file that a new folder gets and the last that goes, so that whatever a kill
+/// leaves is either empty or still known as ours. Nothing is ever removed from a folder without a marker, nor a name
+/// that the layout does not know, nor through a link.
 package struct OutputFolder: Sendable, Equatable {
   /// What a folder holds.
   package enum Kind: String, Sendable, CaseIterable {

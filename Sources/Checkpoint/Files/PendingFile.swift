@@ -99,7 +99,8 @@ package final class PendingFile: Sendable {
   /// Moves the file, already synced, to its final name.
   func rename() throws(FileError) {
     guard Foundation.rename(temporaryPath, path) == 0 else { throw .last(path, .rename) }
-    // By name and not by closing alone: a process that is just being started holds a copy of the descriptor for a moment.
+    // By name and not by closing alone: a process that is just being started holds a copy of the descriptor for a
+    // moment.
     flock(descriptor, LOCK_UN)
   }
 

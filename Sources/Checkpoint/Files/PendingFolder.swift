@@ -2,9 +2,9 @@ import Foundation
 
 /// A folder that appears as a whole: written beside its destination, then exchanged with what is there.
 ///
-/// Whoever reads the destination sees all of the old folder or all of the new one. What a kill leaves lies beside it under
-/// fixed names, `.name.partial` and, where the file system cannot exchange, `.name.old`; the next writer of the same
-/// destination cleans up.
+/// Whoever reads the destination sees all of the old folder or all of the new one. What a kill leaves lies beside it
+/// under fixed names, `.name.partial` and, where the file system cannot exchange, `.name.old`; the next writer of the
+/// same destination cleans up.
 final class PendingFolder {
   /// Where the folder will be.
   let destination: String
@@ -141,8 +141,8 @@ final class PendingFolder {
   }
 }
 
-/// Two folders change places in one step; false with `errno` where that is impossible. Glibc has the call, and Swift's view of
-/// it has not.
+/// Two folders change places in one step; false with `errno` where that is impossible. Glibc has the call, and Swift's
+/// view of it has not.
 private func exchange(_ first: String, _ second: String) -> Bool {
   typealias Rename = @convention(c) (Int32, UnsafePointer<CChar>, Int32, UnsafePointer<CChar>, UInt32) -> Int32
   guard let symbol = dlsym(nil, "renameat2") else {

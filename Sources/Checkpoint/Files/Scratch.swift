@@ -3,8 +3,8 @@ internal import Tensors
 
 /// Memory for one piece of a file, aligned to pages, that goes back to the system with the object.
 ///
-/// Not from the heap: there, blocks of megabytes between the small ones of libhdf5 leave holes that nothing fits into, and a
-/// conversion of 14 GB grew by half a gigabyte.
+/// Not from the heap: there, blocks of megabytes between the small ones of libhdf5 leave holes that nothing fits into,
+/// and a conversion of 14 GB grew by half a gigabyte.
 final class Scratch {
   private let memory: UnsafeMutableRawBufferPointer
 

@@ -8,8 +8,8 @@ public enum HDF5Layout: Equatable, Sendable {
   /// Blocks of the given shape, each checked by Fletcher-32 on reading; `deflate` is gzip's level 1...9.
   case chunked([Int], deflate: Int? = nil, shuffle: Bool = false, fletcher32: Bool = true)
 
-  /// Chunks for an array of this type: at most 1 MiB each, and at most one entry of the first axis where there are three
-  /// or more, so that a rank reads its own experts and nothing else.
+  /// Chunks for an array of this type: at most 1 MiB each, and at most one entry of the first axis where there are
+  /// three or more, so that a rank reads its own experts and nothing else.
   ///
   /// Scalars and empty arrays cannot be chunked: they come out `.contiguous`.
   public static func chunked(

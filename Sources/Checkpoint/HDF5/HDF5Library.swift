@@ -3,8 +3,8 @@ import Foundation
 
 /// The one door to libhdf5.
 ///
-/// Debian's and Ubuntu's library is not thread-safe: every call, closing included, holds one lock. The lock is recursive
-/// because a handle may close while another call's closure returns.
+/// Debian's and Ubuntu's library is not thread-safe: every call, closing included, holds one lock. The lock is
+/// recursive because a handle may close while another call's closure returns.
 enum HDF5Library {
   private static let lock = NSRecursiveLock()
   /// Once, before any other call: no cleanup at exit. All handles close themselves, and after a full disk the library's

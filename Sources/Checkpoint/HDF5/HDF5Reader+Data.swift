@@ -22,8 +22,8 @@ extension HDF5Reader {
 
   /// Reads entries of the first axis: only the chunks they touch leave the disk.
   ///
-  /// A checksum over the whole dataset cannot be verified here, see ``verify(_:)``; those of chunks and of single entries
-  /// are.
+  /// A checksum over the whole dataset cannot be verified here, see ``verify(_:)``; those of chunks and of single
+  /// entries are.
   public func read(
     _ dataset: String, rows: Range<Int>, shape: [Int]? = nil, type: ElementType? = nil,
     into buffer: UnsafeMutableRawBufferPointer

@@ -97,7 +97,8 @@ public final class HDF5Reader: Sendable {
     }
   }
 
-  /// The hard links of a group in the order of their names, by one walk: to look a link up by its number is a walk of its own.
+  /// The hard links of a group in the order of their names, by one walk: to look a link up by its number is a walk of
+  /// its own.
   private func links(of group: hid_t, _ place: Place) throws(FileError) -> [HDF5Objects.Link] {
     var links: [(name: [UInt8], address: UInt64)] = []
     try withUnsafeMutablePointer(to: &links) { (pointer) throws(FileError) in
@@ -135,8 +136,8 @@ public final class HDF5Reader: Sendable {
     return true
   }
 
-  /// Whether a link is there. Asking below a dataset is an error to the library, and simply "no" to us; what cannot be read, or
-  /// is damaged, is not absent.
+  /// Whether a link is there. Asking below a dataset is an error to the library, and simply "no" to us; what cannot be
+  /// read, or is damaged, is not absent.
   private func exists(_ path: String, _ place: Place) throws(FileError) -> Bool {
     do {
       return try place.check(.read) { H5Lexists(file.id, path, chdf5_p_default()) } > 0
@@ -218,7 +219,8 @@ private struct HDF5Objects {
     let address: UInt64
   }
 
-  /// Most links that are followed: some times what the largest models have, and little enough to be listed in a second or so.
+  /// Most links that are followed: some times what the largest models have, and little enough to be listed in a second
+  /// or so.
   static let mostLinks = 262_144
 
   var datasets: [String] = []

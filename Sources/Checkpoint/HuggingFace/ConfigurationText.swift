@@ -2,8 +2,8 @@ internal import Formats
 
 /// The text of a `config.json`, edited member by member: what is not touched keeps every byte.
 ///
-/// A parser that writes its values again would change numbers (`1e-05`), order and spaces of a file that is carried along
-/// verbatim. The text is a JSON object already found sound.
+/// A parser that writes its values again would change numbers (`1e-05`), order and spaces of a file that is carried
+/// along verbatim. The text is a JSON object already found sound.
 struct ConfigurationText {
   private var bytes: [UInt8]
 

@@ -2,8 +2,8 @@ internal import Formats
 internal import Foundation
 internal import Models
 
-/// The small files of a hub folder that go along with the weights, verbatim: all that a tokenizer may need, and code that
-/// the configuration names.
+/// The small files of a hub folder that go along with the weights, verbatim: all that a tokenizer may need, and code
+/// that the configuration names.
 struct HubFiles: Sendable {
   /// Text of `tokenizer.json`.
   var tokenizerJSON: String?
@@ -85,8 +85,8 @@ struct HubFiles: Sendable {
       }
   }
 
-  /// A configuration without the entries of `auto_map` that lead to files which are left out; where none is left, without
-  /// the key. Everything else keeps every byte.
+  /// A configuration without the entries of `auto_map` that lead to files which are left out; where none is left,
+  /// without the key. Everything else keeps every byte.
   static func withoutCode(_ files: [String], in json: String) -> String {
     var config = ConfigurationText(json)
     guard !files.isEmpty, let value = config.value(of: mapKey) else { return json }
@@ -122,8 +122,8 @@ struct HubFiles: Sendable {
     return String(start) + ".py"
   }
 
-  /// Python files that `auto_map` names: `{"AutoModel": "modeling_x.XModel"}`, or a list of such names. Those in another
-  /// repository, `owner/name--modeling_x.XModel`, are not here.
+  /// Python files that `auto_map` names: `{"AutoModel": "modeling_x.XModel"}`, or a list of such names. Those in
+  /// another repository, `owner/name--modeling_x.XModel`, are not here.
   private static func code(namedIn json: String) -> [String] {
     guard let value = ConfigurationText(json).value(of: mapKey) else { return [] }
     return ConfigurationText.members(of: value).flatMap { names(in: $0.value) }.compactMap(module).filter(isCompanion)

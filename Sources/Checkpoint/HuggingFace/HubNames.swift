@@ -1,16 +1,18 @@
 /// How the parameters of the module tree are named and cut in a hub folder.
 ///
-/// A parameter is named as transformers 5 keeps it in memory, experts stacked per layer. In a folder it may lie in one of
-/// several ways; each is a list of pieces whose elements, one after the other, are the parameter's. With E experts of
-/// width I and hidden size H, for layer L:
+/// A parameter is named as transformers 5 keeps it in memory, experts stacked per layer. In a folder it may lie in one
+/// of several ways; each is a list of pieces whose elements, one after the other, are the parameter's. With E experts
+/// of width I and hidden size H, for layer L:
 ///
 /// | parameter | one by one, as on the hub | fused, as transformers 5 | stacked by projection, as mlx-lm |
 /// |---|---|---|---|
-/// | `mlp.experts.gate_up_proj` [E, 2I, H] | `mlp.experts.e.gate_proj.weight`, `….up_proj.weight` [I, H] | itself | `mlp.switch_mlp.{gate,up}_proj.weight` [E, I, H] |
-/// | `mlp.experts.down_proj` [E, H, I] | `mlp.experts.e.down_proj.weight` [H, I] | itself | `mlp.switch_mlp.down_proj.weight` [E, H, I] |
+/// | `mlp.experts.gate_up_proj` [E, 2I, H] | `mlp.experts.e.gate_proj.weight`, `….up_proj.weight` [I, H] | itself |
+/// `mlp.switch_mlp.{gate,up}_proj.weight` [E, I, H] |
+/// | `mlp.experts.down_proj` [E, H, I] | `mlp.experts.e.down_proj.weight` [H, I] | itself |
+/// `mlp.switch_mlp.down_proj.weight` [E, H, I] |
 ///
-/// Mixtral says `block_sparse_moe` for `mlp` on the hub and in mlx-lm, the router included, and on the hub `w1`, `w3`, `w2`
-/// for the gate, up and down projection. Every other parameter has its own name everywhere.
+/// Mixtral says `block_sparse_moe` for `mlp` on the hub and in mlx-lm, the router included, and on the hub `w1`, `w3`,
+/// `w2` for the gate, up and down projection. Every other parameter has its own name everywhere.
 struct HubNames: Sendable {
   /// `model_type` of the configuration.
   let modelType: String
@@ -28,8 +30,8 @@ struct HubNames: Sendable {
     var count: Int { (entry == nil ? shape[...] : shape.dropFirst()).reduce(1, *) }
   }
 
-  /// The ways in which a parameter of this name and shape may lie in a folder: the hub's first, then transformers 5's, then
-  /// mlx-lm's.
+  /// The ways in which a parameter of this name and shape may lie in a folder: the hub's first, then transformers 5's,
+  /// then mlx-lm's.
   func alternatives(_ parameter: String, shape: [Int]) -> [[Piece]] {
     let itself = [Piece(tensor: parameter, shape: shape)]
     if let stack = ExpertNames(parameter), shape.count == 3 {
@@ -62,7 +64,8 @@ struct HubNames: Sendable {
     return layout == .perExpert || ways.count == 1 ? ways[0] : ways[1]
   }
 
-  /// The pieces that a parameter lies in: the first way of which every tensor is there, else the one that comes nearest.
+  /// The pieces that a parameter lies in: the first way of which every tensor is there, else the one that comes
+  /// nearest.
   func found(_ parameter: String, shape: [Int], isPresent: (String) -> Bool) -> [Piece] {
     let ways = alternatives(parameter, shape: shape)
     if let whole = ways.first(where: { $0.allSatisfy { isPresent($0.tensor) } }) { return whole }

@@ -3,8 +3,8 @@ internal import Models
 
 /// A folder in the hub's layout: `config.json`, safetensors in one file or several, a tokenizer and small files.
 ///
-/// Experts may lie one by one or stacked, in any of the ways of ``HubNames``, another one in each layer if need be. They
-/// come out stacked.
+/// Experts may lie one by one or stacked, in any of the ways of ``HubNames``, another one in each layer if need be.
+/// They come out stacked.
 struct HuggingFaceFolder: TensorSource {
   let path: String
   let configuration: ModelConfiguration

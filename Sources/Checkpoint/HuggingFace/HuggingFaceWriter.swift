@@ -86,8 +86,9 @@ public enum HuggingFaceWriter {
     return counts.max { ($0.value, $0.key.byteCount) < ($1.value, $1.key.byteCount) }?.key ?? .float32
   }
 
-  /// The configuration that says the type of the tensors beside it: as `dtype`, as `torch_dtype` in files of transformers 4, as
-  /// both where both are there. Everything else stays verbatim, and all of it where it says so already.
+  /// The configuration that says the type of the tensors beside it: as `dtype`, as `torch_dtype` in files of
+  /// transformers 4, as both where both are there. Everything else stays verbatim, and all of it where it says so
+  /// already.
   private static func stating(_ type: ElementType, in json: String) -> String {
     var config = ConfigurationText(json)
     let (value, keys) = ("\"\(type)\"", ["dtype", "torch_dtype"].filter { config.value(of: $0) != nil })

@@ -5,7 +5,8 @@ internal import Models
 
 /// Code for transformers that applies placement and limit to a family's own classes: `convert --with-code`.
 ///
-/// The template `Templates/modeling_occult.py` is the code for OLMoE; other families differ by names and by three switches.
+/// The template `Templates/modeling_occult.py` is the code for OLMoE; other families differ by names and by three
+/// switches.
 struct ModelCode {
   /// Name of the file, `modeling_occult_olmoe.py`.
   let name: String

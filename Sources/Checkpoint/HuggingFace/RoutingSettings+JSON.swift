@@ -24,8 +24,8 @@ extension RoutingSettings {
     try self.init(section, configuration, file: "routing of rank 0")
   }
 
-  /// The section: one layer a line, the same bytes for the same routing. What single policies read is named where it is not
-  /// the default, tables in the layers they belong to.
+  /// The section: one layer a line, the same bytes for the same routing. What single policies read is named where it is
+  /// not the default, tables in the layers they belong to.
   var configurationJSON: String {
     let limit = layerLimits.map { "[\($0.map(String.init).joined(separator: ", "))]" } ?? deviceLimit.map(String.init)
     let layers = placement.layers.map { layer in

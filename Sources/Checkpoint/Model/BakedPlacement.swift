@@ -4,8 +4,8 @@ internal import Models
 
 /// Parameters whose experts lie in contiguous groups, one a device: `convert --bake-placement`.
 ///
-/// Of every layer the experts' rows of the stacks, and of the router, are put in the order of ``Placement/Permutation``:
-/// devices ascending, within a device by original number. Everything else passes unchanged.
+/// Of every layer the experts' rows of the stacks, and of the router, are put in the order of
+/// ``Placement/Permutation``: devices ascending, within a device by original number. Everything else passes unchanged.
 struct BakedPlacement: ParameterBytes {
   let base: any ParameterBytes
   let placement: Placement

@@ -3,8 +3,8 @@ public import Models
 
 /// The base model that a partial checkpoint is read over: which one it was, and which roles are not taken from it.
 ///
-/// A run that trains little need not store the rest in every `step-N.h5`. Size is compared when such a file is opened, the
-/// checksum before the first weight of the base is read.
+/// A run that trains little need not store the rest in every `step-N.h5`. Size is compared when such a file is opened,
+/// the checksum before the first weight of the base is read.
 public struct BaseReference: Sendable, Equatable {
   /// Absolute path of the base model, a checkpoint or a hub folder.
   public let path: String

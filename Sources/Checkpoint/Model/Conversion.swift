@@ -3,9 +3,9 @@ internal import Models
 
 /// A model copied from one file format to another: HDF5 checkpoint or hub folder, told from the paths.
 ///
-/// Weights keep their bits unless a type is asked for. What only one format can hold (recipe, state of a run) goes along
-/// between checkpoints. A folder holds a limit together with the code that applies it; an export that would lose the
-/// limit silently is an error unless that is asked for.
+/// Weights keep their bits unless a type is asked for. What only one format can hold (recipe, state of a run) goes
+/// along between checkpoints. A folder holds a limit together with the code that applies it; an export that would lose
+/// the limit silently is an error unless that is asked for.
 public struct Conversion: Sendable, Equatable {
   /// What is read: a `.h5` file or a folder.
   public var source: String
@@ -63,8 +63,8 @@ public struct Conversion: Sendable, Equatable {
   ///   - program: Name and version for `created_by`.
   ///   - progress: Told the bytes done, written and verified ones alike, and how many there are.
   /// - Returns: What was written.
-  /// - Throws: ``ConversionError``, ``FileError``, `FolderError` or `ConfigurationError`; the destination is then as it was
-  ///   before.
+  /// - Throws: ``ConversionError``, ``FileError``, `FolderError` or `ConfigurationError`; the destination is then as it
+  ///   was before.
   public func run(program: String, progress: @escaping (Int, Int) -> Void = { _, _ in }) throws -> Outcome {
     try check()
     let files = try ModelFiles(opening: source)

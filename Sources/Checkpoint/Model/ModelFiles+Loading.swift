@@ -2,8 +2,8 @@ public import Models
 internal import Synchronization
 internal import Tensors
 
-// From files to tensors. Weights go straight to where they stay, piece by piece on all threads: no second copy of a tensor
-// is made, and no page of a file stays mapped, but for checkpoints that are laid out to be mapped as a whole.
+// From files to tensors. Weights go straight to where they stay, piece by piece on all threads: no second copy of a
+// tensor is made, and no page of a file stays mapped, but for checkpoints that are laid out to be mapped as a whole.
 extension ModelFiles {
   /// Loads the model, every parameter as stored (float16 becomes float32), under the routing that the file carries.
   ///

@@ -13,9 +13,9 @@ extension ModelFiles {
     public let unchecked: String?
   }
 
-  /// Reads all of a checkpoint or folder and compares checksums, without keeping any of it: parameters, moments, tables,
-  /// texts and attributes; of an exported folder every file. Placement, limit and settings have to be ones that a model runs
-  /// under.
+  /// Reads all of a checkpoint or folder and compares checksums, without keeping any of it: parameters, moments,
+  /// tables, texts and attributes; of an exported folder every file. Placement, limit and settings have to be ones that
+  /// a model runs under.
   ///
   /// - Parameter progress: Told the bytes done and how many there are.
   /// - Returns: What was compared.

@@ -2,7 +2,8 @@ internal import Placements
 internal import Foundation
 package import Models
 
-/// What the path of a model leads to, for those who want to know its sizes: a model's files, a run's folder, a `config.json`.
+/// What the path of a model leads to, for those who want to know its sizes: a model's files, a run's folder, a
+/// `config.json`.
 package enum ModelLocation {
   /// The model in a run's folder: its result, else its newest checkpoint; nil for any other folder.
   ///

@@ -5,16 +5,16 @@ public import Tensors
 public protocol ParameterBytes {
   /// Every parameter with the type it has at its origin, in the order of the module tree.
   func inventory() throws(FileError) -> [StoredParameter]
-  /// Calls `body` with a parameter's elements, converted to `type`: piece by piece in their order, each whole entries of the
-  /// first axis.
+  /// Calls `body` with a parameter's elements, converted to `type`: piece by piece in their order, each whole entries
+  /// of the first axis.
   func withBytes(
     _ parameter: StoredParameter, as type: ElementType, _ body: (UnsafeRawBufferPointer) throws(FileError) -> Void
   ) throws(FileError)
 }
 
 extension ModelFiles: ParameterBytes {
-  /// Calls `body` with a parameter's elements from the file: as they lie there, or converted to `type`; adapters merged, finite
-  /// in every case.
+  /// Calls `body` with a parameter's elements from the file: as they lie there, or converted to `type`; adapters
+  /// merged, finite in every case.
   public func withBytes(
     _ parameter: StoredParameter, as type: ElementType, _ body: (UnsafeRawBufferPointer) throws(FileError) -> Void
   ) throws(FileError) {

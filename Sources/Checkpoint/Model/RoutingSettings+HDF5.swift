@@ -2,10 +2,10 @@ internal import Placements
 internal import Routing
 internal import Models
 
-// /routing: attributes devices, policy, device_limit (absent: none), weight_source, renormalize, epsilon, seed, those of single
-// policies where they are not the defaults, and per layer /routing/layers/<layer>/ with expert_device, int32 [E], and what the
-// policy needs: similarity, float32 [E, E] · partners, int32 [E, T] · kept_experts, float64 [D]. Where layers differ, each
-// has an attribute device_limit of its own.
+// /routing: attributes devices, policy, device_limit (absent: none), weight_source, renormalize, epsilon, seed, those
+// of single policies where they are not the defaults, and per layer /routing/layers/<layer>/ with expert_device, int32
+// [E], and what the policy needs: similarity, float32 [E, E] · partners, int32 [E, T] · kept_experts, float64 [D].
+// Where layers differ, each has an attribute device_limit of its own.
 extension RoutingSettings {
   /// Reads what a checkpoint carries; nil where there is no `/routing`.
   init?(_ file: HDF5Reader, _ configuration: ModelConfiguration) throws {

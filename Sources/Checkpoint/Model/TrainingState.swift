@@ -78,8 +78,8 @@ public struct TrainingState: Sendable {
   /// - Parameters:
   ///   - path: A checkpoint of a run.
   ///   - shard: The experts of each stacked parameter that are wanted; nil for all of them.
-  /// - Throws: ``FileError``; `.missing` when the file carries no state, as a final checkpoint does not, or a moment that it
-  ///   says it has.
+  /// - Throws: ``FileError``; `.missing` when the file carries no state, as a final checkpoint does not, or a moment
+  ///   that it says it has.
   public init(readingFrom path: String, shard: ExpertShard? = nil) throws(FileError) {
     let file = try HDF5Reader(path)
     guard try file.contains("training") else {

@@ -56,7 +56,8 @@ public enum Verification {
 }
 
 extension ModelFiles {
-  /// CRC-32C of the configuration and every parameter's bytes, in the order of the module tree: identity of the weights.
+  /// CRC-32C of the configuration and every parameter's bytes, in the order of the module tree: identity of the
+  /// weights.
   ///
   /// - Throws: ``FileError`` when a tensor cannot be read.
   public func checksum() throws(FileError) -> UInt32 {

@@ -8,8 +8,8 @@ internal import Routing
 ///     logit_similarity, logit_similarity_centered [E, E] float32 where logits were seen
 ///     output_similarity [E, E] float32 where all experts were run
 ///
-/// Root attributes: `format`, `version`, `model_type`, `experts`, `top_k`, `tokens`, `data`, `created_by`; every layer has
-/// `tokens` of its own.
+/// Root attributes: `format`, `version`, `model_type`, `experts`, `top_k`, `tokens`, `data`, `created_by`; every layer
+/// has `tokens` of its own.
 public enum ProfileFile {
   /// Value of the root attribute `format`.
   static let format = "occult-profile"

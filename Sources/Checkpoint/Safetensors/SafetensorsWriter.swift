@@ -99,8 +99,8 @@ public struct SafetensorsWriter: ~Copyable {
     (self.shards, self.places, self.headers, self.index) = (shards, places, headers, index)
   }
 
-  /// Writes a declared tensor, or the next part of it: elements little-endian, row-major. Traps on an unknown name and on
-  /// more bytes than were declared.
+  /// Writes a declared tensor, or the next part of it: elements little-endian, row-major. Traps on an unknown name and
+  /// on more bytes than were declared.
   public mutating func write(_ name: String, _ bytes: UnsafeRawBufferPointer) throws(FileError) {
     guard let place = places[name] else { preconditionFailure("\(name) was not declared") }
     var (done, checksum) = written[name] ?? (0, CRC32C())

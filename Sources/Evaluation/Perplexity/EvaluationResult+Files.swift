@@ -1,7 +1,8 @@
 internal import Checkpoint
 
 extension EvaluationResult {
-  /// Writes `results_<time>.json`, and `samples_<text>_<time>.jsonl` before it: without results an evaluation is not one.
+  /// Writes `results_<time>.json`, and `samples_<text>_<time>.jsonl` before it: without results an evaluation is not
+  /// one.
   ///
   /// - Parameter output: Where to.
   /// - Returns: The path of the results.

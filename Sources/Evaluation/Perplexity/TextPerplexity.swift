@@ -10,9 +10,10 @@ public import Text
 ///     word_perplexity  = exp(Σ nll / words)               rolling windows, every token predicted
 ///     byte_perplexity  = exp(Σ nll / UTF-8 bytes),  bits_per_byte = Σ nll / bytes / ln 2
 ///
-/// - Source: token_perplexity as in GPTQ and mlx-lm; the others as in lm-evaluation-harness (``RequestEncoder/windows(_:)``):
-///   the first window begins with the token that begins a text or, where the tokenizer has none, ends one; later ones with
-///   one token of context, the last with as many as fit; words are counted by splitting at white space.
+/// - Source: token_perplexity as in GPTQ and mlx-lm; the others as in lm-evaluation-harness
+///   (``RequestEncoder/windows(_:)``): the first window begins with the token that begins a text or, where the
+///   tokenizer has none, ends one; later ones with one token of context, the last with as many as fit; words are
+///   counted by splitting at white space.
 public struct TextPerplexity: Codable, Equatable, Sendable {
   /// File that was scored.
   public let file: String

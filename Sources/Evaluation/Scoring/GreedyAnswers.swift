@@ -4,8 +4,8 @@ internal import Tensors
 internal import Text
 internal import Training
 
-/// Continues prompts greedily, several at a time, until a text that ends an answer. Ranks share each batch: prompt p is continued
-/// by rank p mod D, and all make the same passes.
+/// Continues prompts greedily, several at a time, until a text that ends an answer. Ranks share each batch: prompt p is
+/// continued by rank p mod D, and all make the same passes.
 struct GreedyAnswers {
   private let model: LanguageModel
   private let tokenizer: Tokenizer
@@ -90,7 +90,8 @@ struct GreedyAnswers {
       let left = live.indices.filter { !live[$0].isDone }
       let counts = ranks.sum([left.count, live.count])
       if counts[0] == 0 { return }
-      // Sequences that are done go on unseen until they are the half: leaving them out costs a copy of the others' rows.
+      // Sequences that are done go on unseen until they are the half: leaving them out costs a copy of the others'
+      // rows.
       if counts[0] * 2 <= counts[1] {
         session = session.continued(left, adding: left.map { _ in rule.maxTokens - step })
         live = left.map { live[$0] }

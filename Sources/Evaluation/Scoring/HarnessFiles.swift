@@ -6,7 +6,8 @@ public import Text
 
 /// Results in the layout of lm-evaluation-harness: `results_<time>.json`, and `samples_<task>_<time>.jsonl` beside it.
 ///
-/// What is ours alone stands under the key `occult`: the routing, what it would send, files, cut prompts, close choices.
+/// What is ours alone stands under the key `occult`: the routing, what it would send, files, cut prompts, close
+/// choices.
 ///
 /// - Source: lm_eval 0.4.13, `loggers/evaluation_tracker.py`, `evaluator.py`.
 public struct HarnessFiles: Sendable {
@@ -114,8 +115,8 @@ public struct HarnessFiles: Sendable {
 
   /// Writes all files.
   ///
-  /// - Parameter output: They go into a folder of the model's name in it, the results last: without them an evaluation is not
-  ///   one.
+  /// - Parameter output: They go into a folder of the model's name in it, the results last: without them an evaluation
+  ///   is not one.
   /// - Returns: The path of the results.
   /// - Throws: `FolderError`, `FileError`; `EncodingError` for figures that are not finite.
   public func write(to output: EvaluationOutput) throws -> String {

@@ -37,8 +37,8 @@ struct RequestEncoder {
 
   /// A continuation after a context.
   ///
-  /// White space at the end of the context goes to the continuation; both are encoded together, and what the context alone
-  /// does not have is scored. Tokens that are too many are cut off at the left.
+  /// White space at the end of the context goes to the continuation; both are encoded together, and what the context
+  /// alone does not have is scored. Tokens that are too many are cut off at the left.
   ///
   /// - Returns: The request and whether it was cut.
   /// - Throws: The number of tokens where none is left to score, or more than the context holds.
@@ -65,8 +65,8 @@ struct RequestEncoder {
     return (TokenRequest(tokens: tokens.suffix(maxLength + 1), scored: scored), tokens.count > maxLength + 1)
   }
 
-  /// A whole text in windows: each token is scored once, in the first window after ``prefixToken``, later after one token,
-  /// in the last after as many as fit.
+  /// A whole text in windows: each token is scored once, in the first window after ``prefixToken``, later after one
+  /// token, in the last after as many as fit.
   func windows(_ text: String) -> [TokenRequest] {
     let tokens = encode(text)
     var requests: [TokenRequest] = []

@@ -19,8 +19,9 @@ struct TokenScore: Sendable, Equatable {
 ///     examples ── question ─┬─ choice
 ///                           └─ choice
 ///
-/// Questions are put together by length, without padding; which ones are together moves results by rounding only. Ranks share
-/// each batch: question q is scored by rank q mod D, and all make the same passes, some of them with nothing to read.
+/// Questions are put together by length, without padding; which ones are together moves results by rounding only. Ranks
+/// share each batch: question q is scored by rank q mod D, and all make the same passes, some of them with nothing to
+/// read.
 struct SharedPrefixScorer {
   private let model: LanguageModel
   private let batchTokens: Int

@@ -113,7 +113,8 @@ public struct TaskSuite: Sendable {
 }
 
 extension TaskEvaluation {
-  /// Every figure by name: `piqa/acc`, with the filter of a generated answer behind it, `gsm8k/exact_match,strict-match`.
+  /// Every figure by name: `piqa/acc`, with the filter of a generated answer behind it,
+  /// `gsm8k/exact_match,strict-match`.
   public var figures: [String: Double] {
     var figures: [String: Double] = [:]
     for task in tasks {

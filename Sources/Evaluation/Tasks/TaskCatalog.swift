@@ -65,7 +65,8 @@ public struct TaskCatalog: Sendable {
 }
 
 extension TaskDefinition {
-  /// The task as a member of a group that was asked for, and of the groups in that one; of none where it was asked for itself.
+  /// The task as a member of a group that was asked for, and of the groups in that one; of none where it was asked for
+  /// itself.
   fileprivate func within(_ group: String?) -> TaskDefinition {
     var task = self
     task.groups = Array(groups.drop { $0.name != group })

@@ -138,7 +138,8 @@ struct TaskReader {
 
   // MARK: Subtasks
 
-  /// One task for each subtask; `{{subtask}}` in its files and description is its name, `{{subject}}` the same in words.
+  /// One task for each subtask; `{{subtask}}` in its files and description is its name, `{{subject}}` the same in
+  /// words.
   private func expanded(_ task: TaskDefinition) -> [TaskDefinition] {
     let groups = entries("subtasks")
     let fixed = [

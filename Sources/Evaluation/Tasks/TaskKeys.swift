@@ -1,7 +1,7 @@
 internal import Training
 
-/// Keys of the harness's task files that ours do not have: passed over where they change nothing here, refused by name where
-/// they would change a score.
+/// Keys of the harness's task files that ours do not have: passed over where they change nothing here, refused by name
+/// where they would change a score.
 ///
 /// - Source: lm_eval 0.4.13, `config/task.py`, `models/huggingface.py`.
 struct TaskKeys {

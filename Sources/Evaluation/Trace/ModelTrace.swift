@@ -8,9 +8,9 @@ internal import Tensors
 ///     router_logits/<block> [B·S, E] of the sparse blocks · topk_index/<layer>, kept_index/<layer> [B·S, k] int32, ascending
 ///     topk_weight/<layer>, kept_weight/<layer> [B·S, k] · loss, aux_loss · gradients/… · gradients_total/…
 ///
-/// `topk` is the model's own choice, `kept` what is left of it under a limit; where a rule keeps fewer than k experts the
-/// first places hold -1 and weight 0. `loss` is the mean cross-entropy of the positions with a label, `aux_loss` the
-/// balance loss in transformers' form over all positions, unscaled, and `gradients_total` those of
+/// `topk` is the model's own choice, `kept` what is left of it under a limit; where a rule keeps fewer than k experts
+/// the first places hold -1 and weight 0. `loss` is the mean cross-entropy of the positions with a label, `aux_loss`
+/// the balance loss in transformers' form over all positions, unscaled, and `gradients_total` those of
 /// `loss + coefficient · aux_loss`. Everything is float32, whatever the weights are stored as.
 public struct ModelTrace {
   /// The model, under its routing.

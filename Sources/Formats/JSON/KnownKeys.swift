@@ -1,4 +1,5 @@
-/// What a reader knows of the keys of a foreign JSON object: anything else in it is a problem, never dropped in silence.
+/// What a reader knows of the keys of a foreign JSON object: anything else in it is a problem, never dropped in
+/// silence.
 package struct KnownKeys: Sendable {
   /// Keys that are read.
   package let used: Set<String>

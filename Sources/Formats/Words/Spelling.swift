@@ -1,7 +1,7 @@
 /// Finds what a mistyped word was meant to be.
 package enum Spelling {
-  /// The candidate that is nearest to a word, `nil` where none is near: at most a third of the letters differ, or one of
-  /// several.
+  /// The candidate that is nearest to a word, `nil` where none is near: at most a third of the letters differ, or one
+  /// of several.
   ///
   /// Ties go to the earlier candidate. Case and the choice of `-` or `_` do not count.
   package static func nearest(to word: String, in candidates: some Sequence<String>) -> String? {

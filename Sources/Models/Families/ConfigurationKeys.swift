@@ -1,7 +1,7 @@
 internal import Formats
 
-/// What is known of the keys of a `config.json`: those that are read, those that change nothing here, and those that are
-/// refused where they are not off. Any other key is told, once: ``ModelConfiguration/unknownKeys``.
+/// What is known of the keys of a `config.json`: those that are read, those that change nothing here, and those that
+/// are refused where they are not off. Any other key is told, once: ``ModelConfiguration/unknownKeys``.
 ///
 /// The tables follow the classes of transformers 5.24, and for DeepSeek-MoE (v1) the code beside its published weights;
 /// docs/compatibility.md says them in words.
@@ -70,8 +70,8 @@ enum ConfigurationKeys {
     "num_beam_groups", "diversity_penalty",
   ]
 
-  /// Keys that change what is computed, in these families or in others, and are not computed where they are on; a family
-  /// that reads one is not concerned.
+  /// Keys that change what is computed, in these families or in others, and are not computed where they are on; a
+  /// family that reads one is not concerned.
   static let refused: [String: KnownKeys.Refused] = [
     "quantization_config": .init(meaning: "weights in a quantised type, which are not read"),
     "compression_config": .init(meaning: "weights in a quantised type, which are not read"),
@@ -131,8 +131,8 @@ enum ConfigurationKeys {
     "input_jitter_noise": "noise of the router", "moe_input_jitter_eps": "noise of the router",
   ]
 
-  /// Keys that say how a family computes, and may say nothing else: norms of queries and keys, neighbours that are rotated
-  /// together, weights that are divided by their sum, attention to earlier tokens alone.
+  /// Keys that say how a family computes, and may say nothing else: norms of queries and keys, neighbours that are
+  /// rotated together, weights that are divided by their sum, attention to earlier tokens alone.
   static func fixed(_ family: String) -> [String: Bool] {
     let (hasNorms, hasPairs) = ([OLMoE.modelType, Qwen3MoE.modelType].contains(family), family == DeepSeekV2.modelType)
     var fixed = [

@@ -63,7 +63,8 @@ struct DecoderKeys {
 extension ConfigurationReader {
   /// The number of experts, which has a name for each way of writing a configuration.
   ///
-  /// transformers takes another of two spellings in each family (`attribute_map`); where they differ, the file is at fault.
+  /// transformers takes another of two spellings in each family (`attribute_map`); where they differ, the file is at
+  /// fault.
   ///
   /// - Parameter names: Spellings that the family's class knows, its own first.
   /// - Returns: The number.
@@ -85,8 +86,8 @@ extension ConfigurationReader {
   ///
   /// - Parameters:
   ///   - positions: The context.
-  ///   - hasSwitch: Whether `use_sliding_window` says that there are windows; otherwise they are there wherever they have a
-  ///     width.
+  ///   - hasSwitch: Whether `use_sliding_window` says that there are windows; otherwise they are there wherever they
+  ///     have a width.
   ///   - readsLayers: Whether `layer_types`, if it is there, says which layers have one.
   /// - Throws: ``ConfigurationError``.
   func checkNoWindow(

@@ -1,7 +1,8 @@
 internal import Routing
 internal import Tensors
 
-/// DeepSeek-V2 and -Lite: latent attention, neighbouring rotary pairs, YaRN with its factor of the scores, expert groups.
+/// DeepSeek-V2 and -Lite: latent attention, neighbouring rotary pairs, YaRN with its factor of the scores, expert
+/// groups.
 ///
 ///     scale = (n + r)^(-1/2) · m(factor, mscale_all_dim)²   where angles are scaled, without m otherwise
 ///     w = routed_scaling_factor · p

@@ -1,6 +1,7 @@
 /// A model family: how its configuration is read, and what its blocks are made of.
 ///
-/// To add one: a type with these three members, its place in ``ModelFamily/families``, its hub names in Checkpoint, an oracle.
+/// To add one: a type with these three members, its place in ``ModelFamily/families``, its hub names in Checkpoint, an
+/// oracle.
 protocol Family: Sendable {
   /// `model_type` in the configuration.
   static var modelType: String { get }

@@ -1,6 +1,7 @@
 /// What the two Qwen families state alike: which blocks are sparse, the experts, and how they are weighed.
 ///
-/// Block i is sparse unless `mlp_only_layers` lists it (an absent list is empty) or `decoder_sparse_step` does not divide i + 1.
+/// Block i is sparse unless `mlp_only_layers` lists it (an absent list is empty) or `decoder_sparse_step` does not
+/// divide i + 1.
 enum QwenMoE {
   static func configuration(
     _ family: any Family.Type, _ config: ConfigurationReader, json: String, _ keys: DecoderKeys,

@@ -73,8 +73,8 @@ struct RotarySettings {
     unknown = map.keys.filter { !read.contains($0) }.map { map.prefix + $0 }
   }
 
-  /// Refuses maps for kinds of layers, and heads of which a part is rotated: classes of these families rotate all of it under
-  /// `default`, whatever the key says, and fail under any other type.
+  /// Refuses maps for kinds of layers, and heads of which a part is rotated: classes of these families rotate all of it
+  /// under `default`, whatever the key says, and fail under any other type.
   private static func checkWhole(
     _ map: ConfigurationReader?, _ config: ConfigurationReader
   ) throws(ConfigurationError) {

@@ -3,8 +3,8 @@ public import Tensors
 /// Sequences that grow token by token, with their keys and values kept: what a new token costs does not grow with the
 /// products of all earlier ones.
 ///
-/// Its logits are those of a full pass over the same tokens; attention adds up in another order, so the last bits differ.
-/// Sequences that begin alike are computed once: ``continued(_:adding:)``.
+/// Its logits are those of a full pass over the same tokens; attention adds up in another order, so the last bits
+/// differ. Sequences that begin alike are computed once: ``continued(_:adding:)``.
 public struct DecodingSession {
   /// The model; outside the graph.
   public let model: LanguageModel

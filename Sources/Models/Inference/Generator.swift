@@ -30,7 +30,8 @@ public struct Generator {
     session = DecodingSession(model, sequences: 1, capacity: self.capacity)
   }
 
-  /// Adds a prompt to the text, and tokens after it until one of the model's end tokens, which is left out, or `maxNew`.
+  /// Adds a prompt to the text, and tokens after it until one of the model's end tokens, which is left out, or
+  /// `maxNew`.
   ///
   /// - Parameters:
   ///   - prompt: At least one token where the text is empty.

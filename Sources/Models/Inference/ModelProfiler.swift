@@ -3,8 +3,8 @@ internal import Tensors
 
 /// Collaboration statistics of a model on text: what its routers choose before any limit.
 ///
-/// A profile describes the model's own choice, so a limit that the model is under does not enter the counts of a layer; it
-/// does change the hidden states that later layers see.
+/// A profile describes the model's own choice, so a limit that the model is under does not enter the counts of a layer;
+/// it does change the hidden states that later layers see.
 public struct ModelProfiler {
   /// The model.
   public let model: LanguageModel

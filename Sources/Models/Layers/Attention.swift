@@ -45,7 +45,8 @@ public struct Attention: SelfAttention {
   /// Queries, keys and values are limited to ± this, after the norms; nil for no limit.
   public let clip: Float?
 
-  /// Queries, keys and values of `x`, then ``Tensors/Tensor/causalAttention(keys:values:heads:kvHeads:segments:scale:)``.
+  /// Queries, keys and values of `x`, then
+  /// ``Tensors/Tensor/causalAttention(keys:values:heads:kvHeads:segments:scale:)``.
   public func callAsFunction(
     _ x: Tensor, batch: TokenBatch, rotary: RotaryTable, cache: AttentionCache?
   ) -> Tensor {

@@ -6,8 +6,8 @@ public import Tensors
 ///     q = W_q x, or W_qb norm(W_qa x);   per head [q_n | q_r]
 ///     y = W_o · softmax(scale · ([q_n | rotate(q_r)] · [k_n | rotate(k_r)]ᵀ)) · v
 ///
-/// k_r is one vector that all heads share. The cache holds keys and values of every head, not the latents: it is larger,
-/// and a decoding step multiplies less.
+/// k_r is one vector that all heads share. The cache holds keys and values of every head, not the latents: it is
+/// larger, and a decoding step multiplies less.
 /// - Source: DeepSeek-AI 2024, DeepSeek-V2, section 2.1.1, eq. 9–19; transformers, `DeepseekV2Attention`.
 public struct LatentAttention: SelfAttention {
   /// W_qa `[rank, hidden]` and its norm; nil where queries are not compressed.

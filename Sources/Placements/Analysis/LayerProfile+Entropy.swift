@@ -5,8 +5,8 @@ extension LayerProfile {
   /// Evenness of the load, 0...1: −Σ q ln q / ln E with q = load / Σ load. 1 where all experts are used alike.
   public var loadEntropy: Double { Self.entropy(load.map(Double.init)) }
 
-  /// Evenness of the weights within a token, 0...1: the mean of −Σ w ln w / ln k over recorded tokens, w normalised to 1;
-  /// `nil` without weights, for k = 1, or where no token has weights above 0.
+  /// Evenness of the weights within a token, 0...1: the mean of −Σ w ln w / ln k over recorded tokens, w normalised to
+  /// 1; `nil` without weights, for k = 1, or where no token has weights above 0.
   public var routingEntropy: Double? {
     guard !weights.isEmpty, topK > 1 else { return nil }
     var (sum, count) = (0.0, 0)

@@ -36,9 +36,10 @@ public struct LearningCurve: Sendable, Equatable, Encodable {
   public let points: [Point]
   /// What the last doubling brought on the held-out tokens, as a share of `contiguous`, with its 95 % interval by unit.
   public let lastDoubling, lastDoublingLow, lastDoublingHigh: Double
-  /// About what unlimited text would bring, as a share of `contiguous`: half of how much better the placement is on its own
-  /// text than on the held-out one. The optimum for all text lies between the two: the placement is as much better than that
-  /// on its own text as it is worse on other text. (Doublings alone do not tell: a search also ends in better or worse optima.)
+  /// About what unlimited text would bring, as a share of `contiguous`: half of how much better the placement is on its
+  /// own text than on the held-out one. The optimum for all text lies between the two: the placement is as much better
+  /// than that on its own text as it is worse on other text. (Doublings alone do not tell: a search also ends in better
+  /// or worse optima.)
   public let remaining: Double
   /// The upper end of its 95 % interval, by unit.
   public let remainingHigh: Double

@@ -2,14 +2,14 @@ internal import Formats
 package import Profiles
 internal import Routing
 
-/// Routing without structure: as many tokens use every expert, and every token uses as many experts, but which experts meet
-/// is left to chance.
+/// Routing without structure: as many tokens use every expert, and every token uses as many experts, but which experts
+/// meet is left to chance.
 ///
-/// Two (token, expert) pairs (t, a) and (u, b) become (t, b) and (u, a) unless a token would have an expert twice; enough such
-/// swaps of the token × expert graph lead to a uniform draw among all graphs of the same degrees.
+/// Two (token, expert) pairs (t, a) and (u, b) become (t, b) and (u, a) unless a token would have an expert twice;
+/// enough such swaps of the token × expert graph lead to a uniform draw among all graphs of the same degrees.
 ///
-/// - Source: Milo et al. 2003, arXiv cond-mat/0312028: about a hundred swaps an edge are safe, ten are usual; Connor and
-///   Simberloff 1979.
+/// - Source: Milo et al. 2003, arXiv cond-mat/0312028: about a hundred swaps an edge are safe, ten are usual; Connor
+///   and Simberloff 1979.
 package enum NullModel {
   /// Swaps that are tried for every (token, expert) pair.
   static let swapsPerPair = 10
@@ -66,8 +66,8 @@ public struct Spread: Sendable, Equatable, Codable {
 ///
 ///     gain = 1 − C_T[placed] / C_T[contiguous]           structural gain = gain − gain on the null model
 ///
-/// The placement is fitted anew on every draw, and judged on what it was fitted on: what overfitting and uneven loads alone
-/// would gain is the same on both sides.
+/// The placement is fitted anew on every draw, and judged on what it was fitted on: what overfitting and uneven loads
+/// alone would gain is the same on both sides.
 public struct NullComparison: Sendable, Equatable, Encodable {
   /// Draws.
   public let draws: Int

@@ -25,7 +25,8 @@ public struct PlacementDrift: Sendable, Equatable, Encodable {
 
   /// Judges a placement on two profiles.
   ///
-  /// Profiles of the same text recorded in the same way have the same documents token by token: then differences are paired.
+  /// Profiles of the same text recorded in the same way have the same documents token by token: then differences are
+  /// paired.
   ///
   /// - Parameters:
   ///   - placement: of the model that both profiles are of.

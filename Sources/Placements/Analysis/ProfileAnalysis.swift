@@ -1,8 +1,8 @@
 public import Profiles
 public import Routing
 
-/// What a profile says about D devices: costs of a placement, how much of its gain is structure, and whether more text would
-/// change it.
+/// What a profile says about D devices: costs of a placement, how much of its gain is structure, and whether more text
+/// would change it.
 public struct ProfileAnalysis: Sendable, Equatable, Encodable {
   /// One layer.
   public struct Layer: Sendable, Equatable, Encodable {

@@ -3,9 +3,9 @@ internal import Routing
 
 /// C_T with replicas: each token uses the smallest set of devices that holds its experts.
 ///
-/// Among the smallest sets one with the token's home is taken, then the one whose devices come first in order. An expert that
-/// lies on several devices of the set is computed at home if home is one of them, else on the first. Homes are expected: a
-/// token lives on each device with chance 1/D, and every figure is the mean over homes.
+/// Among the smallest sets one with the token's home is taken, then the one whose devices come first in order. An
+/// expert that lies on several devices of the set is computed at home if home is one of them, else on the first. Homes
+/// are expected: a token lives on each device with chance 1/D, and every figure is the mean over homes.
 struct Covers {
   /// With replicas; `intraShare` is that of recorded sets.
   let prediction: Prediction
@@ -64,8 +64,8 @@ struct Covers {
 
 /// The smallest sets of devices that meet every list.
 ///
-/// Devices that meet the same lists stand for each other, and a smallest set holds no two of them: sets are made of such groups,
-/// which are few even where an expert lies on hundreds of devices.
+/// Devices that meet the same lists stand for each other, and a smallest set holds no two of them: sets are made of
+/// such groups, which are few even where an expert lies on hundreds of devices.
 struct SmallestCovers {
   /// Every device of any smallest set, ascending.
   let devices: [Int]

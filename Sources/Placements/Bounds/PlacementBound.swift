@@ -4,16 +4,17 @@
 ///
 ///     Σ_t w_t C_T(t) = Σ_t w_t Σ_{j ∈ t} φ(n_tj),   φ(n) = 1/n at whole n, linear between them
 ///
-/// which is convex in Y: its tangents, and stronger ones from subsets of t (`SetInequality`), say that Σ_t w_t C_T(t) is at
-/// least A − ⟨W, Y⟩ with W ≥ 0, and so does any mean of them. What is left is the most that ⟨W, Y⟩ can be over the matrices
-/// of placements: a bound on graph partitioning. Those have Y ⪰ 0, Y_jj = 1, Y ≥ 0, eigenvalues 0 or a device's number of
-/// experts, row sums m = E/D, and row sums in load of at most the cap. For any multipliers v, N ≥ 0, μ ≥ 0 therefore
+/// which is convex in Y: its tangents, and stronger ones from subsets of t (`SetInequality`), say that Σ_t w_t C_T(t)
+/// is at least A − ⟨W, Y⟩ with W ≥ 0, and so does any mean of them. What is left is the most that ⟨W, Y⟩ can be over
+/// the matrices of placements: a bound on graph partitioning. Those have Y ⪰ 0, Y_jj = 1, Y ≥ 0, eigenvalues 0 or a
+/// device's number of experts, row sums m = E/D, and row sums in load of at most the cap. For any multipliers v, N ≥ 0,
+/// μ ≥ 0 therefore
 ///
 ///     ⟨W, Y⟩ ≤ Σ_i s_i λ_i(M) − Σ_j v_j + cap · Σ_j μ_j,   M = W + N + diag(v) − (μ ℓᵀ + ℓ μᵀ) / 2
 ///
 /// with s_i = m for the D largest eigenvalues, one of them taken by the constant vector; with slack s_i ≤ m + slack and
-/// Σ s_i = E. Multipliers are improved by subgradient steps, tangents follow the mean of the relaxed Y met on the way; every
-/// step gives a valid bound, and the best is kept.
+/// Σ s_i = E. Multipliers are improved by subgradient steps, tangents follow the mean of the relaxed Y met on the way;
+/// every step gives a valid bound, and the best is kept.
 ///
 /// - Source: Donath and Hoffman 1973, *Lower bounds for the partitioning of graphs*; Rendl and Wolkowicz 1995, *A
 ///   projection technique for partitioning the nodes of a graph*.

@@ -2,8 +2,8 @@ internal import Routing
 
 /// A placement as serving engines read it: which original (logical) expert lies in each (physical) slot.
 ///
-/// Slot p of an engine lies on device p / (E/D + R). Within a device, its own experts come first, ascending, then replicas.
-/// Files and versions that each form was checked against: docs/placement-export.md.
+/// Slot p of an engine lies on device p / (E/D + R). Within a device, its own experts come first, ascending, then
+/// replicas. Files and versions that each form was checked against: docs/placement-export.md.
 public struct PlacementExport: Sendable, Equatable {
   /// Engines whose form could be checked.
   public enum Engine: String, Sendable, CaseIterable {
@@ -26,8 +26,8 @@ public struct PlacementExport: Sendable, Equatable {
   /// - Parameters:
   ///   - placement: with or without replicas, as many experts on every device.
   ///   - name: of the engine.
-  ///   - modelLayers: of the model, for `sglang`, which has a row for layers without experts as well; `nil` for up to the
-  ///     placement's last.
+  ///   - modelLayers: of the model, for `sglang`, which has a row for layers without experts as well; `nil` for up to
+  ///     the placement's last.
   /// - Throws: `PlacementExportError`.
   public init(_ placement: Placement, for name: String, modelLayers: Int? = nil) throws(PlacementExportError) {
     guard let engine = Engine(rawValue: name) else { throw .engine(name) }

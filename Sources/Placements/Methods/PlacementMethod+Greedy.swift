@@ -2,14 +2,15 @@ extension PlacementMethod {
   /// The paper's greedy, modelled on farthest-point sampling.
   ///
   /// 1. Device 0 starts with the pair of experts that collaborate most.
-  /// 2. Every further device starts with the unplaced expert whose mean collaboration with *all* placed ones is smallest.
+  /// 2. Every further device starts with the unplaced expert whose mean collaboration with *all* placed ones is
+  ///    smallest.
   /// 3. Devices are filled one after the other, 0 first: the unplaced expert with the largest mean collaboration to the
   ///    device's experts joins until the device is full.
   ///
   /// The paper leaves open what we decide: devices are filled one by one (the literal reading of step 3; filling them
-  /// turn by turn would leave the last device less of a remainder), after all seeds are set; ties go to the lower expert id. Where a device
-  /// holds one expert, device 0 starts with the first of the pair. Counts are compared as integer sums, which order as
-  /// the means do because the number of summands is the same, so no rounding decides.
+  /// turn by turn would leave the last device less of a remainder), after all seeds are set; ties go to the lower
+  /// expert id. Where a device holds one expert, device 0 starts with the first of the pair. Counts are compared as
+  /// integer sums, which order as the means do because the number of summands is the same, so no rounding decides.
   ///
   /// Nothing here looks at load: experts that work much also collaborate much and gather on device 0.
   ///

@@ -6,8 +6,8 @@ extension PlacementMethod {
   ///
   /// 1. M = G^(−1/2) · A · G^(−1/2) with G = diag(Σ_j A_ij): the normalised Laplacian is I − M.
   /// 2. Expert i becomes the unit vector along row i of M's eigenvectors of the D largest eigenvalues.
-  /// 3. k-means with D centres, each taking E/D experts: pairs of expert and centre by rising distance, then swaps of two
-  ///    experts until none lowers the sum of squared distances. The best of eight seeded starts.
+  /// 3. k-means with D centres, each taking E/D experts: pairs of expert and centre by rising distance, then swaps of
+  ///    two experts until none lowers the sum of squared distances. The best of eight seeded starts.
   ///
   /// - Parameters:
   ///   - coactivation: A, `[E, E]`.
@@ -15,7 +15,8 @@ extension PlacementMethod {
   ///   - devices: D, a divisor of E.
   ///   - seed: of the starts.
   /// - Returns: π, expert → device.
-  /// - Source: Ng, Jordan and Weiss 2001, *On spectral clustering*; GRACE-MoE (arXiv 2509.25041) places so with unequal groups.
+  /// - Source: Ng, Jordan and Weiss 2001, *On spectral clustering*; GRACE-MoE (arXiv 2509.25041) places so with unequal
+  ///   groups.
   public static func spectral(_ coactivation: [Int64], experts: Int, devices: Int, seed: UInt64) -> [Int] {
     precondition(
       coactivation.count == experts * experts && experts % devices == 0,

@@ -7,10 +7,10 @@ extension PlacementMethod {
   ///
   ///     cost = E[C_T] + nodeCost · E[N_T]          N_T: distinct nodes that a token uses
   ///
-  /// `refined` has two starts: experts split over nodes by the search on N groups, then packed evenly inside; and the search on
-  /// D devices, dealt to nodes in their order. Each is improved by swaps inside nodes, then by any swaps, under the load cap
-  /// of devices and of nodes; the cheapest within the cap stays, so that the result costs no more than the search that knows no nodes.
-  /// Other methods place D devices and deal them to nodes in their order.
+  /// `refined` has two starts: experts split over nodes by the search on N groups, then packed evenly inside; and the
+  /// search on D devices, dealt to nodes in their order. Each is improved by swaps inside nodes, then by any swaps,
+  /// under the load cap of devices and of nodes; the cheapest within the cap stays, so that the result costs no more
+  /// than the search that knows no nodes. Other methods place D devices and deal them to nodes in their order.
   ///
   /// - Parameters:
   ///   - profile: the layer.
@@ -80,7 +80,8 @@ extension PlacementMethod {
   /// Swaps proposed on two levels where nothing is asked for.
   private static let twoLevelProposals = 20_000
 
-  /// What a copy to a node costs beside one to a device, unless said otherwise: about NVLink against a network card per device.
+  /// What a copy to a node costs beside one to a device, unless said otherwise: about NVLink against a network card per
+  /// device.
   public static let defaultNodeCost = 4.0
 
   /// Each node's experts on its devices, heaviest first to the least loaded with room.

@@ -26,8 +26,8 @@ public enum PlacementMethod: String, CaseIterable, Codable, Sendable {
   ///   - devices: D, a divisor of E.
   ///   - options: seed, load cap, effort.
   /// - Returns: π, expert → device, E/D experts each.
-  /// - Throws: `PlacementError` for impossible devices or cap, or missing recorded sets; `contiguous`, `random` and `load` need
-  ///   none.
+  /// - Throws: `PlacementError` for impossible devices or cap, or missing recorded sets; `contiguous`, `random` and
+  ///   `load` need none.
   public func place(
     _ profile: LayerProfile, devices: Int, options: PlacementOptions = .init()
   ) throws(PlacementError) -> [Int] {
@@ -162,8 +162,8 @@ public struct PlacementOptions: Sendable, Equatable {
   public var seed: UInt64
   /// `refined`: most max/mean load of a device; `nil` lifts the cap.
   public var loadCap: Double?
-  /// `refined`: swaps proposed per layer while annealing, which bounds its time; `nil` for `rounds` rounds of fifty looks
-  /// at each pair of experts.
+  /// `refined`: swaps proposed per layer while annealing, which bounds its time; `nil` for `rounds` rounds of fifty
+  /// looks at each pair of experts.
   public var proposals: Int?
   /// `refined`: how many experts a device may hold more or fewer than E/D.
   public var slack: Int

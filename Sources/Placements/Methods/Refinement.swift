@@ -1,6 +1,7 @@
 internal import Profiles
 
-/// The default placement: annealed swaps on the true Σ C_T of recorded sets, under the load cap, judged on held-out sets.
+/// The default placement: annealed swaps on the true Σ C_T of recorded sets, under the load cap, judged on held-out
+/// sets.
 enum Refinement {
   /// How far a search goes from a start.
   enum Effort: Int, CaseIterable, Sendable {
@@ -35,15 +36,16 @@ enum Refinement {
 
   /// Refines a layer.
   ///
-  /// 1. Starts: the paper's greedy, spectral, load, contiguous. One that is over the cap is first brought under it by the
-  ///    swaps that take away most excess load.
-  /// 2. Rounds of annealing, one from each start and then in turn from the best so far and from a random placement, each
-  ///    followed by descent on all sets; until the proposals are used up.
-  /// 3. Where the sample is small, 2 is first tried on each half of it (documents, or blocks of 200 tokens, in turn) and
-  ///    judged on the other: a search that goes less far is taken instead if it is better on both halves.
+  /// 1. Starts: the paper's greedy, spectral, load, contiguous. One that is over the cap is first brought under it by
+  ///    the swaps that take away most excess load.
+  /// 2. Rounds of annealing, one from each start and then in turn from the best so far and from a random placement,
+  ///    each followed by descent on all sets; until the proposals are used up.
+  /// 3. Where the sample is small, 2 is first tried on each half of it (documents, or blocks of 200 tokens, in turn)
+  ///    and judged on the other: a search that goes less far is taken instead if it is better on both halves.
   ///
-  /// The cap is `loadCap` × mean load. Where even the load-only placement exceeds that (one expert may be heavier than a
-  /// device's share), its heaviest device is the cap. The result is never worse than any start that is within the cap.
+  /// The cap is `loadCap` × mean load. Where even the load-only placement exceeds that (one expert may be heavier than
+  /// a device's share), its heaviest device is the cap. The result is never worse than any start that is within the
+  /// cap.
   ///
   /// - Parameters:
   ///   - profile: a layer.
@@ -105,7 +107,8 @@ enum Refinement {
     } ?? .annealed
   }
 
-  /// Tokens in two halves: by document in turn where there are at least eight, else by blocks of 200; `nil` for fewer than two.
+  /// Tokens in two halves: by document in turn where there are at least eight, else by blocks of 200; `nil` for fewer
+  /// than two.
   static func halves(_ documents: [Int32]) -> ([Int], [Int])? {
     let known = Set(documents)
     var halves: ([Int], [Int]) = ([], [])

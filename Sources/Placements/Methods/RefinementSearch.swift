@@ -16,7 +16,8 @@ struct RefinementSearch {
   /// In the order in which rounds begin from them.
   let starts: [[Int]]
 
-  /// Prepares sets and starts. `load` and `coactivation` are those of `tokens`, which choose among `sets`; all if `nil`.
+  /// Prepares sets and starts. `load` and `coactivation` are those of `tokens`, which choose among `sets`; all if
+  /// `nil`.
   init(
     experts: Int, topK: Int, sets: [Int32], tokens: [Int]?, load: [Int64], coactivation: [Int64], layer: Int,
     devices: Int, options: PlacementOptions

@@ -3,8 +3,8 @@ internal import Routing
 import Foundation
 
 extension SwapSearch {
-  /// Brings every device under the cap, each time by the swap that takes away most excess load; ties to the smaller rise of
-  /// Σ C_T, then to the earlier pair. `false` if no swap helps before that.
+  /// Brings every device under the cap, each time by the swap that takes away most excess load; ties to the smaller
+  /// rise of Σ C_T, then to the earlier pair. `false` if no swap helps before that.
   func repair() -> Bool {
     while excess > 0 {
       var best: (a: Int, b: Int, relief: Int64, change: Int)?
@@ -50,11 +50,12 @@ extension SwapSearch {
     }
   }
 
-  /// Simulated annealing over swaps (and with slack, moves), with geometric temperatures tied to the number of proposals.
+  /// Simulated annealing over swaps (and with slack, moves), with geometric temperatures tied to the number of
+  /// proposals.
   ///
   /// A proposal of rise Δ is accepted with chance exp(−Δ / T). The chance is drawn first, so that the cheap lower bound
-  /// of Δ refuses most of them. A tight cap cuts the placements within it into islands: with `penalties`, swaps may cross
-  /// the water at a price for each unit of excess load, which rises, and what is left over is up to `repair`.
+  /// of Δ refuses most of them. A tight cap cuts the placements within it into islands: with `penalties`, swaps may
+  /// cross the water at a price for each unit of excess load, which rises, and what is left over is up to `repair`.
   ///
   /// - Parameters:
   ///   - proposals: how many.

@@ -1,4 +1,5 @@
-/// Swaps and moves of experts that change the true Σ C_T over recorded sets, with counts kept up to date instead of recounted.
+/// Swaps and moves of experts that change the true Σ C_T over recorded sets, with counts kept up to date instead of
+/// recounted.
 ///
 /// With n_d(t) the number of experts that set t has on device d, moving expert e from device x to d changes Σ C_T by
 ///
@@ -9,8 +10,8 @@
 ///
 ///     Δ = enter(a, y) − leave(a) + enter(b, x) − leave(b) + Σ_{t ∋ a, b} w_t ([n_x(t) = 1] + [n_y(t) = 1])
 ///
-/// The last sum is never negative, so the first four terms, which are four look-ups, rule out nearly all swaps; the sets
-/// of each pair are listed, so the sum itself is short.
+/// The last sum is never negative, so the first four terms, which are four look-ups, rule out nearly all swaps; the
+/// sets of each pair are listed, so the sum itself is short.
 final class SwapSearch {
   let data: DistinctSets
   let experts: Int

@@ -32,7 +32,8 @@ struct SymmetricEigen {
     sort(n)
   }
 
-  /// Reduces to tridiagonal form: diagonal in `values`, the entries below it in `below[1...]`, the rotation in `vectors`.
+  /// Reduces to tridiagonal form: diagonal in `values`, the entries below it in `below[1...]`, the rotation in
+  /// `vectors`.
   private mutating func tridiagonalise(_ n: Int, _ below: inout [Double]) {
     for i in stride(from: n - 1, to: 0, by: -1) {
       var h = 0.0

@@ -6,9 +6,9 @@ internal import Routing
 ///
 ///     cost = w_device · Σ C_T + w_node · Σ N_T          N_T: distinct nodes that token t uses
 ///
-/// Counts of a token's experts on every device and node are kept up to date; a swap is judged by the tokens that use one of
-/// the two experts, since nothing changes for those that use both. Of more than `mostTokens` recorded tokens every second,
-/// third, … is looked at.
+/// Counts of a token's experts on every device and node are kept up to date; a swap is judged by the tokens that use
+/// one of the two experts, since nothing changes for those that use both. Of more than `mostTokens` recorded tokens
+/// every second, third, … is looked at.
 struct TopologySearch {
   /// Tokens that a search looks at: so many place some hundred experts as well as all do, and fit into the cache.
   static let mostTokens = 25_000
@@ -158,8 +158,9 @@ struct TopologySearch {
     return from == to ? onDevices : onDevices + change(nodeLoads[from], nodeLoads[to], caps.node)
   }
 
-  /// Threshold accepting: random swaps that add at most a threshold, which falls to nothing; a swap that takes excess load
-  /// away is always taken, one that adds some never. Ends at the best placement seen: least excess, then least cost.
+  /// Threshold accepting: random swaps that add at most a threshold, which falls to nothing; a swap that takes excess
+  /// load away is always taken, one that adds some never. Ends at the best placement seen: least excess, then least
+  /// cost.
   ///
   /// - Source: Dueck and Scheuer 1990; integers alone, so that no rounding of a machine decides.
   mutating func anneal(_ proposals: Int, threshold first: Int, withinNodes: Bool, _ generator: inout SplitMix64) {

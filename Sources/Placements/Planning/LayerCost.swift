@@ -1,13 +1,14 @@
 /// What one layer costs in one step, predicted: per token where it says so, else on the busiest device.
 ///
-/// With T tokens a device, D devices on N nodes of m, c_d copies per token at device d and homes spread evenly, a device
-/// receives in one all-to-all
+/// With T tokens a device, D devices on N nodes of m, c_d copies per token at device d and homes spread evenly, a
+/// device receives in one all-to-all
 ///
 ///     direct         T·c_d·(m − 1) rows from its node, T·c_d·(D − m) from others
 ///     hierarchical   T·c_d·(m − 1)·N rows from the relays of its node, T·c_n·(N − 1) from other nodes
 ///
 /// where c_n is the copies per token at its node, which come in at the device of the sender's own rank in its node.
-/// The way back moves the same rows. The busiest device decides: the slowest end of each exchange, and the most expert rows.
+/// The way back moves the same rows. The busiest device decides: the slowest end of each exchange, and the most expert
+/// rows.
 public struct LayerCost: Sendable, Equatable, Encodable {
   /// C_T, or k for one copy per expert.
   public let copies: Double
@@ -29,7 +30,8 @@ public struct LayerCost: Sendable, Equatable, Encodable {
   public let compute: Double
   /// Seconds of the forward pass: compute and the two all-to-alls that do not hide behind it.
   public let forward: Double
-  /// Seconds forward and backward: three times the compute, four all-to-alls, and the sum of expert gradients over replicas.
+  /// Seconds forward and backward: three times the compute, four all-to-alls, and the sum of expert gradients over
+  /// replicas.
   public let training: Double
   /// Of `forward`, the share that is all-to-all.
   public let forwardShare: Double
@@ -140,8 +142,8 @@ public struct LayerCost: Sendable, Equatable, Encodable {
     trainingShare = trainingTime > 0 ? exposedTraining / trainingTime : 0
   }
 
-  /// Ring all-reduce of a device's expert gradients over the replicas of its group: 2·(R − 1)/R of them cross the widest
-  /// level that the replicas span.
+  /// Ring all-reduce of a device's expert gradients over the replicas of its group: 2·(R − 1)/R of them cross the
+  /// widest level that the replicas span.
   private static func allReduce(_ bytes: Double, _ group: Group, _ topology: Topology) -> Double {
     guard group.replicas > 1 else { return 0 }
     let spansNodes = group.devices * group.replicas > topology.devicesPerNode

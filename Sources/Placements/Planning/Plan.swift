@@ -146,8 +146,8 @@ public struct Plan: Sendable, Equatable, Encodable {
   /// - Parameters:
   ///   - experts: E.
   ///   - topology: the machine.
-  ///   - devices: numbers of devices; empty for the expert-parallel sizes themselves or, without those, the powers of two up
-  ///     to 1,024 that the machine has.
+  ///   - devices: numbers of devices; empty for the expert-parallel sizes themselves or, without those, the powers of
+  ///     two up to 1,024 that the machine has.
   ///   - expertParallel: D, divisors of E; empty for the largest that fits each number of devices. What is left over
   ///     becomes data-parallel replicas.
   /// - Returns: in the order asked for.

@@ -1,4 +1,5 @@
-/// The machine that a plan is for: equal nodes with equal devices, and what a message costs inside a node and between nodes.
+/// The machine that a plan is for: equal nodes with equal devices, and what a message costs inside a node and between
+/// nodes.
 ///
 /// One exchange over a level takes, on its busiest end,
 ///
@@ -95,16 +96,16 @@ public struct Topology: Sendable, Equatable, Encodable {
     self.flops = flops
   }
 
-  /// What a copy to another node costs beside one inside: the ratio of bandwidths in a hierarchical exchange, 0 in a direct
-  /// one, where copies cross nodes however experts lie.
+  /// What a copy to another node costs beside one inside: the ratio of bandwidths in a hierarchical exchange, 0 in a
+  /// direct one, where copies cross nodes however experts lie.
   public var nodeCost: Double {
     guard let between, exchange == .hierarchical else { return 0 }
     func each(_ link: Link) -> Double { link.bandwidth / (link.shared ? Double(devicesPerNode) : 1) }
     return min(1000, each(inside) / each(between))
   }
 
-  /// Nodes that an expert-parallel group of `devices` spans, or `nil` where it does not fit: a group is a divisor of a node
-  /// or whole nodes.
+  /// Nodes that an expert-parallel group of `devices` spans, or `nil` where it does not fit: a group is a divisor of a
+  /// node or whole nodes.
   public func nodes(of devices: Int) -> Int? {
     if devices <= devicesPerNode { return devicesPerNode % devices == 0 ? 1 : nil }
     return between != nil && devices % devicesPerNode == 0 ? devices / devicesPerNode : nil

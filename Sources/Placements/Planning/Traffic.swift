@@ -35,9 +35,9 @@ public struct Traffic: Sendable, Equatable {
 
   /// One copy per distinct device, and at most `limit` devices if there is one.
   ///
-  /// The devices kept are those of policy `router`, exactly: the walk by falling weight needs the chosen experts alone, and
-  /// every kept device stays in use because its best expert is chosen again. Which experts replace the lost ones is not
-  /// recorded; their rows are spread evenly over the kept devices, an approximation that touches `expertRows` only.
+  /// The devices kept are those of policy `router`, exactly: the walk by falling weight needs the chosen experts alone,
+  /// and every kept device stays in use because its best expert is chosen again. Which experts replace the lost ones is
+  /// not recorded; their rows are spread evenly over the kept devices, an approximation that touches `expertRows` only.
   ///
   /// - Parameters:
   ///   - layer: with recorded sets, and weights if there is a limit.

@@ -4,12 +4,13 @@ internal import Formats
 
 /// How often each expert was used, from files that hold sums over tokens and nothing else.
 ///
-/// - JSON: a list with one entry a layer, each a map from expert to count, `[{"14": 23094, …}, …]`, or a list of counts.
-/// - `.npy`: `[layers, E]` or `[parts, layers, E]`, counts or, as fractions, shares of a part. Parts are added up; shares
-///   become counts of a million tokens.
+/// - JSON: a list with one entry a layer, each a map from expert to count, `[{"14": 23094, …}, …]`, or a list of
+///   counts.
+/// - `.npy`: `[layers, E]` or `[parts, layers, E]`, counts or, as fractions, shares of a part. Parts are added up;
+///   shares become counts of a million tokens.
 ///
-/// A profile of loads has no sets and no co-activation: balanced placement can be made of it, everything else says what is
-/// missing.
+/// A profile of loads has no sets and no co-activation: balanced placement can be made of it, everything else says what
+/// is missing.
 public enum RecordedLoads {
   /// Reads a file.
   ///

@@ -2,12 +2,13 @@ public import Foundation
 
 /// Routing that other programs recorded, read into a profile.
 ///
-/// A source is JSON lines, a `routed_experts` array, or another profile; several sources of one model are one recording,
-/// and documents of different sources are different documents.
+/// A source is JSON lines, a `routed_experts` array, or another profile; several sources of one model are one
+/// recording, and documents of different sources are different documents.
 ///
-/// Serving programs warm up with dummy tokens that all choose the same experts, one after the other. A set that makes up
-/// over 10 % of a layer's rows in a source is taken for that if two thirds of these rows directly follow another one of
-/// them: dropped and reported. (Where there are few experts real sets may be as frequent, but they come mixed with others.)
+/// Serving programs warm up with dummy tokens that all choose the same experts, one after the other. A set that makes
+/// up over 10 % of a layer's rows in a source is taken for that if two thirds of these rows directly follow another one
+/// of them: dropped and reported. (Where there are few experts real sets may be as frequent, but they come mixed with
+/// others.)
 public struct RecordedRouting: Sendable {
   /// The profile, without dummies.
   public let profile: CollaborationProfile

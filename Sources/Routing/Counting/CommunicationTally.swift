@@ -1,4 +1,5 @@
-/// What one layer sends within one step, in integers: sums are exact in any order, over tokens, micro-batches and ranks.
+/// What one layer sends within one step, in integers: sums are exact in any order, over tokens, micro-batches and
+/// ranks.
 ///
 /// Callers pass real tokens only; padding is never counted.
 public struct CommunicationTally: Sendable, Equatable {
@@ -40,8 +41,8 @@ public struct CommunicationTally: Sendable, Equatable {
   public internal(set) var retainedTokens = 0
   /// [devices]: (token, expert) rows each device computes.
   public internal(set) var rowsPerDevice: [Int]
-  /// [devices]: rows each device receives over the wire, those that it hands on included; with `expected` homes, all its
-  /// device rows.
+  /// [devices]: rows each device receives over the wire, those that it hands on included; with `expected` homes, all
+  /// its device rows.
   public internal(set) var receivedPerDevice: [Int]
 
   static let retainedUnit = Double(1 << 30)

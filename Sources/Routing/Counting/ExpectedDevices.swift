@@ -6,15 +6,16 @@ internal import Foundation
 ///     E[C_T] = Σ_d P(S ∩ d ≠ ∅) = Σ_d (1 − e_k(w without d) / e_k(w))
 ///
 /// e_k is the k-th elementary symmetric polynomial, the sum over all k-subsets of the products of their weights. Of all
-/// distributions over k-subsets with the same chances of inclusion this one has the largest entropy (conditional Poisson
-/// sampling). It ends at what is known: with equal logits it is ``RandomExpectation``, for τ → 0 it is C_T of the plain
-/// top-k. Nothing is approximated and nothing saturates as min(1, k·p) does, since every expert keeps a gradient.
+/// distributions over k-subsets with the same chances of inclusion this one has the largest entropy (conditional
+/// Poisson sampling). It ends at what is known: with equal logits it is ``RandomExpectation``, for τ → 0 it is C_T of
+/// the plain top-k. Nothing is approximated and nothing saturates as min(1, k·p) does, since every expert keeps a
+/// gradient.
 ///
-/// Device polynomials A_d(x) = Π_{e ∈ d} (1 + w_e x) are multiplied from both ends, up to x^k, so that every product without
-/// a device is one convolution: O(E·k + D·k²) a token, all terms positive.
+/// Device polynomials A_d(x) = Π_{e ∈ d} (1 + w_e x) are multiplied from both ends, up to x^k, so that every product
+/// without a device is one convolution: O(E·k + D·k²) a token, all terms positive.
 ///
-/// - Source: Chen, Dempster and Liu 1994, weighted finite population sampling, for the distribution and its recursion; the use
-///   as a loss is ours.
+/// - Source: Chen, Dempster and Liu 1994, weighted finite population sampling, for the distribution and its recursion;
+///   the use as a loss is ours.
 public struct ExpectedDevices: Sendable {
   /// E.
   public let experts: Int
@@ -138,8 +139,8 @@ private struct Polynomials {
     adjoint = [Double](repeating: 0, count: width)
   }
 
-  /// Multiplies everything out. Leaving a device out is replacing its A by 1, which is the derivative of the product of all
-  /// A + ε: so one product of dual numbers has the sum over all devices.
+  /// Multiplies everything out. Leaving a device out is replacing its A by 1, which is the derivative of the product of
+  /// all A + ε: so one product of dual numbers has the sum over all devices.
   mutating func multiply(_ weights: [Double], _ members: [Int], _ offsets: [Int]) {
     for device in 0..<devices {
       var row = (offsets[device] + device) * width

@@ -1,8 +1,8 @@
 /// Equal nodes with equal devices, and the way of a copy between them.
 ///
-/// Device d is on node ⌊d / M⌋, M = D / N. A copy for another node goes to the *relay* there, the device with the sender's own
-/// number inside its node, which hands it on: a token crosses to a node once, whichever devices it uses on it, and the relays
-/// of a node share its traffic evenly. With one node every copy goes to its device directly.
+/// Device d is on node ⌊d / M⌋, M = D / N. A copy for another node goes to the *relay* there, the device with the
+/// sender's own number inside its node, which hands it on: a token crosses to a node once, whichever devices it uses on
+/// it, and the relays of a node share its traffic evenly. With one node every copy goes to its device directly.
 public struct NodeLayout: Sendable, Equatable {
   /// D
   public let devices: Int

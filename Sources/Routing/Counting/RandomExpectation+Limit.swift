@@ -1,5 +1,6 @@
 extension RandomExpectation {
-  /// E[min(C_T, L)] of a uniformly random k-subset of experts in equal groups: what a limit of L devices makes of chance.
+  /// E[min(C_T, L)] of a uniformly random k-subset of experts in equal groups: what a limit of L devices makes of
+  /// chance.
   ///
   /// Ways to choose are counted device by device, `ways[hit][chosen]`; all terms are positive, so nothing cancels.
   ///

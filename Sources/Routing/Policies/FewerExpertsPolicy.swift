@@ -2,8 +2,8 @@ internal import Formats
 
 /// `fewer_experts`, a control: the best k′ of S, wherever they lie.
 ///
-/// k′ is ⌊κ⌋, or one more with probability κ − ⌊κ⌋, drawn by token: its mean is κ, and so the mean traffic that of the rule
-/// it is compared with. It bounds no token.
+/// k′ is ⌊κ⌋, or one more with probability κ − ⌊κ⌋, drawn by token: its mean is κ, and so the mean traffic that of the
+/// rule it is compared with. It bounds no token.
 struct FewerExpertsPolicy: PruningPolicy {
   /// κ ≥ 1.
   let kept: Double

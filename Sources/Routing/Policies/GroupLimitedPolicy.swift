@@ -2,8 +2,8 @@
 ///
 /// As in its sources every token is ranked so, also one whose choice lies on L devices already.
 ///
-/// - Source: DeepSeek-AI 2024, DeepSeek-V2, section 2.2.2 (n = 1) and DeepSeek-V3, section 2.1.2 (n = k / L; 2 in its model);
-///   `group_limited_topk` of Megatron-Core.
+/// - Source: DeepSeek-AI 2024, DeepSeek-V2, section 2.2.2 (n = 1) and DeepSeek-V3, section 2.1.2 (n = k / L; 2 in its
+///   model); `group_limited_topk` of Megatron-Core.
 struct GroupLimitedPolicy: PruningPolicy {
   /// n, at most k.
   let count: Int

@@ -1,7 +1,7 @@
 /// `c2r`: a token's best expert, and the best k − 1 of that expert's T most frequent partners.
 ///
-/// By itself it bounds no device: partners gather on few devices where the placement follows the same counts. With a limit,
-/// the devices are those of a walk over this choice, and lost experts are replaced as by `router`.
+/// By itself it bounds no device: partners gather on few devices where the placement follows the same counts. With a
+/// limit, the devices are those of a walk over this choice, and lost experts are replaced as by `router`.
 ///
 /// - Source: Zhang et al. 2025, arXiv 2504.01337 (C2R, collaboration-constrained routing).
 struct PartnersPolicy: PruningPolicy {

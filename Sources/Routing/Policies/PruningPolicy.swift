@@ -4,8 +4,8 @@ struct RoutingToken {
   let p: UnsafePointer<Float>
   /// Its number in the batch or corpus.
   let number: Int
-  /// How many devices the plain choice S hits. `scratch.order` begins with them as the walk by falling p meets them, and
-  /// `scratch.kept` marks just them.
+  /// How many devices the plain choice S hits. `scratch.order` begins with them as the walk by falling p meets them,
+  /// and `scratch.kept` marks just them.
   let hit: Int
   /// S in `scratch.top`, all other experts in `scratch.pool`.
   let scratch: Scratch

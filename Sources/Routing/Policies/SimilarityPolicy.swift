@@ -1,5 +1,5 @@
-/// `similarity`, the paper's second rule, and `output_similarity`: the devices of `router`; each lost expert, by falling p,
-/// gives way to the most similar expert there that is still free, ties to the lower expert id, NaN last.
+/// `similarity`, the paper's second rule, and `output_similarity`: the devices of `router`; each lost expert, by
+/// falling p, gives way to the most similar expert there that is still free, ties to the lower expert id, NaN last.
 ///
 /// - Source: Luo et al. 2025, Occult, similarity-based pruning.
 struct SimilarityPolicy: PruningPolicy {

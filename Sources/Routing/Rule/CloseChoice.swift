@@ -1,4 +1,5 @@
-/// Tokens whose choice of experts hangs on rounding: two programs that compute the same model may choose differently there.
+/// Tokens whose choice of experts hangs on rounding: two programs that compute the same model may choose differently
+/// there.
 public enum CloseChoice {
   /// Probabilities closer than this may change places when sums are formed in another order.
   public static let margin: Float = 1e-6

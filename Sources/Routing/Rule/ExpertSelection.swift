@@ -2,9 +2,11 @@
 public enum ExpertSelection: Sendable, Equatable {
   /// The k experts of largest probability.
   case greedy
-  /// The k largest inside the `kept` groups whose best expert is best; group g holds experts `g·E/groups..<(g+1)·E/groups`.
+  /// The k largest inside the `kept` groups whose best expert is best; group g holds experts
+  /// `g·E/groups..<(g+1)·E/groups`.
   ///
-  /// - Source: DeepSeek-AI 2024, DeepSeek-V2, section 2.2.2, device-limited routing; `group_limited_greedy` in its code.
+  /// - Source: DeepSeek-AI 2024, DeepSeek-V2, section 2.2.2, device-limited routing; `group_limited_greedy` in its
+  ///   code.
   case groupLimited(groups: Int, kept: Int)
 }
 
@@ -17,7 +19,8 @@ extension RoutingRule {
       for slot in 0..<topK { scratch.top[slot] = scratch.pool.removeLargest() }
       return
     }
-    // The groups of the first `kept` experts that differ in group are those with the largest maxima, ties to the lower index.
+    // The groups of the first `kept` experts that differ in group are those with the largest maxima, ties to the lower
+    // index.
     let size = experts / groups
     var found = 0
     for group in 0..<groups { scratch.groups[group] = false }

@@ -30,9 +30,9 @@ public struct LimitCurve: Sendable, Equatable {
 
 /// Limits for all layers within a budget of devices, spent where loss suffers most.
 ///
-/// A knapsack, greedily: from no limit, the step down that adds the least loss per device saved, until the mean E[C_T] is
-/// within the budget; then what is left over is spent on the step up that wins the most per device and still fits. Increases
-/// of loss are added up over layers, which is an approximation: they are measured one layer at a time.
+/// A knapsack, greedily: from no limit, the step down that adds the least loss per device saved, until the mean E[C_T]
+/// is within the budget; then what is left over is spent on the step up that wins the most per device and still fits.
+/// Increases of loss are added up over layers, which is an approximation: they are measured one layer at a time.
 public struct LimitAllocation: Sendable, Equatable {
   /// L of each layer, in the order of the curves.
   public let limits: [Int]

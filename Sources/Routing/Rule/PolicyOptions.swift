@@ -11,8 +11,8 @@ public struct PolicyOptions: Sendable, Equatable {
   /// `c2r`: T, the partners of its first expert that a token may use; nil for half the experts.
   public var partners: Int?
 
-  /// Two unrelated outputs of equal size have similarity 1 − √2/2 ≈ 0.29: below the default, a substitute is no better than
-  /// any other expert.
+  /// Two unrelated outputs of equal size have similarity 1 − √2/2 ≈ 0.29: below the default, a substitute is no better
+  /// than any other expert.
   public static let unrelatedSimilarity = 0.3
 
   /// The defaults, or others.

@@ -1,7 +1,8 @@
 extension RoutingRule {
   /// Routes a range of tokens.
   ///
-  /// `used` is in order of falling weight, p[src], ties to the lower expert id: the order in which a layer sums outputs.
+  /// `used` is in order of falling weight, p[src], ties to the lower expert id: the order in which a layer sums
+  /// outputs.
   ///
   /// - Parameters:
   ///   - probabilities: p, `[tokens, experts]`, row-major.

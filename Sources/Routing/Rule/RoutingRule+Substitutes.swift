@@ -21,7 +21,8 @@ extension RoutingRule {
 
   /// The experts of S on kept devices, filled up with the best others there.
   ///
-  /// Under a greedy selection the former outrank all others there; where the model limits its choice to groups they need not.
+  /// Under a greedy selection the former outrank all others there; where the model limits its choice to groups they
+  /// need not.
   @inline(__always)
   func useBest(_ token: RoutingToken) -> Int { fillUp(useStaying(token), token) }
 

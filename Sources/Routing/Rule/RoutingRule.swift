@@ -4,12 +4,13 @@
 ///     S′ = rule(p, π, L, tables)             at most L distinct devices π(e), e ∈ S′
 ///     w_e = p[src(e)]                        own: src(e) = e; inherited: the expert that e replaces
 ///
-/// A token whose plain choice already lies on at most L devices keeps it, but under `adaptive`, `group_limited`, `c2r` and
-/// `fewer_experts`.
-/// A rule is a value without mutable state: threads may route disjoint token ranges at the same time, and the result for
-/// a token depends on nothing but its probabilities and (where a policy draws) its number.
+/// A token whose plain choice already lies on at most L devices keeps it, but under `adaptive`, `group_limited`, `c2r`
+/// and `fewer_experts`.
+/// A rule is a value without mutable state: threads may route disjoint token ranges at the same time, and the result
+/// for a token depends on nothing but its probabilities and (where a policy draws) its number.
 ///
-/// NaN counts as the smallest probability of all and as nothing in a sum, so a diverged model routes instead of trapping.
+/// NaN counts as the smallest probability of all and as nothing in a sum, so a diverged model routes instead of
+/// trapping.
 ///
 /// - Source: Luo et al. 2025 (Occult), collaboration pruning; tie rules are ours.
 public struct RoutingRule: Sendable {

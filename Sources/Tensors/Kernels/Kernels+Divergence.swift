@@ -47,8 +47,8 @@ extension Kernels {
   ///
   ///     u = log (q / p),   KL = Σ p (e^u − 1 − u)
   ///
-  /// All terms are positive, so that a small divergence is as exact as a large one, where Σ p log (p / q) is the difference of two
-  /// log-sums. e^u is out of reach where q is far above p: there the plain form serves.
+  /// All terms are positive, so that a small divergence is as exact as a large one, where Σ p log (p / q) is the
+  /// difference of two log-sums. e^u is out of reach where q is far above p: there the plain form serves.
   private static func divergence(
     _ z: UnsafeMutablePointer<Float>, from target: UnsafeMutablePointer<Float>, _ p: UnsafeMutablePointer<Float>,
     _ n: Int

@@ -73,8 +73,8 @@ package struct ExpertProduct: Sendable {
     return (y, kept)
   }
 
-  /// Gradients of x, weights, gate_up and down, then of A and B of both adapters if there are any; those not `wanted` are
-  /// nil and cost nothing but what others share.
+  /// Gradients of x, weights, gate_up and down, then of A and B of both adapters if there are any; those not `wanted`
+  /// are nil and cost nothing but what others share.
   ///
   /// - Parameters:
   ///   - dy: Gradient of the outputs, `[tokens, H]`.

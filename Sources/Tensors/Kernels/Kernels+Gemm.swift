@@ -46,7 +46,8 @@ extension Kernels {
     }
   }
 
-  /// `C = A · B + β C` on all threads, cut into blocks of rows (or of columns, where there are few rows) by shape alone.
+  /// `C = A · B + β C` on all threads, cut into blocks of rows (or of columns, where there are few rows) by shape
+  /// alone.
   package static func gemm(
     _ a: MatrixView, _ b: MatrixView, _ c: UnsafeMutablePointer<Float>, stride: Int, m: Int, n: Int, k: Int,
     beta: Float = 0

@@ -25,7 +25,8 @@ package struct AdamWConstants: Sendable {
 }
 
 extension Tensor {
-  /// One AdamW step in one pass over memory: moves this parameter and its moments, in place where nothing else holds them.
+  /// One AdamW step in one pass over memory: moves this parameter and its moments, in place where nothing else holds
+  /// them.
   package mutating func adamW(
     gradient: Tensor, first: inout Tensor, second: inout Tensor, _ constants: AdamWConstants
   ) {

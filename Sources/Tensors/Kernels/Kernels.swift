@@ -2,7 +2,8 @@ internal import CKernels
 
 /// Threads and pointers around the serial C loops: the only place with loops over raw memory.
 ///
-/// Work is cut into blocks of a fixed number of elements or rows, so every result has the same bits for any number of threads.
+/// Work is cut into blocks of a fixed number of elements or rows, so every result has the same bits for any number of
+/// threads.
 package enum Kernels {
   /// Elements in one block of an element-wise loop: large enough to pay for a hand-over, small enough to stay in cache.
   static let grain = 32_768

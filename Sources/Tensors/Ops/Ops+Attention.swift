@@ -3,7 +3,8 @@ extension Tensor {
   ///
   ///     o_t = Σ_{s ≤ t} softmax_s(scale · ⟨q_t, k_s⟩) v_s,   s and t in one segment
   ///
-  /// No S × S matrix is kept: only log Σ exp of each row, from which the backward pass computes the probabilities again.
+  /// No S × S matrix is kept: only log Σ exp of each row, from which the backward pass computes the probabilities
+  /// again.
   ///
   /// - Parameters:
   ///   - keys: `[tokens, kvHeads · d]`; query head h attends with key-value head h / (heads / kvHeads).

@@ -53,8 +53,8 @@ extension Tensor {
   ///     y_t = Σ_j w_tj · W_down[e] · (silu(g) ⊙ u),   [g | u] = W_gate_up[e] · x_t,   e = expert of slot (t, j)
   ///
   /// With `adapters`, W stands for W + s · B · A on the experts that have factors; the sum is never formed.
-  /// Tokens are grouped by expert over the whole batch; experts run side by side, one thread each. The sum over a token's
-  /// experts runs in the order of its slots.
+  /// Tokens are grouped by expert over the whole batch; experts run side by side, one thread each. The sum over a
+  /// token's experts runs in the order of its slots.
   ///
   /// - Parameters:
   ///   - assignment: Expert of every slot.

@@ -28,7 +28,8 @@ extension Tensor {
 
   /// Chosen entries of each row: `y[r, j] = x[r, columns[r, j]]`, 0 where the column is -1.
   ///
-  /// With the columns of a top-k this is the top-k of the row, differentiable in the chosen values: selection is constant.
+  /// With the columns of a top-k this is the top-k of the row, differentiable in the chosen values: selection is
+  /// constant.
   ///
   /// - Parameters:
   ///   - columns: `[rows · k]` column numbers; none twice in a row.

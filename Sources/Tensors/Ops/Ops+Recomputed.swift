@@ -1,8 +1,9 @@
 extension Tensor {
   /// A value without its intermediate results: they are computed again when a gradient is led back.
   ///
-  /// Activation checkpointing: memory of one call of `body` at a time, for one more forward pass. The value has the bits
-  /// that it has without it; so have gradients, unless one of its parts is used elsewhere too and adds up in another order.
+  /// Activation checkpointing: memory of one call of `body` at a time, for one more forward pass. The value has the
+  /// bits that it has without it; so have gradients, unless one of its parts is used elsewhere too and adds up in
+  /// another order.
   ///
   /// - Parameters:
   ///   - inputs: What `body` computes from.

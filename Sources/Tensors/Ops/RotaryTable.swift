@@ -20,8 +20,8 @@ public enum RotaryScaling: Sendable, Equatable {
   case llama3(Llama3Scaling)
 }
 
-/// Llama 3.1's: with λ_i = 2π / θ_i and the original context P, θ_i stays where λ_i < P / `highFactor`, is θ_i / factor where
-/// λ_i > P / `lowFactor`, and between them
+/// Llama 3.1's: with λ_i = 2π / θ_i and the original context P, θ_i stays where λ_i < P / `highFactor`, is θ_i / factor
+/// where λ_i > P / `lowFactor`, and between them
 ///
 ///     θ_i (1 - s_i) / factor + θ_i s_i,   s_i = (P / λ_i - lowFactor) / (highFactor - lowFactor)
 ///

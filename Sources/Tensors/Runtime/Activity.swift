@@ -6,8 +6,8 @@ internal import Synchronization
 /// Kept as bytes that a signal handler can print, in memory that is there from the beginning.
 package enum Activity {
   static let capacity = 200
-  // Unsafe only in the compiler's eyes: writers hold the lock, and a handler that prints a note that is being changed prints
-  // some of both.
+  // Unsafe only in the compiler's eyes: writers hold the lock, and a handler that prints a note that is being changed
+  // prints some of both.
   nonisolated(unsafe) static let bytes = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
   static let count = Atomic<Int>(0)
   private static let writers = Mutex(())

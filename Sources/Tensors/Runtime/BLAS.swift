@@ -6,13 +6,14 @@ internal import Synchronization
 /// OpenBLAS, opened at run time with the kernels that fit this processor.
 ///
 /// OpenBLAS picks its kernels while it is loaded, from a table of processors it knows. Debian's 0.3.21 does not know
-/// newer ones and silently falls back to SSE3 (38 instead of about 220 GFLOP/s on two AVX-512 cores). `setenv` in `main`
-/// is too late for a linked library, so nothing is linked: the variable `OPENBLAS_CORETYPE` is set from the processor's
-/// features first (a value set by the user wins), then the library is opened. This holds for commands, tests and ranks.
+/// newer ones and silently falls back to SSE3 (38 instead of about 220 GFLOP/s on two AVX-512 cores). `setenv` in
+/// `main` is too late for a linked library, so nothing is linked: the variable `OPENBLAS_CORETYPE` is set from the
+/// processor's features first (a value set by the user wins), then the library is opened. This holds for commands,
+/// tests and ranks.
 ///
-/// A product packs its operands into a buffer of the library's own, and where the system gives no memory for one, OpenBLAS
-/// asks again for ever. So all buffers, one a thread, are taken when the library is opened, each after a look whether there is
-/// room for it; never more products run at once than there are buffers.
+/// A product packs its operands into a buffer of the library's own, and where the system gives no memory for one,
+/// OpenBLAS asks again for ever. So all buffers, one a thread, are taken when the library is opened, each after a look
+/// whether there is room for it; never more products run at once than there are buffers.
 public struct BLAS: Sendable {
   private let function: copenblas_sgemm_t
   /// Products that may run at once.
@@ -60,7 +61,8 @@ public struct BLAS: Sendable {
     fatalError("OpenBLAS: expected one of \(names) on the library path, found none; try: apt install libopenblas-dev")
   }()
 
-  /// Calls `cblas_sgemm` as soon as a buffer is free for it, which it is unless threads that are not of the team multiply too.
+  /// Calls `cblas_sgemm` as soon as a buffer is free for it, which it is unless threads that are not of the team
+  /// multiply too.
   @inline(__always)
   func sgemm(_ body: (copenblas_sgemm_t) -> Void) {
     while Self.running.add(1, ordering: .acquiring).oldValue >= buffers {

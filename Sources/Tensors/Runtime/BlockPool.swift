@@ -3,10 +3,10 @@ internal import Synchronization
 
 /// Recycles aligned memory blocks by size class.
 ///
-/// First touch of fresh pages runs at 2–4 GB/s here, a fifth of what reuse gives, so a training step that allocated every
-/// intermediate anew would pay several times over. A block may serve a request of up to a quarter less. Batches differ in
-/// size from step to step, and their blocks in class: where none fits, large ones that nobody uses go back to the system
-/// before a new one is taken, so that what is held stays near what is used at once.
+/// First touch of fresh pages runs at 2–4 GB/s here, a fifth of what reuse gives, so a training step that allocated
+/// every intermediate anew would pay several times over. A block may serve a request of up to a quarter less. Batches
+/// differ in size from step to step, and their blocks in class: where none fits, large ones that nobody uses go back to
+/// the system before a new one is taken, so that what is held stays near what is used at once.
 final class BlockPool: Sendable {
   /// The pool that storage comes from.
   static let shared = BlockPool()

@@ -1,8 +1,9 @@
 /// The control groups that limit this process's memory: its own and all above it, of either version.
 ///
-/// Version 2 has `memory.max`, above which a process is killed, and `memory.high`, above which it is slowed down until it
-/// hardly moves; the lower counts, since memory that trains cannot be taken back. Version 1 has `memory.limit_in_bytes`, where
-/// a number near 2⁶³ stands for no limit. Both may be mounted at once, each for some of the controllers.
+/// Version 2 has `memory.max`, above which a process is killed, and `memory.high`, above which it is slowed down until
+/// it hardly moves; the lower counts, since memory that trains cannot be taken back. Version 1 has
+/// `memory.limit_in_bytes`, where a number near 2⁶³ stands for no limit. Both may be mounted at once, each for some of
+/// the controllers.
 struct ControlGroups {
   /// Every limit that was found.
   let limits: [MemoryLimit]
@@ -45,7 +46,8 @@ struct ControlGroups {
     /// Whether it is of version 2.
     let isUnified: Bool
 
-    /// A line of mountinfo that mounts control groups of memory: `36 25 0:31 /root /point options - type source options`.
+    /// A line of mountinfo that mounts control groups of memory:
+    /// `36 25 0:31 /root /point options - type source options`.
     init?(_ line: Substring) {
       let parts = line.split(separator: " ")
       guard let dash = parts.firstIndex(of: "-"), dash > 4, parts.count > dash + 1 else { return nil }

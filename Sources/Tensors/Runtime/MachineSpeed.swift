@@ -76,7 +76,8 @@ public struct MachineSpeed: Sendable, Equatable, Encodable {
     for index in 0..<count { a[index] = b[index] + 3 * c[index] }
   }
 
-  /// Seconds of the fastest run in a quarter of a second, of three at least: as they pass, and as the calling thread worked.
+  /// Seconds of the fastest run in a quarter of a second, of three at least: as they pass, and as the calling thread
+  /// worked.
   private static func best(_ body: () -> Void) -> (wall: Double, processor: Double) {
     body()
     var (wall, processor, runs) = (Double.infinity, Double.infinity, 0)

@@ -64,9 +64,9 @@ public struct MemoryLimits: Sendable, Equatable {
 
   /// Reads the limits as a process with this root folder sees them.
   ///
-  /// Of the limit on addresses (`RLIMIT_AS`, and `RLIMIT_DATA` for those that are private and writable) the process has taken
-  /// a part for what is not memory in use: libraries, stacks, heaps that are reserved, buffers that wait. What is left counts,
-  /// together with the memory that is in use already.
+  /// Of the limit on addresses (`RLIMIT_AS`, and `RLIMIT_DATA` for those that are private and writable) the process has
+  /// taken a part for what is not memory in use: libraries, stacks, heaps that are reserved, buffers that wait. What is
+  /// left counts, together with the memory that is in use already.
   ///
   /// - Parameters:
   ///   - root: The folder that `/proc` and `/sys` are in; tests give their own.

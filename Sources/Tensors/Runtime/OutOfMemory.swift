@@ -3,9 +3,9 @@ internal import Synchronization
 
 /// How a process ends that runs out of memory: one line that says what was being done and what to try, and exit code 1.
 ///
-/// Tensors ask for memory themselves and know when there is none. Arrays of Swift and the C libraries do not: they trap,
-/// abort or follow a null pointer. ``install()`` catches those signals; where memory is short it says so, otherwise the
-/// signal does what it did before, so that a bug of ours stays a crash.
+/// Tensors ask for memory themselves and know when there is none. Arrays of Swift and the C libraries do not: they
+/// trap, abort or follow a null pointer. ``install()`` catches those signals; where memory is short it says so,
+/// otherwise the signal does what it did before, so that a bug of ours stays a crash.
 package enum OutOfMemory {
   private static let isEnding = Atomic<Bool>(false)
   private static let signals = [SIGILL, SIGTRAP, SIGABRT, SIGSEGV, SIGBUS]

@@ -3,9 +3,10 @@ internal import Synchronization
 
 /// A fixed team of threads that runs numbered tasks.
 ///
-/// Tasks are handed out one by one, so the schedule depends on timing, but what a task computes must not: callers cut work
-/// into blocks whose size does not depend on the number of threads, and every block writes its own part of the result.
-/// A call from inside a task, or while another thread uses the team, runs its tasks in order on the calling thread.
+/// Tasks are handed out one by one, so the schedule depends on timing, but what a task computes must not: callers cut
+/// work into blocks whose size does not depend on the number of threads, and every block writes its own part of the
+/// result. A call from inside a task, or while another thread uses the team, runs its tasks in order on the calling
+/// thread.
 public enum Parallel {
   /// Number of threads, the calling one included. `OCCULT_THREADS` sets it; otherwise the processors this process may
   /// use, shared with other ranks on its host.
@@ -47,8 +48,8 @@ public enum Parallel {
 
 /// The threads behind ``Parallel``.
 ///
-/// Unchecked: `job` is written by the thread that holds `busy` before `generation` is raised (release) and read by workers
-/// after they saw it raised (acquire); everything else is atomic or guarded by `mutex`.
+/// Unchecked: `job` is written by the thread that holds `busy` before `generation` is raised (release) and read by
+/// workers after they saw it raised (acquire); everything else is atomic or guarded by `mutex`.
 private final class Team: @unchecked Sendable {
   static let shared = Team()
 
@@ -132,8 +133,8 @@ private final class Team: @unchecked Sendable {
 
   /// The worker's share of the current job.
   ///
-  /// Never inlined: its reference to `body` must be gone before `finished` is raised, or the caller, whose `body` lives on
-  /// its stack, finds it escaped; the optimiser moves a release across atomics, but not out of a call.
+  /// Never inlined: its reference to `body` must be gone before `finished` is raised, or the caller, whose `body` lives
+  /// on its stack, finds it escaped; the optimiser moves a release across atomics, but not out of a call.
   @inline(never)
   private func takePart() {
     if let job { drain(job.count, job.body) }

@@ -3,16 +3,17 @@ internal import Synchronization
 
 /// Ctrl-C and SIGTERM.
 ///
-/// A signal ends the program at once, with its temporary files removed. While something runs that can save what it did, the
-/// first is a request instead: the loop finishes its step, writes a checkpoint and says how to go on; the second ends the
-/// program at once with the shell's code, 130 or 143.
+/// A signal ends the program at once, with its temporary files removed. While something runs that can save what it did,
+/// the first is a request instead: the loop finishes its step, writes a checkpoint and says how to go on; the second
+/// ends the program at once with the shell's code, 130 or 143.
 ///
 ///     StopSignal.install()
 ///     StopSignal.endsAtOnce = false
 ///     while step < steps, !StopSignal.isRequested { … }
 ///
-/// All of it happens in the handler, which any thread may run, in the middle of anything: with every thread in a loop of C, in
-/// a system call, or without a byte of memory left. So the handler takes no memory and no lock; what it prints is there before.
+/// All of it happens in the handler, which any thread may run, in the middle of anything: with every thread in a loop
+/// of C, in a system call, or without a byte of memory left. So the handler takes no memory and no lock; what it prints
+/// is there before.
 public enum StopSignal {
   private static let first = Atomic<Int32>(0)
   private static let isDeferred = Atomic<Bool>(false)
@@ -28,8 +29,8 @@ public enum StopSignal {
     for number in signals {
       var action = sigaction()
       action.__sigaction_handler.sa_handler = handle
-      // On the stack that `OutOfMemory.install` lays aside: where that of a thread cannot grow, the handler has none left,
-      // and the system ends the process by SIGSEGV instead.
+      // On the stack that `OutOfMemory.install` lays aside: where that of a thread cannot grow, the handler has none
+      // left, and the system ends the process by SIGSEGV instead.
       action.sa_flags = SA_RESTART | SA_ONSTACK
       sigaction(number, &action, nil)
     }

@@ -13,8 +13,8 @@ public enum DType: String, Sendable, CaseIterable {
 
 /// Aligned memory for a tensor's elements, pooled or mapped from a file.
 ///
-/// Unchecked `Sendable`: memory is written only by the kernel that creates it, before the value can be seen elsewhere, and
-/// in place only by an owner that holds the single reference (``Tensor/withMutableElements(_:)``).
+/// Unchecked `Sendable`: memory is written only by the kernel that creates it, before the value can be seen elsewhere,
+/// and in place only by an owner that holds the single reference (``Tensor/withMutableElements(_:)``).
 package final class Storage: @unchecked Sendable {
   package let dtype: DType
   package let count: Int
@@ -50,8 +50,9 @@ package final class Storage: @unchecked Sendable {
 
   /// The elements as float32; a bug of ours if they are stored otherwise.
   ///
-  /// The pointer keeps nothing alive: a storage whose last mention is its pointer may be released right there, and its block
-  /// goes to the next taker. Whoever keeps a pointer in use holds the storage by `withExtendedLifetime` behind that use.
+  /// The pointer keeps nothing alive: a storage whose last mention is its pointer may be released right there, and its
+  /// block goes to the next taker. Whoever keeps a pointer in use holds the storage by `withExtendedLifetime` behind
+  /// that use.
   package var floats: UnsafeMutablePointer<Float> {
     precondition(dtype == .float32, "Storage: expected float32, found \(dtype)")
     return address.assumingMemoryBound(to: Float.self)

@@ -3,7 +3,8 @@ internal import Synchronization
 
 /// Names of files that are to go when a signal or the lack of memory ends the program at once.
 ///
-/// A table that a signal handler can walk: slots in memory that is there from the beginning, each a C string or nothing.
+/// A table that a signal handler can walk: slots in memory that is there from the beginning, each a C string or
+/// nothing.
 package enum TemporaryNames {
   /// A name's place in the table.
   package struct Slot: Sendable {

@@ -21,7 +21,8 @@ extension FineTuning {
       deviceLimit: routing.deviceLimit)
   }
 
-  /// What `step-N.h5` leaves to the base model: all that does not train, where that is more than half or adapters train.
+  /// What `step-N.h5` leaves to the base model: all that does not train, where that is more than half or adapters
+  /// train.
   private func reference(_ model: LanguageModel) throws(FileError) -> BaseReference? {
     // Of the whole model, of which a rank holds a part.
     let counts = try base.inventory().reduce(into: [Role: Int]()) { $0[$1.path.role, default: 0] += $1.count }

@@ -63,8 +63,8 @@ extension FineTuning {
     return values
   }
 
-  /// What the record has of the last step, where its validation or tasks were abandoned; nil elsewhere. Of several ranks the
-  /// first has the record.
+  /// What the record has of the last step, where its validation or tasks were abandoned; nil elsewhere. Of several
+  /// ranks the first has the record.
   func unmeasured(_ record: MetricsRecord?) -> MetricsRecord.Step? {
     let isMissing = record.map {
       isValidationDue(after: $0.last, $0.lastStep) && !data.validation.isEmpty

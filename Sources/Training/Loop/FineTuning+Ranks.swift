@@ -5,9 +5,9 @@ internal import ExpertParallel
 internal import Models
 internal import Tensors
 
-// A run on several ranks: everything but the experts is on all of them, the experts are on their own. A checkpoint is one file
-// that rank 0 writes, tensor by tensor, as one process would have written it: it resumes on any number of ranks, converts, and
-// needs no room for more than one stacked tensor.
+// A run on several ranks: everything but the experts is on all of them, the experts are on their own. A checkpoint is
+// one file that rank 0 writes, tensor by tensor, as one process would have written it: it resumes on any number of
+// ranks, converts, and needs no room for more than one stacked tensor.
 extension FineTuning {
   /// The experts of this rank and their adapters; nil in one process, which has all.
   var shard: ExpertShard? {

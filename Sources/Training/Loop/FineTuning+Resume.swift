@@ -105,7 +105,8 @@ extension FineTuning {
       + "\(step + 1), where it was \(rate(step, of: before)) at step \(step)"
   }
 
-  /// The newest checkpoint, if it is one of this run: its recipe, its data, its identity, and a state that steps lead to.
+  /// The newest checkpoint, if it is one of this run: its recipe, its data, its identity, and a state that steps lead
+  /// to.
   ///
   /// - Parameter marker: That of the folder, on the rank that writes.
   /// - Returns: Where the run stands.

@@ -26,8 +26,8 @@ extension FineTuning {
     }
   }
 
-  /// Whether moments, which a reader knows to be finite, belong to what trains of a model: names, shapes, no second moment
-  /// below zero.
+  /// Whether moments, which a reader knows to be finite, belong to what trains of a model: names, shapes, no second
+  /// moment below zero.
   ///
   /// - Throws: ``RunFolderError/state(path:item:expected:found:)``.
   func check(

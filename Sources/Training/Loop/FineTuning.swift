@@ -26,11 +26,13 @@ public struct FineTuning {
   /// The processes that train together, one a device; one alone plays all devices.
   public let ranks: any Communicator
 
-  /// The folder as the caller took it, on the rank that writes; nil where ``run(_:sinks:isStopRequested:)`` is to take it.
+  /// The folder as the caller took it, on the rank that writes; nil where ``run(_:sinks:isStopRequested:)`` is to take
+  /// it.
   package var claim: OutputFolder.Claim?
   /// Scores tasks after some of the steps; nil for none.
   public var tasks: TaskScoring?
-  /// Asked between batches of what is measured after a step: whether it is given up for a checkpoint, from which it is done anew.
+  /// Asked between batches of what is measured after a step: whether it is given up for a checkpoint, from which it is
+  /// done anew.
   package var abandonsMeasuring: (() -> Bool)?
   /// Whether a run that goes on may have more steps than before.
   package var extends = false
@@ -194,7 +196,8 @@ public struct FineTuning {
     var values: [Metric: Double] { [.validationCE: loss, .validationDevicesPerToken: devicesPerToken] }
   }
 
-  /// Loss and C_T on validation data under a routing of its own, which a schedule of limits does not change; nil without data.
+  /// Loss and C_T on validation data under a routing of its own, which a schedule of limits does not change; nil
+  /// without data.
   ///
   /// - Throws: ``MeasuringAbandoned``, ``TrainingError/validation(value:)``.
   func validated(

@@ -2,7 +2,8 @@ public import Routing
 public import Models
 public import Text
 
-/// `device_limit: {auto: B}`: measures on profile text what each limit costs in each layer, and spends a budget of devices.
+/// `device_limit: {auto: B}`: measures on profile text what each limit costs in each layer, and spends a budget of
+/// devices.
 ///
 /// The base model runs once without a limit and once for every layer and limit, (D − 1) · layers + 1 passes over about
 /// ``measuredTokens`` tokens.

@@ -14,8 +14,8 @@ public enum PreparationError: Error, Equatable, CustomStringConvertible {
   case schedule(reached: Int, limit: Int, steps: Int)
   /// Rank 0, which plans for all, could not.
   case firstRank
-  /// The run would need more memory than there is on a host, of which so many ranks are; `fits` are changes of the recipe
-  /// that would not.
+  /// The run would need more memory than there is on a host, of which so many ranks are; `fits` are changes of the
+  /// recipe that would not.
   case memory(needed: Int, available: MemoryLimit, ranks: Int, fits: [String])
 
   /// The message for a person.

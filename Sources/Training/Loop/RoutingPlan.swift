@@ -63,7 +63,8 @@ public enum RoutingPlan {
   ///   - recipe: Its `routing` section.
   ///   - placement: One device an expert.
   ///   - profile: Called when the policy needs tables.
-  /// - Returns: Settings that a model can be put under; a budget of `device_limit` is not spent yet, see ``LimitSearch``.
+  /// - Returns: Settings that a model can be put under; a budget of `device_limit` is not spent yet, see
+  ///   ``LimitSearch``.
   /// - Throws: `RoutingError` when the profile lacks what a table is made from; what `profile` throws.
   public static func settings(
     _ recipe: Recipe, _ placement: Placement, profile: () throws -> CollaborationProfile

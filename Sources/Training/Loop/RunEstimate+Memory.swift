@@ -4,9 +4,9 @@ internal import Models
 extension RunEstimate {
   /// What lives in memory at once when the backward pass begins.
   ///
-  /// Of D ranks each has 1/D of the experts with their gradients and moments, all else whole, and its sequences of the batch.
-  /// To its experts come rows of all ranks, at most as many more than the mean as `load_cap` says; rows that arrived are kept
-  /// for the backward pass, and copies on their way both ways are workspace.
+  /// Of D ranks each has 1/D of the experts with their gradients and moments, all else whole, and its sequences of the
+  /// batch. To its experts come rows of all ranks, at most as many more than the mean as `load_cap` says; rows that
+  /// arrived are kept for the backward pass, and copies on their way both ways are workspace.
   ///
   /// - Parameters:
   ///   - run: What is to be run.
@@ -45,8 +45,8 @@ extension RunEstimate {
     return parts + teacher(run, ranks: ranks, batch: batch)
   }
 
-  /// Bytes of the ranks on one host. Where text is profiled, rank 0 does it: before training it holds the whole model and
-  /// what it records, and 64 MiB of what that leaves free stay with the process.
+  /// Bytes of the ranks on one host. Where text is profiled, rank 0 does it: before training it holds the whole model
+  /// and what it records, and 64 MiB of what that leaves free stay with the process.
   ///
   /// - Parameters:
   ///   - run: What is to be run.

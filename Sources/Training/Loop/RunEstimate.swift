@@ -20,9 +20,9 @@ internal import Text
 ///                   rows; a projection stored in half precision once more in float32
 ///     program       code, tokenizer and data: 64 MiB, 8 B a token of text
 ///
-/// Compared with the peak of nine runs of the quickstart's model (batches of 2048 to 8192 tokens; experts full, frozen and
-/// adapted; everything trained; accumulation; checkpointing) it is 3 to 10 % too high; with a teacher, in one run, 14 %.
-/// On several ranks each has its part of the experts and of the tokens, see ``memory(_:ranks:)``.
+/// Compared with the peak of nine runs of the quickstart's model (batches of 2048 to 8192 tokens; experts full, frozen
+/// and adapted; everything trained; accumulation; checkpointing) it is 3 to 10 % too high; with a teacher, in one run,
+/// 14 %. On several ranks each has its part of the experts and of the tokens, see ``memory(_:ranks:)``.
 ///
 /// The time is of arithmetic: 2 flops a weight and token forward, as many for gradients of inputs, as many again for
 /// those of trained weights, thrice the adapters' own, a teacher's forward pass and two products with the head more for

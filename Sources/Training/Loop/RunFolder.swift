@@ -71,8 +71,8 @@ public struct RunFolder: Sendable, Equatable {
   /// Whether a run may use the folder, without touching it.
   ///
   /// - Parameter mode: What to do where it exists.
-  /// - Returns: The mode, but `.overwrite` for a run that is to go on and ended before it had a checkpoint or a summary: it
-  ///   begins anew.
+  /// - Returns: The mode, but `.overwrite` for a run that is to go on and ended before it had a checkpoint or a
+  ///   summary: it begins anew.
   /// - Throws: ``RunFolderError``, `FolderError`, `FileError`.
   @discardableResult
   public func check(_ mode: Mode) throws -> Mode {

@@ -49,7 +49,8 @@ extension RunPreparation {
     ]
   }
 
-  /// A change that fits and makes a difference, with activation checkpointing where it does not fit without; nil for none.
+  /// A change that fits and makes a difference, with activation checkpointing where it does not fit without; nil for
+  /// none.
   private func fit(
     _ change: Change, _ available: Int, _ needed: (RunPreparation) -> Int
   ) -> (words: String, bytes: Int)? {

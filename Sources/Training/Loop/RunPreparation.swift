@@ -39,8 +39,9 @@ public struct RunPreparation {
   ///   - recipe: The resolved recipe.
   ///   - mode: What to do with an output folder that exists.
   ///   - extends: Whether a run that goes on, finished or not, is to have more steps.
-  /// - Throws: What is wrong, as the types that know it: ``RunFolderError``, `FolderError`, `FileError`, `ConfigurationError`,
-  ///   `RoutingError`, ``AdapterPlanError``, ``PreparationError``, ``ModelTextError``, `TokenizerError`, `DataError`.
+  /// - Throws: What is wrong, as the types that know it: ``RunFolderError``, `FolderError`, `FileError`,
+  ///   `ConfigurationError`, `RoutingError`, ``AdapterPlanError``, ``PreparationError``, ``ModelTextError``,
+  ///   `TokenizerError`, `DataError`.
   public init(_ recipe: Recipe, mode: RunFolder.Mode, extends: Bool = false) throws {
     let folder = RunFolder(recipe.output)
     if extends, try folder.savedSteps().isEmpty { throw FineTuning.nothingToExtend(folder) }
@@ -101,8 +102,8 @@ public struct RunPreparation {
     ]
   }
 
-  /// Documents of all epochs together that a run may have: to count its steps, each epoch is packed before the first. It is
-  /// done in a minute, and to train on as many would take years.
+  /// Documents of all epochs together that a run may have: to count its steps, each epoch is packed before the first.
+  /// It is done in a minute, and to train on as many would take years.
   static let mostDocuments = 100_000_000
 
   /// Checks that the steps of a run can be counted.
@@ -144,7 +145,8 @@ public struct RunPreparation {
     public let routing: RoutingSettings
     /// Adapters that train; nil for none.
     public let adapters: AdapterSettings?
-    /// How a budget of devices was spent; nil where the recipe names no budget, or the newest checkpoint holds the limits.
+    /// How a budget of devices was spent; nil where the recipe names no budget, or the newest checkpoint holds the
+    /// limits.
     public let limits: LimitSearch.Result?
   }
 

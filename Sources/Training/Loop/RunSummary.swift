@@ -25,8 +25,8 @@ public struct RunSummary: Codable, Sendable, Equatable {
   public var peakMemory: Int
   /// Highest resident memory of each rank in bytes; nil in one process.
   public var rankMemory: [Int]?
-  /// Bytes passed to MPI by all ranks together, by level (``insideNodes``, and ``betweenNodes`` where there are several) and
-  /// purpose; nil in one process.
+  /// Bytes passed to MPI by all ranks together, by level (``insideNodes``, and ``betweenNodes`` where there are
+  /// several) and purpose; nil in one process.
   public var sentBytes: [String: [String: Int]]?
   /// Trained parameters by role.
   public var trainedParameters: [String: Int]

@@ -6,7 +6,8 @@ public import Text
 
 /// A run that went wrong in its arithmetic: which step, and what first.
 public enum TrainingError: Error, Equatable, CustomStringConvertible {
-  /// The loss is infinite or not a number; `parameter` is the first that is not finite, or else has the largest element.
+  /// The loss is infinite or not a number; `parameter` is the first that is not finite, or else has the largest
+  /// element.
   case loss(step: Int, term: String, value: String, parameter: String)
   /// A gradient is infinite or not a number.
   case gradient(step: Int, parameter: String)
@@ -78,7 +79,8 @@ public struct StepLosses: Sendable, Equatable {
   public var collaboration: Double?
   /// Divergence from the teacher's routers, mean over micro-batches; nil where it is off.
   public var routerDivergence: Double?
-  /// Divergence from the teacher's predictions, per predicted token of the whole accumulated batch; nil where it is off.
+  /// Divergence from the teacher's predictions, per predicted token of the whole accumulated batch; nil where it is
+  /// off.
   public var predictionDivergence: Double?
   /// What is minimised.
   public var total = 0.0
@@ -89,11 +91,11 @@ public struct StepLosses: Sendable, Equatable {
 /// Loss and gradients of an accumulated batch.
 ///
 /// The cross-entropy is divided by the predicted tokens of all micro-batches together, so that its gradient equals that
-/// of one big batch; so is the divergence from the teacher's predictions. The auxiliary losses are formed per micro-batch and
-/// averaged: their statistics are of a batch, and cannot be had from parts.
+/// of one big batch; so is the divergence from the teacher's predictions. The auxiliary losses are formed per
+/// micro-batch and averaged: their statistics are of a batch, and cannot be had from parts.
 ///
-/// With several ranks each runs the sequences that are at home on it; losses are those of the whole batch on all of them, and
-/// gradients of replicated parameters are summed. Experts have theirs on their own rank already.
+/// With several ranks each runs the sequences that are at home on it; losses are those of the whole batch on all of
+/// them, and gradients of replicated parameters are summed. Experts have theirs on their own rank already.
 public struct TrainingStep {
   /// Terms besides cross-entropy.
   public let terms: LossTerms

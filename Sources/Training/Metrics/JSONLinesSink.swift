@@ -5,10 +5,10 @@ internal import Text
 ///
 ///     {"step":12,"run":"5f0c2a…","tokens":49152,"loss":2.3125,"ce":2.3025,…}
 ///
-/// Keys come in the order of `Metric`, then figures of tasks as `tasks/piqa/acc`, numbers in the shortest form that reads back
-/// as the same `Double`. Each record is written at once. A resumed run repeats the steps after its checkpoint, so their
-/// records, and a last line torn by a crash, are cut off before the first new one (``MetricsRecord``): every step is in the
-/// file once.
+/// Keys come in the order of `Metric`, then figures of tasks as `tasks/piqa/acc`, numbers in the shortest form that
+/// reads back as the same `Double`. Each record is written at once. A resumed run repeats the steps after its
+/// checkpoint, so their records, and a last line torn by a crash, are cut off before the first new one
+/// (``MetricsRecord``): every step is in the file once.
 public final class JSONLinesSink: MetricSink {
   private let file: AppendFile
   private let run: String?

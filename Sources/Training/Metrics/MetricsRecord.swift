@@ -4,8 +4,8 @@ internal import Text
 
 /// What `metrics.jsonl` of a run holds when the run goes on from a checkpoint.
 ///
-/// Records run from step 0 or 1 to the checkpoint's without a gap; later ones are of steps that will be repeated. Records reach
-/// the disk before a checkpoint does, so anything else is not what a crash leaves.
+/// Records run from step 0 or 1 to the checkpoint's without a gap; later ones are of steps that will be repeated.
+/// Records reach the disk before a checkpoint does, so anything else is not what a crash leaves.
 struct MetricsRecord {
   /// What is known of a step.
   struct Step {

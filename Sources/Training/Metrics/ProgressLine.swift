@@ -3,8 +3,8 @@ internal import Text
 
 /// Tells how far a long job is, how fast it goes and how long it will take.
 ///
-/// On a terminal it redraws one line; elsewhere it writes plain lines now and then, so that logs stay short. It writes to
-/// standard error: standard output is for results.
+/// On a terminal it redraws one line; elsewhere it writes plain lines now and then, so that logs stay short. It writes
+/// to standard error: standard output is for results.
 ///
 ///     train  37/100 steps  37%  2.1 steps/s  0:30 left  ce 2.3125
 ///

@@ -8,8 +8,9 @@ internal import SwiftProtobuf
 ///
 ///     length u64 | masked CRC-32C of length u32 | payload | masked CRC-32C of payload u32
 ///
-/// little-endian, the payload an `Event`. The first one says `brain.Event:2`. A resumed run opens a new file, whose second
-/// event says that the session starts after the checkpoint's step: readers then forget later steps of earlier files.
+/// little-endian, the payload an `Event`. The first one says `brain.Event:2`. A resumed run opens a new file, whose
+/// second event says that the session starts after the checkpoint's step: readers then forget later steps of earlier
+/// files.
 ///
 /// - Source: tensorflow/core/lib/io/record_writer.cc, tensorboard/backend/event_processing/event_accumulator.py.
 public final class TensorBoardSink: MetricSink {

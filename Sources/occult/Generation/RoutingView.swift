@@ -8,8 +8,8 @@ struct RoutingView {
   let trail: DeviceTrail
   let tokenizer: Tokenizer
 
-  /// Background colours of devices in the 256 colours of terminals, dark enough for white and far apart; they repeat after
-  /// eight.
+  /// Background colours of devices in the 256 colours of terminals, dark enough for white and far apart; they repeat
+  /// after eight.
   private static let colours = [25, 130, 28, 90, 124, 30, 94, 60]
 
   private func colour(_ device: Int) -> Int { Self.colours[device % Self.colours.count] }

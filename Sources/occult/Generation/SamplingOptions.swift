@@ -41,8 +41,8 @@ struct SamplingOptions: ParsableArguments {
     }
   }
 
-  /// Options before the file's settings before none, as transformers does it: without a temperature the file says whether tokens
-  /// are drawn, and where it does and names no top-k, 50 is meant.
+  /// Options before the file's settings before none, as transformers does it: without a temperature the file says
+  /// whether tokens are drawn, and where it does and names no top-k, 50 is meant.
   ///
   /// - Parameter file: The model's settings.
   /// - Returns: The rule.

@@ -10,7 +10,8 @@ func tell(_ notes: [String]) {
   for text in notes where told.withLock({ $0.insert(text).inserted }) { note("note: \(text)") }
 }
 
-/// Whether the tokenizer of a model can be used: found out when its files are looked at or copied, not when it is needed.
+/// Whether the tokenizer of a model can be used: found out when its files are looked at or copied, not when it is
+/// needed.
 struct TokenizerCheck {
   private let outcome: Result<Tokenizer?, any Error>
   private let path: String

@@ -1,7 +1,7 @@
 import ArgumentParser
 
-/// Reads the integer of an option, as its `transform`: every option that counts something has it, so that products and sums of
-/// two of them are numbers still. What is too little for an option its command says.
+/// Reads the integer of an option, as its `transform`: every option that counts something has it, so that products and
+/// sums of two of them are numbers still. What is too little for an option its command says.
 @Sendable func count(_ text: String) throws -> Int {
   let most = 1_000_000_000
   guard let value = Int(text), (-most...most).contains(value) else {

@@ -16,9 +16,9 @@ func say(_ text: String) { StandardError.write(Printable.text(text)) }
 /// Bytes to standard output as they are: for what was asked for by itself, such as JSON.
 func write(_ bytes: [UInt8]) { StandardOutput.write(bytes) }
 
-/// A text that was asked for by itself, of a model or a file, on its way to standard output: valid UTF-8 into files and pipes,
-/// and as a terminal may show it. It comes in pieces of bytes, between which a character may be spread; what is none, as a
-/// token may end inside one, is U+FFFD, as tokenizers decode it.
+/// A text that was asked for by itself, of a model or a file, on its way to standard output: valid UTF-8 into files and
+/// pipes, and as a terminal may show it. It comes in pieces of bytes, between which a character may be spread; what is
+/// none, as a token may end inside one, is U+FFFD, as tokenizers decode it.
 struct Verbatim {
   private let isTerminal: Bool
   /// Bytes of a character that is not complete yet.

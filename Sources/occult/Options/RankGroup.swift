@@ -27,7 +27,8 @@ extension Communicator {
     )
   }
 
-  /// Runs a command to its end. What fails where ranks do not ask each other ends all of them; the lowest that failed says why.
+  /// Runs a command to its end. What fails where ranks do not ask each other ends all of them; the lowest that failed
+  /// says why.
   func session(_ body: () throws -> Void) throws {
     do {
       try body()

@@ -9,7 +9,8 @@ enum StandardOutput {
 
   /// From now on the program does not end well if something that it printed was lost, as on a full disk.
   ///
-  /// A reader that went away, as `head` does, ends the program by a signal; where that is ignored, as quietly with its status.
+  /// A reader that went away, as `head` does, ends the program by a signal; where that is ignored, as quietly with its
+  /// status.
   static func checkAtExit() {
     atexit {
       errno = 0

@@ -6,7 +6,8 @@ import Testing
 
 /// Which examples stand before which question.
 @Suite struct ExampleSamplerTests {
-  /// Numbers of CPython 3.11: `r = random.Random(1234)`, `[r.getrandbits(32) for _ in range(4)]`, `r.sample(range(n), k)`.
+  /// Numbers of CPython 3.11: `r = random.Random(1234)`, `[r.getrandbits(32) for _ in range(4)]`,
+  /// `r.sample(range(n), k)`.
   @Test func numbersOfPython() {
     var generator = PythonRandom(seed: 1234)
     #expect((0..<4).map { _ in generator.next() } == [4_150_886_329, 3_342_196_574, 1_892_932_127, 501_869_158])

@@ -5,8 +5,8 @@ import Testing
 @testable import Evaluation
 @testable import Text
 
-/// Against lm-evaluation-harness on the same rows and weights: prompts by hash, every log-likelihood, every prediction, all
-/// aggregates with their standard errors.
+/// Against lm-evaluation-harness on the same rows and weights: prompts by hash, every log-likelihood, every prediction,
+/// all aggregates with their standard errors.
 @Suite struct HarnessAgreementTests {
   static let tasks = ["arc_easy", "boolq", "piqa", "winogrande", "lambada_openai", "wikitext"]
   /// Rows made up in the hub's layout.
@@ -15,8 +15,8 @@ import Testing
     "truthfulqa_mc1",
   ]
 
-  /// Where rounding decides on a token's experts, a log-likelihood may differ by more: such documents are listed, and at most
-  /// 0.5 % of all do.
+  /// Where rounding decides on a token's experts, a log-likelihood may differ by more: such documents are listed, and
+  /// at most 0.5 % of all do.
   @Test func zeroShot() throws {
     let differing = try expectAgreement(try HarnessOracle.evaluate(Self.tasks + Self.layouts))
     #expect(differing.count <= differing.total / 200)
@@ -34,8 +34,8 @@ import Testing
     #expect(abs((figure.standardError ?? .nan) - (expected["acc_stderr,none"]?.value ?? .nan)) <= 1e-12)
   }
 
-  /// The harness draws examples for each question; behind them every log-likelihood is the same. Questions stand among the rows
-  /// of `piqa` that are drawn from, one of them twice.
+  /// The harness draws examples for each question; behind them every log-likelihood is the same. Questions stand among
+  /// the rows of `piqa` that are drawn from, one of them twice.
   @Test(arguments: [("arc_easy", 3), ("piqa", 2), ("winogrande", 3)])
   func drawnExamples(task: String, shots: Int) throws {
     let evaluation = try HarnessOracle.evaluate([task], limit: 8, shots: shots)

@@ -297,7 +297,8 @@ import Testing
       ])
   }
 
-  /// Every task file of the repository is part of the program, opens with what it is, its data and its source, and decodes.
+  /// Every task file of the repository is part of the program, opens with what it is, its data and its source, and
+  /// decodes.
   @Test func taskFilesOfTheProgram() throws {
     let path = HarnessOracle.root + "/recipes/tasks"
     let files = try FileManager.default.contentsOfDirectory(atPath: path).filter { $0.hasSuffix(".yaml") }.sorted()

@@ -3,8 +3,8 @@ internal import Text
 
 /// Rows of a table with commas or tabs.
 enum TableRows {
-  /// Reads a table, whose first line names the fields, unless every row is five or more cells and a letter, as in MMLU's own
-  /// files.
+  /// Reads a table, whose first line names the fields, unless every row is five or more cells and a letter, as in
+  /// MMLU's own files.
   ///
   /// - Throws: `DataError` for a row with more or fewer cells than the first, and for a name that is repeated.
   static func read(_ bytes: [UInt8], file: String) throws(DataError) -> [TaskRow] {

@@ -12,13 +12,14 @@ struct TaskRow: Sendable, Equatable {
 
 /// A file of rows; how it is written is told from its content.
 ///
-/// - JSON: a list of objects, or an object a line. The lines of `NAME-labels.lst` beside `NAME.jsonl` become the field `label`.
+/// - JSON: a list of objects, or an object a line. The lines of `NAME-labels.lst` beside `NAME.jsonl` become the field
+///   `label`.
 /// - XML: elements with attributes, and elements of text inside, as in RTE and COPA; each of both becomes a field.
-/// - A table with commas or, where its first line has some, tabs. Its first line names the fields, unless every row is five
-///   or more cells and a letter, as in MMLU's own files: then fields are `question`, `choices` and `answer`.
+/// - A table with commas or, where its first line has some, tabs. Its first line names the fields, unless every row is
+///   five or more cells and a letter, as in MMLU's own files: then fields are `question`, `choices` and `answer`.
 /// - WikiText: each article becomes the field `page`.
-/// - Other text: each line becomes the field `text`; where the file's name has `correct` in it and a file with `wrong` in that
-///   place lies beside it, the lines of the two become the fields `correct` and `wrong`.
+/// - Other text: each line becomes the field `text`; where the file's name has `correct` in it and a file with `wrong`
+///   in that place lies beside it, the lines of the two become the fields `correct` and `wrong`.
 struct TaskRows: Sendable, Equatable {
   /// The file.
   let file: String

@@ -29,8 +29,8 @@ struct ExampleSampler {
   ///   - areQuestions: Whether `rows` are what is asked as well, and a question may not stand before itself.
   /// - Throws: ``TaskDataError`` for too few rows, and rows that lack something.
   init(_ definition: TaskDefinition, _ rows: TaskRows, count: Int, areQuestions: Bool) throws(TaskDataError) {
-    // The harness compares the names of two splits. A task without a test split names neither, which it takes for the same one:
-    // one example more is drawn, and a row that equals the question is left out.
+    // The harness compares the names of two splits. A task without a test split names neither, which it takes for the
+    // same one: one example more is drawn, and a row that equals the question is left out.
     let isTest = definition.split == "test"
     leavesOutQuestion = areQuestions || definition.exampleSplit == (isTest ? definition.split : nil)
     (self.rows, self.count, order) = (rows.rows, count, definition.exampleOrder)

@@ -1,4 +1,5 @@
-/// Python's `random.Random(seed)`: lm-evaluation-harness draws its examples with it, and so the same examples are drawn here.
+/// Python's `random.Random(seed)`: lm-evaluation-harness draws its examples with it, and so the same examples are drawn
+/// here.
 ///
 /// - Source: MT19937 of Matsumoto and Nishimura (1998), "Mersenne Twister"; `random.sample` of CPython 3.11 and later.
 struct PythonRandom {

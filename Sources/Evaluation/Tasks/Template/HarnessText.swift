@@ -1,7 +1,7 @@
 /// What lm-evaluation-harness does to the text of single tasks.
 ///
-/// - Source: lm_eval 0.4.13, `tasks/hellaswag/utils.py`, `tasks/wikitext/preprocess_wikitext.py`, `tasks/mathqa/utils.py`,
-///   `tasks/super_glue/wsc/preprocess_wsc.py`, `utils.py`.
+/// - Source: lm_eval 0.4.13, `tasks/hellaswag/utils.py`, `tasks/wikitext/preprocess_wikitext.py`,
+///   `tasks/mathqa/utils.py`, `tasks/super_glue/wsc/preprocess_wsc.py`, `utils.py`.
 enum HarnessText {
   /// Cleans WikiHow's brackets; double spaces become one once, as there.
   static func hellaswag(_ text: String) -> String {
@@ -48,7 +48,8 @@ enum HarnessText {
       ("'", #"'\s*([^']*?)\s*'"#, "'$1'"),
     ]
     text = brackets.reduce(text) { text, bracket in
-      // Behind the last closing mark nothing matches, and searching there for one takes time with the square of its length.
+      // Behind the last closing mark nothing matches, and searching there for one takes time with the square of its
+      // length.
       let scalars = text.unicodeScalars
       let end = scalars.lastIndex(of: bracket.0).map(scalars.index(after:)) ?? scalars.startIndex
       return Pattern(trusted: bracket.1).replaced(in: String(scalars[..<end]), by: bracket.2) + String(scalars[end...])

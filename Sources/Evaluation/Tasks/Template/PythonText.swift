@@ -1,7 +1,7 @@
 internal import Foundation
 
-/// Text operations as Python's, which task files are defined by: on Unicode scalars and exact, where Swift's own compare
-/// characters up to canonical equivalence.
+/// Text operations as Python's, which task files are defined by: on Unicode scalars and exact, where Swift's own
+/// compare characters up to canonical equivalence.
 extension String {
   /// The parts between occurrences of a separator, as `text.split(separator)`; at least one.
   func pieces(_ separator: String) -> [String] {

@@ -9,8 +9,9 @@ internal import Text
 ///     field  = name, then .name, [0] or .* (each element of a list)
 ///     filter = name, or name(value, …)           {{choices.label | index(answerKey)}}
 ///
-/// A template that is one pair of braces keeps the value's kind (a list, a number); any other is text. `{# … #}` is left out,
-/// and a `-` beside braces takes white space off the text there, as in Jinja. Statements (`{% … %}`) are refused.
+/// A template that is one pair of braces keeps the value's kind (a list, a number); any other is text. `{# … #}` is
+/// left out, and a `-` beside braces takes white space off the text there, as in Jinja. Statements (`{% … %}`) are
+/// refused.
 struct Template: Sendable, Equatable {
   /// Text as it stands, or a value of the row.
   enum Part: Sendable, Equatable {
