@@ -38,24 +38,31 @@ let package = Package(
       name: "CKernels", cSettings: [.unsafeFlags(["-O3", "-fno-math-errno", "-ffp-contract=fast"])],
       linkerSettings: [.linkedLibrary("m")]),
 
-    .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"], swiftSettings: optimised),
+    .target(name: "CChecksum", cSettings: [.unsafeFlags(["-O3"])]),
+
     .target(name: "Formats", swiftSettings: optimised),
+    .target(name: "Host", swiftSettings: strict),
+    .target(name: "Files", dependencies: ["Formats", "Host", "CChecksum"], swiftSettings: optimised),
+    .target(name: "Tensors", dependencies: ["Host", "CKernels", "COpenBLAS"], swiftSettings: optimised),
     .target(name: "Routing", dependencies: ["Formats"], swiftSettings: optimised),
     .target(name: "Profiles", dependencies: ["Routing", "Formats"], swiftSettings: optimised),
     .target(name: "Placements", dependencies: ["Profiles", "Routing", "Formats"], swiftSettings: optimised),
     .target(
-      name: "Models", dependencies: ["Tensors", "Placements", "Profiles", "Routing", "Formats"], swiftSettings: strict),
+      name: "Models", dependencies: ["Host", "Tensors", "Placements", "Profiles", "Routing", "Formats"],
+      swiftSettings: strict),
     .target(
-      name: "ExpertParallel", dependencies: ["Models", "Tensors", "Placements", "Profiles", "Routing", "CMPI"],
+      name: "ExpertParallel", dependencies: ["Models", "Tensors", "Placements", "Routing", "CMPI"],
       swiftSettings: strict),
     .target(name: "Text", dependencies: ["Formats"], swiftSettings: optimised),
     .target(
-      name: "Checkpoint", dependencies: ["Models", "Tensors", "Placements", "Profiles", "Routing", "Formats", "CHDF5"],
+      name: "Checkpoint",
+      dependencies: ["Files", "Host", "Models", "Tensors", "Placements", "Profiles", "Routing", "Formats", "CHDF5"],
       resources: [.embedInCode("HuggingFace/Templates/modeling_occult.py")], swiftSettings: strict),
     .target(
       name: "Training",
       dependencies: [
-        "ExpertParallel", "Models", "Tensors", "Placements", "Profiles", "Routing", "Checkpoint", "Text", "Formats",
+        "Files", "Host", "ExpertParallel", "Models", "Tensors", "Placements", "Profiles", "Routing", "Checkpoint",
+        "Text", "Formats",
         "Yams",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ], exclude: ["Metrics/tensorboard.proto"], swiftSettings: strict),
@@ -65,7 +72,8 @@ let package = Package(
     .target(
       name: "Evaluation",
       dependencies: [
-        "TaskFiles", "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Tensors", "Placements", "Profiles",
+        "Files", "Host", "TaskFiles", "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Tensors",
+        "Placements", "Profiles",
         "Routing",
         "Formats",
       ],
@@ -73,13 +81,15 @@ let package = Package(
     .target(
       name: "Benchmarks",
       dependencies: [
-        "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Tensors", "Placements", "Profiles", "Routing",
+        "Files", "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Tensors", "Placements", "Profiles",
+        "Routing",
         "Formats",
       ], swiftSettings: strict),
     .executableTarget(
       name: "occult",
       dependencies: [
-        "Benchmarks", "Evaluation", "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Placements",
+        "Files", "Host", "Benchmarks", "Evaluation", "Training", "ExpertParallel", "Checkpoint", "Text", "Models",
+        "Placements",
         "Profiles", "Routing", "Tensors", "Formats",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
@@ -88,7 +98,7 @@ let package = Package(
     // What several ranks compute against one process: started by `mpirun` in ExpertParallelTests.
     .executableTarget(
       name: "Ranks",
-      dependencies: ["ExpertParallel", "Models", "Tensors", "Placements", "Profiles", "Routing", "Formats"],
+      dependencies: ["ExpertParallel", "Models", "Tensors", "Placements", "Routing", "Formats"],
       path: "Tests/Ranks",
       swiftSettings: strict),
 
@@ -96,13 +106,14 @@ let package = Package(
     .executableTarget(
       name: "Fuzz",
       dependencies: [
-        "Checkpoint", "Models", "Text", "Training", "Placements", "Profiles", "Routing", "Evaluation", "Extremes",
+        "Files", "Checkpoint", "Models", "Text", "Training", "Placements", "Profiles", "Routing", "Evaluation",
+        "Extremes",
         "Formats",
       ],
       path: "Tests/Fuzz", swiftSettings: strict),
     // Faults at every system call of the command: `make faults`, and a sample of it in OccultTests.
     .executableTarget(
-      name: "Faults", dependencies: ["Checkpoint", "Models", "Placements", "Profiles", "Routing", "Formats"],
+      name: "Faults", dependencies: ["Checkpoint", "Models", "Routing", "Formats"],
       path: "Tests/Faults",
       exclude: ["preload.c"], swiftSettings: strict),
     // What several test targets share.
@@ -115,7 +126,10 @@ let package = Package(
     .testTarget(name: "FuzzTests", dependencies: ["Fuzz", "Extremes"], swiftSettings: strict),
     .testTarget(name: "FormatsTests", dependencies: ["Formats"], swiftSettings: strict),
     .testTarget(
-      name: "TensorsTests", dependencies: ["Tensors", "CKernels", "TestSupport", "Formats"], swiftSettings: strict),
+      name: "TensorsTests", dependencies: ["Host", "Tensors", "CKernels", "TestSupport", "Formats"],
+      swiftSettings: strict),
+    .testTarget(name: "HostTests", dependencies: ["Host"], swiftSettings: strict),
+    .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport"], swiftSettings: strict),
     .testTarget(
       name: "RoutingTests", dependencies: ["Placements", "Profiles", "Routing", "TestSupport", "Formats"],
       swiftSettings: strict),
@@ -127,25 +141,35 @@ let package = Package(
       name: "PlacementsTests", dependencies: ["Placements", "Profiles", "Routing", "TestSupport", "Formats"],
       swiftSettings: strict),
     .testTarget(
-      name: "ModelsTests", dependencies: ["Models", "Checkpoint", "Placements", "Profiles", "Extremes"],
+      name: "ModelsTests",
+      dependencies: ["Formats", "Routing", "Tensors", "Models", "Checkpoint", "Placements", "Extremes"],
       exclude: ["Oracles", "Configurations"],
       swiftSettings: strict),
-    .testTarget(name: "TextTests", dependencies: ["Text", "Formats"], exclude: ["Oracles"], swiftSettings: strict),
     .testTarget(
-      name: "CheckpointTests", dependencies: ["Checkpoint", "Models", "Tensors", "CHDF5", "Formats", "TestSupport"],
+      name: "TextTests", dependencies: ["Text", "Formats", "TestSupport"], exclude: ["Oracles"], swiftSettings: strict),
+    .testTarget(
+      name: "CheckpointTests",
+      dependencies: [
+        "Files", "Host", "Placements", "Profiles", "Routing", "Checkpoint", "Models", "Tensors", "CHDF5", "Formats",
+        "TestSupport",
+      ],
       exclude: ["Fixtures"],
       swiftSettings: strict),
     .testTarget(
       name: "TrainingTests",
       dependencies: [
-        "Training", "ExpertParallel", "Checkpoint", "Models", "Text", "Tensors", "Placements", "Profiles", "Routing",
+        "Files", "Host", "Training", "ExpertParallel", "Checkpoint", "Models", "Text", "Tensors", "Placements",
+        "Profiles", "Routing",
         "Extremes",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"), "Formats",
       ],
       exclude: ["check_tensorboard.py"], swiftSettings: strict),
     .testTarget(
       name: "EvaluationTests",
-      dependencies: ["Evaluation", "ExpertParallel", "Training", "Checkpoint", "Models", "Text", "Formats"],
+      dependencies: [
+        "Files", "Placements", "Routing", "Evaluation", "Training", "Checkpoint", "Models", "Text",
+        "Formats",
+      ],
       exclude: ["Fixtures", "Oracles"], swiftSettings: strict),
     .testTarget(
       name: "BenchmarksTests", dependencies: ["Benchmarks", "ExpertParallel", "Profiles", "Routing", "Formats"],
@@ -156,7 +180,7 @@ let package = Package(
     .testTarget(
       name: "OccultTests",
       dependencies: [
-        "occult", "Faults", "Checkpoint", "Models", "Placements", "Profiles", "Routing", "TestSupport", "Text",
+        "occult", "Faults", "Checkpoint", "Models", "Routing", "TestSupport", "Text",
         "Formats",
       ],
       swiftSettings: strict),

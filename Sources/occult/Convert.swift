@@ -1,3 +1,4 @@
+internal import Files
 public import ArgumentParser
 public import Checkpoint
 import Formats

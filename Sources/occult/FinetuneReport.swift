@@ -1,3 +1,5 @@
+internal import Host
+internal import Files
 import Checkpoint
 internal import Placements
 import Evaluation

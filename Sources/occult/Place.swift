@@ -1,3 +1,4 @@
+internal import Files
 internal import Profiles
 public import ArgumentParser
 import Checkpoint

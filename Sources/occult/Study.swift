@@ -1,3 +1,4 @@
+internal import Host
 import ArgumentParser
 import Evaluation
 import ExpertParallel

@@ -1,3 +1,4 @@
+internal import Files
 import ArgumentParser
 import Checkpoint
 import Evaluation

@@ -1,9 +1,11 @@
+import Files
 import Placements
 import Routing
 import Formats
 import Foundation
 import Models
 import Tensors
+import TestSupport
 import Testing
 
 @testable import Checkpoint
@@ -15,7 +17,7 @@ import Testing
 
   /// A checkpoint with adapters on routers and on experts 1 and 5 of layer 0, over olmoe-tiny; `edit` may spoil it.
   private func checkpoint(
-    in scratch: Scratch, experts: [Int] = [1, 5], alpha: Double = 8, besides: Bool = false,
+    in scratch: TemporaryFolder, experts: [Int] = [1, 5], alpha: Double = 8, besides: Bool = false,
     routing: RoutingSettings? = nil,
     _ edit: (ParameterPath, inout Tensor) -> Void = { _, _ in }
   ) throws -> String {
@@ -40,13 +42,13 @@ import Testing
     return path
   }
 
-  private func message(_ scratch: Scratch, _ path: String) -> String? {
-    failure { _ = try ModelFiles(opening: path).model() }.map { "\($0)".replacing(scratch.folder + "/", with: "") }
+  private func message(_ scratch: TemporaryFolder, _ path: String) -> String? {
+    failure { _ = try ModelFiles(opening: path).model() }.map { "\($0)".replacing(scratch.path + "/", with: "") }
   }
 
   /// A limit is left behind only if that is asked for, and nothing is advised that is refused then.
   @Test func aLimitHasNoPlaceInAFolderOfPEFT() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let routing = RoutingSettings(
       placement: try Placement(
         modelType: "olmoe", experts: 8, devices: 4,
@@ -65,7 +67,7 @@ import Testing
   }
 
   @Test func roundTrip() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = try checkpoint(in: scratch)
     let files = try ModelFiles(opening: path)
     #expect(files.adapters?.experts == ["model.layers.0.mlp.experts": [1, 5]])
@@ -85,7 +87,7 @@ import Testing
 
   /// W + s · B · A on adapted experts, all others and unadapted roles keep their bytes, also where W is bfloat16.
   @Test func mergingTouchesWhatIsAdapted() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = try checkpoint(in: scratch)
     let files = try ModelFiles(opening: path)
     let base = try ModelFiles(opening: oracleFolder("olmoe-tiny"))
@@ -118,7 +120,7 @@ import Testing
   }
 
   @Test func damageIsNamed() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     #expect(
       message(scratch, try checkpoint(in: scratch, experts: [5, 1]))
         == "adapter.h5 \(Self.list): expected ascending experts below 8, found [5, 1]; try writing or fetching the file "
@@ -156,7 +158,7 @@ import Testing
 
   /// A copy of PEFT's folder with changes in the configuration and other tensors.
   private func peft(
-    _ scratch: Scratch, _ change: (String, String)? = nil, keep: (String) -> Bool = { _ in true },
+    _ scratch: TemporaryFolder, _ change: (String, String)? = nil, keep: (String) -> Bool = { _ in true },
     besides: [(String, [Int])] = []
   ) throws -> String {
     let (source, folder) = (oracleFolder("olmoe-tiny-lora"), scratch.path(UUID().uuidString))
@@ -178,7 +180,7 @@ import Testing
     return folder
   }
 
-  private func imported(_ scratch: Scratch, _ folder: String) -> String? {
+  private func imported(_ scratch: TemporaryFolder, _ folder: String) -> String? {
     let run = AdapterImport(
       source: folder, base: oracleFolder("olmoe-tiny"), destination: scratch.path("new.h5"), overwrites: true)
     return failure { _ = try run.run(program: "test") }.map { "\($0)".replacing(folder + "/", with: "") }
@@ -187,7 +189,7 @@ import Testing
   private static let query = "base_model.model.model.layers.0.self_attn.q_proj.lora_"
 
   @Test func foldersOfPEFTThatCannotBeReadAreRefused() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let (again, other) = ("; try writing or fetching the file again", "; try writing it in another way")
     for (change, message) in [
       (("\"LORA\"", "\"IA3\""), "peft_type: expected 'LORA', found 'IA3'" + other),
@@ -258,7 +260,7 @@ import Testing
   /// Weights that PEFT changes as it loads them, by name.
   @Test(arguments: ["pissa", "pissa_niter_16", "olora", "corda", "loftq", "lora_ga", "what comes next"])
   func initializationsThatChangeTheWeightsAreRefused(name: String) throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let folder = try peft(scratch, ("\"init_lora_weights\": true", "\"init_lora_weights\": \"\(name)\""))
     #expect(
       imported(scratch, folder)
@@ -269,14 +271,14 @@ import Testing
 
   @Test(arguments: ["\"eva\"", "\"gaussian\"", "\"orthogonal\"", "\"mica\"", "false", "null"])
   func initializationsThatLeaveTheWeightsAreRead(value: String) throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let folder = try peft(scratch, ("\"init_lora_weights\": true", "\"init_lora_weights\": \(value)"))
     #expect(imported(scratch, folder) == nil)
   }
 
   /// Every key of PEFT 0.18.1 and 0.21.2 is used, without effect, or refused; any other is an error that names it.
   @Test func everyKeyIsKnownOrRefused() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     func with(_ entry: String) throws -> String? {
       imported(scratch, try peft(scratch, ("\"bias\"", "\(entry), \"bias\"")))
     }
@@ -302,7 +304,7 @@ import Testing
 
   /// Of experts that are as wide as the model is, shapes do not tell which way they lie: the version has to.
   @Test func orientationOfExpertsNeedsAVersion() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let source = oracleFolder("peft/down-alone-0.21")
     let folder = scratch.path("unsaid")
     try FileManager.default.copyItem(atPath: source, toPath: folder)
@@ -318,7 +320,7 @@ import Testing
   }
 
   @Test func picklesAreNotRead() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let folder = try peft(scratch)
     try FileManager.default.moveItem(
       atPath: folder + "/adapter_model.safetensors", toPath: folder + "/adapter_model.bin")
@@ -340,7 +342,7 @@ import Testing
 
   /// Queries and values alone, PEFT's habit: the rest of the role gets zeros.
   @Test func partOfARole() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let folder = try peft(scratch, keep: { $0.contains("q_proj") || $0.contains("v_proj") })
     #expect(imported(scratch, folder) == nil)
     let model = try ModelFiles(opening: scratch.path("new.h5")).model()

@@ -1,9 +1,11 @@
+import Files
 import CHDF5
 import Placements
 import Routing
 import Foundation
 import Models
 import Tensors
+import TestSupport
 import Testing
 
 @testable import Checkpoint
@@ -74,7 +76,7 @@ import Testing
   }
 
   @Test func ofACheckpoint() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = scratch.path("model.h5")
     var model = ModelFamily.random(
       try OLMoE.configuration(
@@ -103,7 +105,7 @@ import Testing
   }
 
   @Test func ofAProfile() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = scratch.path("profile.h5")
     try ProfileFile.write(ProfileFileTests.profile(), to: path, program: "test")
     try Self.tryAll(path) { path in

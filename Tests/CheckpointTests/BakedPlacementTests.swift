@@ -1,8 +1,10 @@
+import Files
 import Formats
 import Placements
 import Routing
 import Foundation
 import Models
+import TestSupport
 import Testing
 
 @testable import Checkpoint
@@ -12,7 +14,7 @@ import Testing
   /// The function is unchanged, experts and router rows moved together, in checkpoints and folders.
   @Test(arguments: ["olmoe-odd", "qwen2_moe-odd"], ["baked.h5", "folder"])
   func functionIsUnchanged(name: String, destination: String) throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let files = try ModelFiles(opening: oracleFolder(name))
     let configuration = files.configuration
     let (experts, devices) = (configuration.experts, 4)

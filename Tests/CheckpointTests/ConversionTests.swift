@@ -1,7 +1,9 @@
+import Files
 import Placements
 import Routing
 import Foundation
 import Models
+import TestSupport
 import Testing
 
 @testable import Checkpoint
@@ -18,7 +20,7 @@ func oracleFolder(_ name: String) -> String {
 
   @Test(arguments: models, [WeightLayout.chunked(), .chunked(deflate: 4), .mapped])
   func roundTripKeepsEveryByte(model: String, layout: WeightLayout) throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let (checkpoint, folder) = (scratch.path("model.h5"), scratch.path("folder"))
     var passed: [Int] = []
     let there = try Conversion(
@@ -39,7 +41,7 @@ func oracleFolder(_ name: String) -> String {
   }
 
   @Test func fusedAndShardedFoldersHoldTheSame() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     var conversion = Conversion(
       source: oracleFolder("olmoe-odd"), destination: scratch.path("fused"), expertLayout: .fused,
       maximumShardBytes: 300_000, verifies: true)
@@ -56,7 +58,7 @@ func oracleFolder(_ name: String) -> String {
 
   @Test(arguments: [ElementType.bfloat16, .float16])
   func otherTypesAreRoundedAndVerified(type: ElementType) throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let outcome = try Conversion(
       source: oracleFolder("olmoe-tiny"), destination: scratch.path("half.h5"), dtype: type, verifies: true
     ).run(program: "test")
@@ -68,7 +70,7 @@ func oracleFolder(_ name: String) -> String {
 
   /// Routing, recipe and state of a run go along between checkpoints; a folder without code cannot hold the limit.
   @Test func whatOnlyACheckpointHolds() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let (source, copy) = (scratch.path("run.h5"), scratch.path("copy.h5"))
     let files = try ModelFiles(opening: oracleFolder("olmoe-tiny"))
     var extras = CheckpointExtras(files)
@@ -98,23 +100,23 @@ func oracleFolder(_ name: String) -> String {
   }
 
   @Test func destinationsAreNotOverwrittenByChance() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let file = try scratch.write("there.h5", [1, 2, 3])
     var conversion = Conversion(source: oracleFolder("olmoe-tiny"), destination: file)
-    let error = #expect(throws: ConversionError.self) { try conversion.run(program: "test") }
+    let error = #expect(throws: FolderError.self) { try conversion.run(program: "test") }
     #expect(
       error?.description
         == "\(file): expected a new name, found something there; try another name, or --overwrite")
     #expect(try contents(file) == [1, 2, 3])
     conversion.overwrites = true
     #expect(try conversion.run(program: "test").tensors > 0)
-    conversion.source = scratch.folder + "/../" + (scratch.folder as NSString).lastPathComponent + "/there.h5"
+    conversion.source = scratch.path + "/../" + (scratch.path as NSString).lastPathComponent + "/there.h5"
     #expect(throws: ConversionError.samePlace(path: file)) { try conversion.run(program: "test") }
   }
 
   /// A checkpoint with one tensor missing, extra, mis-shaped, of another type or not finite.
   @Test func damagedCheckpointsAreNamed() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let (good, bad) = (scratch.path("good.h5"), scratch.path("bad.h5"))
     _ = try Conversion(source: oracleFolder("olmoe-tiny"), destination: good).run(program: "test")
     let norm = "/model/norm/weight"

@@ -1,8 +1,10 @@
+import Files
 import Formats
 import Placements
 import Routing
 import Foundation
 import Models
+import TestSupport
 import Testing
 
 @testable import Checkpoint
@@ -22,7 +24,7 @@ import Testing
     for index in 0..<(try oracle.integer(attribute: "cases")) {
       let name = try oracle.string(attribute: "model", of: "case-\(index)")
       let section = try oracle.string(attribute: "routing", of: "case-\(index)")
-      let scratch = try Scratch()
+      let scratch = try TemporaryFolder()
       let checkpoint = try limited(name, section, in: scratch)
       let folder = scratch.path("folder")
       _ = try Conversion(source: checkpoint, destination: folder, writesCode: true).run(program: "test")
@@ -47,7 +49,7 @@ import Testing
   /// Checkpoint → folder with code → checkpoint loses nothing, and the configuration comes back word for word.
   @Test(arguments: ModelCode.policies)
   func routingComesBack(policy: RoutingPolicy) throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let checkpoint = try limited("olmoe-odd", routing(policy: policy), in: scratch)
     let (folder, back) = (scratch.path("folder"), scratch.path("back.h5"))
     _ = try Conversion(source: checkpoint, destination: folder, verifies: true, writesCode: true).run(program: "test")
@@ -61,7 +63,7 @@ import Testing
 
   /// As transformers writes the configuration again, its keys sorted.
   @Test func configurationSavedAgain() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let folder = scratch.path("folder")
     let checkpoint = try limited("olmoe-tiny", routing(policy: .mass), in: scratch)
     _ = try Conversion(source: checkpoint, destination: folder, writesCode: true).run(program: "test")
@@ -77,7 +79,7 @@ import Testing
   }
 
   @Test func whatCannotBeExported() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let plain = oracleFolder("olmoe-tiny")
     let (deepseek, similar, run) = (scratch.path("v1.h5"), scratch.path("similar.h5"), scratch.path("step-7.h5"))
     _ = try limited("deepseek-tiny", routing(policy: .router), named: "v1.h5", in: scratch)
@@ -134,7 +136,7 @@ import Testing
 
   /// The `occult` section, damaged.
   @Test func damagedSectionsAreNamed() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let folder = scratch.path("folder")
     let checkpoint = try limited("olmoe-tiny", routing(policy: .router), in: scratch)
     _ = try Conversion(source: checkpoint, destination: folder, writesCode: true).run(program: "test")
@@ -200,7 +202,7 @@ import Testing
   }
 
   /// A checkpoint of a random model under the routing of an `occult` section.
-  private func limited(_ name: String, _ section: String, in scratch: Scratch) throws -> String {
+  private func limited(_ name: String, _ section: String, in scratch: TemporaryFolder) throws -> String {
     let configuration = try ModelFiles(opening: oracleFolder(name)).configuration
     let json = try JSONValue.parse(section, file: "oracle", item: "routing")
     let settings = try RoutingSettings(json, configuration, file: "oracle")
@@ -209,7 +211,7 @@ import Testing
 
   private func limited(
     _ name: String, _ routing: (ModelConfiguration) -> RoutingSettings?, named file: String = "limited.h5",
-    in scratch: Scratch, _ edit: (inout ConfigurationText) -> Void = { _ in }
+    in scratch: TemporaryFolder, _ edit: (inout ConfigurationText) -> Void = { _ in }
   ) throws -> String {
     let files = try ModelFiles(opening: oracleFolder(name))
     var extras = CheckpointExtras(files)

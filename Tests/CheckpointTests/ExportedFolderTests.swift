@@ -1,4 +1,6 @@
+import Files
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Checkpoint
@@ -19,7 +21,7 @@ import Testing
   }
 
   @Test func theManifestNamesEveryFile() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let folder = scratch.path("out")
     try export(Self.first, folder)
     let manifest = try #require(try FolderManifest(in: folder))
@@ -39,7 +41,7 @@ import Testing
   /// Every file that is missing, longer, or there besides is named on opening; other bytes of the same length on
   /// verifying.
   @Test func changedFoldersAreNamed() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let folder = scratch.path("out")
     try export(Self.first, folder)
     let files = try all(folder)
@@ -69,7 +71,7 @@ import Testing
 
   /// One bit of any byte of an exported folder, its manifest included.
   @Test func everyFlippedBitIsNoticed() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let folder = scratch.path("out")
     try export(Self.second, folder)
     var flips = 0
@@ -91,7 +93,7 @@ import Testing
   /// What a kill leaves at any moment, by both ways of changing places: the same command succeeds with the same bytes,
   /// and the destination is all of the old or all of the new.
   @Test(arguments: [true, false]) func killsLeaveOldOrNew(exchanges: Bool) throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let folder = scratch.path("out")
     try export(Self.first, folder)
     let old = try all(folder)
@@ -142,7 +144,7 @@ import Testing
 
   /// A conversion that fails leaves the old folder and nothing beside it.
   @Test func failuresLeaveTheOldFolder() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let folder = scratch.path("out")
     try export(Self.first, folder)
     let old = try all(folder)
@@ -156,7 +158,7 @@ import Testing
   }
 
   @Test func onlyItsOwnKindIsReplaced() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let folder = scratch.path("out")
     func refusal(overwrites: Bool = true, _ destination: String? = nil) -> String? {
       do {

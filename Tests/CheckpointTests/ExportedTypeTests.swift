@@ -1,4 +1,6 @@
+import Files
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Checkpoint
@@ -7,7 +9,7 @@ import Testing
 @Suite struct ExportedTypeTests {
   /// Exports the tiny model with these members in place of its `dtype`.
   private func exported(_ members: String, dtype: ElementType?) throws -> (before: String, after: String) {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let source = scratch.path("source")
     try FileManager.default.copyItem(atPath: oracleFolder("olmoe-tiny"), toPath: source)
     let file = source + "/config.json"
@@ -53,7 +55,7 @@ import Testing
 
   /// Of several types the one that most elements have.
   @Test func mixedTypes() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let (half, mixed) = (scratch.path("half"), scratch.path("mixed"))
     _ = try Conversion(source: oracleFolder("olmoe-tiny"), destination: half, dtype: .bfloat16).run(program: "test")
     let wide = try HubTensor.all(in: oracleFolder("olmoe-tiny")).filter { $0.name.hasSuffix("norm.weight") }

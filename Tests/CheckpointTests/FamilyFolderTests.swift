@@ -1,5 +1,7 @@
+import Files
 import Foundation
 import Models
+import TestSupport
 import Testing
 
 @testable import Checkpoint
@@ -24,7 +26,7 @@ import Testing
   }
 
   @Test(arguments: variants) func throughHDF5AndBack(variant: String) throws {
-    let (scratch, original) = (try Scratch(), oracleFolder(variant))
+    let (scratch, original) = (try TemporaryFolder(), oracleFolder(variant))
     let (file, hub, fused) = (scratch.path("model.h5"), scratch.path("hub"), scratch.path("fused"))
     try convert(original, file)
     try convert(file, hub)
@@ -39,7 +41,7 @@ import Testing
   /// Types of half the width keep their bits too.
   @Test(arguments: ModelFamily.supported, [ElementType.bfloat16, .float16])
   func narrowTypesKeepTheirBits(family: String, type: ElementType) throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let (narrow, back) = (scratch.path("narrow"), scratch.path("back"))
     try convert(oracleFolder(family + "-tiny"), narrow, dtype: type)
     try convert(narrow, scratch.path("model.h5"))
@@ -50,7 +52,7 @@ import Testing
 
   /// A tensor that is not there is named as it would be called in the folder, a stranger as it is.
   @Test(arguments: ModelFamily.supported) func missingAndStrangers(family: String) throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let folder = scratch.path(family)
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     let source = try SafetensorsReader(oracleFolder(family + "-tiny"))

@@ -1,3 +1,4 @@
+import Files
 import Foundation
 import TestSupport
 import Testing
@@ -6,7 +7,7 @@ import Testing
 
 @Suite struct HDF5DamageTests {
   @Test func saysWhatIsWrongWithAFile() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let good = scratch.path("good.h5")
     try HDF5WritingTests.writeSample(good)
     let bytes = try contents(good)
@@ -40,8 +41,8 @@ import Testing
       failure { _ = try HDF5Reader(weights) }?.description
         == "\(weights): expected an HDF5 file, found a safetensors file; try another file, or fetching this one again")
     #expect(
-      failure { _ = try HDF5Reader(scratch.folder) }?.description
-        == "\(scratch.folder): expected an HDF5 file, found something that is not a regular file; "
+      failure { _ = try HDF5Reader(scratch.path) }?.description
+        == "\(scratch.path): expected an HDF5 file, found something that is not a regular file; "
         + "try the path of the file itself")
     let absent = scratch.path("absent.h5")
     #expect(
@@ -50,7 +51,7 @@ import Testing
   }
 
   @Test func saysWhyItCannotWrite() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let lost = scratch.path("lost/a.h5")
     #expect(
       failure { _ = try HDF5Writer(creating: lost) }?.description
@@ -61,8 +62,8 @@ import Testing
         == "\(inside): expected to create the file, found 'Not a directory'; "
         + "try the path of a file, in a folder that exists")
     #expect(
-      failure { _ = try HDF5Writer(creating: scratch.folder) }?.description
-        == "\(scratch.folder): expected an HDF5 file, found something that is not a regular file; "
+      failure { _ = try HDF5Writer(creating: scratch.path) }?.description
+        == "\(scratch.path): expected an HDF5 file, found something that is not a regular file; "
         + "try the path of the file itself")
     #expect(try scratch.files == ["file"])
   }
@@ -73,7 +74,7 @@ import Testing
       signal(SIGXFSZ, SIG_IGN)
       var limit = rlimit(rlim_cur: 200_000, rlim_max: 200_000)
       precondition(setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0)
-      let scratch = try Scratch()
+      let scratch = try TemporaryFolder()
       let path = try scratch.write("a.h5", [1, 2, 3])
       let data = [Float](repeating: 1, count: 100_000)
       for layout in [nil, .contiguous()] as [HDF5Layout?] {
@@ -103,7 +104,7 @@ import Testing
   }
 
   @Test func namesTheDamagedDataset() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = scratch.path("a.h5")
     let layouts: [(HDF5Layout, String)] = [
       (.chunked([2, 6]), "data error detected by Fletcher32 checksum"), (.contiguous(), "CRC-32C differs"),
@@ -134,7 +135,7 @@ import Testing
   @Test(.timeLimit(.minutes(Hang.minutes)), arguments: [false, true])
   func noFlippedBitGoesUnseen(contiguous: Bool) async {
     await #expect(processExitsWith: .success) { [contiguous] in
-      let scratch = try Scratch()
+      let scratch = try TemporaryFolder()
       let path = scratch.path("a.h5")
       let file = try HDF5Writer(creating: path)
       try file.write("a/x", [4, 6], .float32, ramp(24), contiguous ? .contiguous() : .chunked([2, 6]))

@@ -1,4 +1,6 @@
+import Files
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Checkpoint
@@ -67,14 +69,14 @@ import Testing
       { shape, _ in .chunked(shape.map { min($0, 4) }, fletcher32: false) },
     ] as [(@Sendable ([Int], ElementType) -> HDF5Layout)?])
   func comesBackInEveryLayout(layout: (@Sendable ([Int], ElementType) -> HDF5Layout)?) throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     try Self.writeSample(scratch.path("a.h5"), layout: layout)
     try Self.checkSample(scratch.path("a.h5"))
     #expect(try scratch.files == ["a.h5"])
   }
 
   @Test func sameCallsMakeSameBytes() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     try Self.writeSample(scratch.path("a.h5"))
     Thread.sleep(forTimeInterval: 1.1)  // HDF5's times are whole seconds
     try Self.writeSample(scratch.path("b.h5"))
@@ -82,7 +84,7 @@ import Testing
   }
 
   @Test func alignedDataCanBeMapped() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = scratch.path("mapped.h5")
     try Self.writeSample(path, alignment: 4096) { _, _ in .contiguous(checksum: .rows) }
     try Self.checkSample(path)
@@ -99,7 +101,7 @@ import Testing
 
   @Test(arguments: [nil, .contiguous(checksum: .rows), .contiguous(), .chunked([2, 5])] as [HDF5Layout?])
   func readsAndWritesRows(layout: HDF5Layout?) throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = scratch.path("rows.h5")
     let file = try HDF5Writer(creating: path)
     var target = try file.dataset("x", shape: [7, 5], type: .float32, layout: layout)
@@ -120,7 +122,7 @@ import Testing
   }
 
   @Test func checksTypeAndShape() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = scratch.path("a.h5")
     try Self.writeSample(path)
     let file = try HDF5Reader(path)
@@ -139,7 +141,7 @@ import Testing
   }
 
   @Test func holdsLongText() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = scratch.path("text.h5")
     let text = String(repeating: "tokenizer 世界 ", count: 100_000)
     let file = try HDF5Writer(creating: path)
@@ -168,7 +170,7 @@ import Testing
   }
 
   @Test func uncommittedFilesLeaveNothing() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = try scratch.write("a.h5", [1, 2, 3])
     do {
       let file = try HDF5Writer(creating: path)
@@ -185,7 +187,7 @@ import Testing
   }
 
   @Test func twoWritersOfOneFileCollide() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = scratch.path("a.h5")
     let first = try HDF5Writer(creating: path)
     #expect(
@@ -198,7 +200,7 @@ import Testing
   }
 
   @Test func threadsShareAReader() async throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = scratch.path("a.h5")
     try Self.writeSample(path)
     let file = try HDF5Reader(path)

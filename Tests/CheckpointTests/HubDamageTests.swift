@@ -1,6 +1,9 @@
+import Host
+import Files
 import Foundation
 import Models
 import Tensors
+import TestSupport
 import Testing
 
 @testable import Checkpoint
@@ -10,7 +13,7 @@ import Testing
   private static let odd = oracleFolder("olmoe-odd")
 
   /// A copy of the sound folder, in shards.
-  private func shards(_ scratch: Scratch) throws -> String {
+  private func shards(_ scratch: TemporaryFolder) throws -> String {
     let folder = scratch.path("model")
     try HubTensor.write(
       try HubTensor.all(in: Self.odd), to: folder, config: try TextFile.read(Self.odd + "/config.json"))
@@ -27,7 +30,7 @@ import Testing
   }
 
   @Test func aHeaderOf200MegabytesIsRefusedUnread() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let folder = try shards(scratch)
     let shard = folder + "/model-00002-of-00004.safetensors"
     for isLong in [false, true] {
@@ -89,7 +92,7 @@ import Testing
       ),
     ]
     for entry in table {
-      let scratch = try Scratch()
+      let scratch = try TemporaryFolder()
       let folder = try shards(scratch)
       try entry.change(folder)
       #expect(message(folder) == entry.text, "\(entry.name)")
@@ -121,7 +124,7 @@ import Testing
     ),
   ])
   func absurdConfigurationsAreNamed(from: String, to: String, text: String) throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let folder = try shards(scratch)
     try TextFile.write(
       try TextFile.read(folder + "/config.json").replacing(from, with: to), to: folder + "/config.json")
@@ -130,7 +133,7 @@ import Testing
 
   /// A type of the format that is no type of weights.
   @Test(arguments: ["F8_E4M3", "I8"]) func foreignTypesAreNamed(type: String) throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let folder = scratch.path("model")
     var tensors = try HubTensor.all(in: Self.odd)
     tensors.removeAll { $0.name == "model.norm.weight" }

@@ -1,5 +1,7 @@
+import Files
 import Foundation
 import Models
+import TestSupport
 import Testing
 
 @testable import Checkpoint
@@ -70,7 +72,7 @@ struct HubTensor {
 
   /// One layer fused, one stacked by projection, one expert by expert: the same parameters as all one by one.
   @Test func layoutsMayDifferByLayer() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let config = try #require(Self.config)
     var tensors = stacked(try HubTensor.all(in: Self.odd), layer: 0, mlx: false)
     tensors = stacked(tensors, layer: 2, mlx: true)
@@ -90,7 +92,7 @@ struct HubTensor {
 
   @Test(arguments: [ElementType.bfloat16, .float16])
   func otherTypesAreRead(type: ElementType) throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     _ = try Conversion(source: Self.odd, destination: scratch.path("half"), dtype: type, verifies: true)
       .run(program: "test")
     let files = try ModelFiles(opening: scratch.path("half"))
@@ -117,7 +119,7 @@ struct HubTensor {
     ("not finite", "expected finite numbers, found nan at element 2"),
   ])
   func whatIsWrongIsNamed(change: String, text: String) throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     var tensors = try HubTensor.all(in: Self.odd)
     func index(_ name: String) throws -> Int { try #require(tensors.firstIndex { $0.name == name }) }
     switch change {
@@ -160,7 +162,7 @@ struct HubTensor {
 
   /// An output projection that the configuration ties is left out if it is the embedding, and an error if not.
   @Test func aTiedHeadHasToBeTheEmbedding() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let config = try #require(Self.config)
     var tensors = try HubTensor.all(in: Self.odd)
     var head = try #require(tensors.first { $0.name == "model.embed_tokens.weight" })
@@ -190,7 +192,7 @@ struct HubTensor {
 
   /// The hub's cache keeps files elsewhere and links to them.
   @Test func linkedShardsAreFollowed() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     try HubTensor.write(
       try HubTensor.all(in: Self.odd), to: scratch.path("blobs"), config: try #require(Self.config))
     let (blobs, snapshot) = (scratch.path("blobs"), scratch.path("snapshot"))
@@ -205,7 +207,7 @@ struct HubTensor {
 
   /// Small files go along, to the byte, through a checkpoint as well.
   @Test func companionsAreCarried() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let folder = scratch.path("source")
     var config = try #require(Self.config)
     config = config.replacing(
@@ -235,7 +237,7 @@ struct HubTensor {
 
   /// Code that the source brings along is left out unless asked for, with what configurations say of it and no more.
   @Test func foreignCodeIsLeftOut() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let folder = scratch.path("source")
     let plain = try #require(Self.config)
     let maps = [

@@ -1,4 +1,6 @@
+import Files
 import Models
+import TestSupport
 import Testing
 
 @testable import Checkpoint
@@ -39,7 +41,7 @@ import Testing
   }
 
   @Test func mixtralGetsItsHubNamesBack() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     try HuggingFaceWriter.write(
       scratch.path("hub"), weights: Self.weights, maximumShardBytes: 60, extras: try extras())
     let hub = try SafetensorsReader(scratch.path("hub"))
@@ -58,7 +60,7 @@ import Testing
   }
 
   @Test func fusedNamesAreThoseOfTransformers5() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     try HuggingFaceWriter.write(scratch.path("fused"), weights: Self.weights, layout: .fused, extras: try extras())
     let fused = try SafetensorsReader(scratch.path("fused"))
     #expect(fused.names.sorted() == Self.weights.shapes.map(\.0).sorted())
@@ -68,7 +70,7 @@ import Testing
 
   /// A number that the narrower type cannot hold is an error, never infinity.
   @Test func overflowIsAnError() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     var tensors = try HubTensor.all(in: oracleFolder("olmoe-odd"))
     let place = try #require(tensors.firstIndex { $0.name == "model.norm.weight" })
     tensors[place].bytes.replaceSubrange(20..<24, with: bytes([Float(70_000)]))

@@ -1,13 +1,15 @@
+import Files
 import Placements
 import Routing
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Checkpoint
 
 @Suite struct InspectionTests {
   @Test func tellsKindsApart() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let checkpoint = scratch.path("model.h5")
     _ = try Conversion(source: oracleFolder("olmoe-tiny"), destination: checkpoint).run(program: "test 1")
     let inspection = try Inspection(checkpoint)

@@ -1,6 +1,8 @@
+import Files
 import Foundation
 import Models
 import Tensors
+import TestSupport
 import Testing
 
 @testable import Checkpoint
@@ -16,7 +18,7 @@ import Testing
   /// Chunked and mapped checkpoints hold what the folder holds; only the latter stay in the file.
   @Test(arguments: [nil, ElementType.bfloat16, .float16])
   func everyLayoutLoadsTheSame(dtype: ElementType?) throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let folder = oracleFolder("olmoe-odd")
     for (name, layout) in [("chunked.h5", WeightLayout.chunked()), ("mapped.h5", .mapped)] {
       _ = try Conversion(source: folder, destination: scratch.path(name), dtype: dtype, weightLayout: layout)
@@ -38,7 +40,7 @@ import Testing
     ("model.layers.1.mlp.experts.down_proj", "CRC-32C of entry 0 differs"),
   ])
   func damageInAMappedFileIsNamed(name: String, reason: String) throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = scratch.path("mapped.h5")
     _ = try Conversion(source: oracleFolder("olmoe-odd"), destination: path, weightLayout: .mapped).run(program: "test")
     let dataset = "/" + ParameterPath(name).datasetPath
@@ -59,7 +61,7 @@ import Testing
 
   /// A dataset of several pieces, with one checksum over all of them: damage in the last one is found.
   @Test func verificationGoesOverAllPieces() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = scratch.path("large.h5")
     let rows = 5_000
     let writer = try HDF5Writer(creating: path)

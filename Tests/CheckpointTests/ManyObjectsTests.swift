@@ -1,5 +1,7 @@
+import Files
 import CHDF5
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Checkpoint
@@ -20,7 +22,7 @@ import Testing
 
   /// Looked up by their numbers, so many would take an hour.
   @Test func manyGroupsAreListedInOneWalk() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = scratch.path("many.h5")
     Self.groups(60_000, in: path)
     let began = ContinuousClock.now
@@ -29,7 +31,7 @@ import Testing
   }
 
   @Test func theirNumberHasALimitThatIsNamed() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = scratch.path("too-many.h5")
     // Groups with links to others, named anew: what is listed is more than what is there.
     Self.groups(1000, in: path)
@@ -51,7 +53,7 @@ import Testing
 
   /// 2⁴⁰ paths lead through forty groups that each hold the next by two names.
   @Test func groupsOfSeveralNamesAreListedOnce() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = scratch.path("diamond.h5")
     HDF5Library.locked {
       let file = H5Fcreate(path, chdf5_f_truncate(), chdf5_p_default(), chdf5_p_default())
@@ -68,7 +70,7 @@ import Testing
   }
 
   @Test func manyAttributesAreListedInOneWalk() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = scratch.path("attributes.h5")
     HDF5Library.locked {
       let access = H5Pcreate(chdf5_p_file_access())

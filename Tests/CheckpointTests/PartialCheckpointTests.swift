@@ -1,6 +1,8 @@
+import Files
 import Foundation
 import Models
 import Tensors
+import TestSupport
 import Testing
 
 @testable import Checkpoint
@@ -9,15 +11,15 @@ import Testing
 @Suite struct PartialCheckpointTests {
   /// A base model, and a partial checkpoint whose routers are another model's.
   private struct Pair {
-    let scratch: Scratch
+    let scratch: TemporaryFolder
     let place: String
     let base: String
     let partial: String
     let trained: LanguageModel
 
     init(folder: Bool = false, without: [String] = [], besides: [ParameterPath] = []) throws {
-      scratch = try Scratch()
-      place = URL(fileURLWithPath: scratch.folder).standardizedFileURL.path + "/"
+      scratch = try TemporaryFolder()
+      place = URL(fileURLWithPath: scratch.path).standardizedFileURL.path + "/"
       (base, partial) = (place + (folder ? "base" : "base.h5"), place + "step-1.h5")
       let configuration = try ModelFiles(opening: oracleFolder("olmoe-tiny")).configuration
       trained = ModelFamily.random(configuration, seed: 5)

@@ -1,7 +1,9 @@
+import Files
 import Formats
 import Profiles
 import Routing
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Checkpoint
@@ -37,7 +39,7 @@ import Testing
   }
 
   @Test func soundTablesAreRead() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = scratch.path("profile.h5")
     var tables = Tables()
     try tables.write(to: path)
@@ -55,7 +57,7 @@ import Testing
   }
 
   @Test func contradictionsAreNamed() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = scratch.path("profile.h5")
     func expect(_ message: String, _ change: (inout Tables) -> Void) throws {
       var tables = Tables()

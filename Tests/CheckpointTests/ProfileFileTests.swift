@@ -1,6 +1,8 @@
+import Files
 import Profiles
 import Routing
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Checkpoint
@@ -19,7 +21,7 @@ import Testing
   }
 
   @Test func comesBackAsItWas() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = scratch.path("profile.h5")
     try ProfileFile.write(Self.profile(), to: path, program: "test 1")
     #expect(try ProfileFile.read(path) == Self.profile())
@@ -37,7 +39,7 @@ import Testing
   }
 
   @Test func saysWhatIsWrong() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = scratch.path("profile.h5")
     func write(
       _ sets: [Int32], load: [Int64] = [1, 1, 0], weight: Float = 0.5, version: Int = 1,

@@ -1,7 +1,9 @@
+import Files
 import Placements
 import Routing
 import Foundation
 import Models
+import TestSupport
 import Testing
 
 @testable import Checkpoint
@@ -43,7 +45,7 @@ import Testing
   }
 
   @Test func contradictionsAreNamed() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     try TextFile.write(stored.placement.json, to: scratch.path("p.json"))
     let file = scratch.path("p.json")
     let cases: [(RoutingOverrides, String)] = [

@@ -1,9 +1,11 @@
+import Files
 import Formats
 import Placements
 import Profiles
 import Routing
 import Foundation
 import Models
+import TestSupport
 import Testing
 
 @testable import Checkpoint
@@ -33,7 +35,7 @@ import Testing
     let settings = try Self.settings(policy, limits: limits)
     #expect(settings.layerLimits == (limits == [1, 3] ? limits : nil) && settings.deviceLimit == limits?.max() ?? 2)
     let files = try ModelFiles(opening: oracleFolder("olmoe-tiny"))
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     var extras = CheckpointExtras(files)
     extras.routing = settings
     try CheckpointWriter.write(scratch.path("m.h5"), weights: files, extras: extras, program: "test")
@@ -67,7 +69,7 @@ import Testing
     #expect(try settings(RoutingOverrides(devices: 2)).tables[0]?.keptExperts == nil)
     #expect(try settings(RoutingOverrides(deviceLimit: .layers([2, 1]))).layerLimits == [2, 1])
 
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     var accumulator = ProfileAccumulator(experts: 8, topK: 2)
     for layer in 0..<2 {
       accumulator.add(layer: layer, topK: [0, 1, 2, 3, 0, 4], weights: [1, 1, 1, 1, 1, 1], documents: [0, 0, 1])

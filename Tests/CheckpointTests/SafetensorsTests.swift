@@ -1,4 +1,6 @@
+import Files
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Checkpoint
@@ -114,7 +116,7 @@ import Testing
       ),
     ] as [(String, [UInt8], String)])
   func refuses(_ name: String, _ bytes: [UInt8], _ text: String) throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = try scratch.write("a.safetensors", bytes)
     // A text that begins with a space names an item of the file.
     let expected = path + (text.hasPrefix(" ") ? text : ": " + text)
@@ -145,30 +147,30 @@ import Testing
   }
 
   @Test func writesOneFile() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     try Self.fill(SafetensorsWriter(file: scratch.path("x.safetensors"), tensors: Self.declared))
     #expect(try scratch.files == ["x.safetensors"])
     try Self.check(SafetensorsReader(scratch.path("x.safetensors")))
   }
 
   @Test func writesAFolder() throws {
-    let scratch = try Scratch()
-    try Self.fill(SafetensorsWriter(folder: scratch.folder, tensors: Self.declared))
+    let scratch = try TemporaryFolder()
+    try Self.fill(SafetensorsWriter(folder: scratch.path, tensors: Self.declared))
     #expect(try scratch.files == ["model.safetensors"])
-    try Self.check(SafetensorsReader(scratch.folder))
+    try Self.check(SafetensorsReader(scratch.path))
     // Once more in its place, then never beside it.
-    try Self.fill(SafetensorsWriter(folder: scratch.folder, tensors: Self.declared))
+    try Self.fill(SafetensorsWriter(folder: scratch.path, tensors: Self.declared))
     #expect(
-      failure { _ = try SafetensorsWriter(folder: scratch.folder, tensors: Self.declared, maximumShardBytes: 1) }?
+      failure { _ = try SafetensorsWriter(folder: scratch.path, tensors: Self.declared, maximumShardBytes: 1) }?
         .description
-        == "\(scratch.folder)/model.safetensors: expected no weights of another model in the folder, found this file; "
+        == "\(scratch.path)/model.safetensors: expected no weights of another model in the folder, found this file; "
         + "try writing or fetching the file again")
     #expect(try scratch.files == ["model.safetensors"])
   }
 
   @Test func writesShardsWithAnIndex() throws {
-    let scratch = try Scratch()
-    try Self.fill(SafetensorsWriter(folder: scratch.folder, tensors: Self.declared, maximumShardBytes: 25))
+    let scratch = try TemporaryFolder()
+    try Self.fill(SafetensorsWriter(folder: scratch.path, tensors: Self.declared, maximumShardBytes: 25))
     let index = scratch.path("model.safetensors.index.json")
     #expect(
       try scratch.files == [
@@ -190,12 +192,12 @@ import Testing
         }
 
         """#)
-    try Self.check(SafetensorsReader(scratch.folder))
+    try Self.check(SafetensorsReader(scratch.path))
   }
 
   @Test func refusesAnIndexThatDisagrees() throws {
-    let scratch = try Scratch()
-    try Self.fill(SafetensorsWriter(folder: scratch.folder, tensors: Self.declared, maximumShardBytes: 25))
+    let scratch = try TemporaryFolder()
+    try Self.fill(SafetensorsWriter(folder: scratch.path, tensors: Self.declared, maximumShardBytes: 25))
     let (index, shard) = (
       scratch.path("model.safetensors.index.json"), scratch.path("model-00002-of-00003.safetensors")
     )
@@ -233,19 +235,19 @@ import Testing
     for entry in table {
       _ = try scratch.write(
         "model.safetensors.index.json", Array(text.replacingOccurrences(of: entry.from, with: entry.to).utf8))
-      #expect(failure { _ = try SafetensorsReader(scratch.folder) }?.description == entry.text)
+      #expect(failure { _ = try SafetensorsReader(scratch.path) }?.description == entry.text)
     }
     try FileManager.default.removeItem(atPath: index)
     #expect(
-      failure { _ = try SafetensorsReader(scratch.folder) }?.description
-        == "\(scratch.folder): expected a folder with model.safetensors or model.safetensors.index.json, found neither; "
+      failure { _ = try SafetensorsReader(scratch.path) }?.description
+        == "\(scratch.path): expected a folder with model.safetensors or model.safetensors.index.json, found neither; "
         + "try another file, or fetching this one again")
   }
 
   @Test func uncommittedFilesLeaveNothing() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     do {
-      var writer = try SafetensorsWriter(folder: scratch.folder, tensors: Self.declared, maximumShardBytes: 25)
+      var writer = try SafetensorsWriter(folder: scratch.path, tensors: Self.declared, maximumShardBytes: 25)
       try Self.data[1].withUnsafeBytes { try writer.write("model.weight", $0) }
       #expect(try scratch.files.count == 3)
     }

@@ -1,28 +1,8 @@
+import Files
 import Foundation
 import Testing
 
 @testable import Checkpoint
-
-/// A fresh folder that goes with the test.
-final class Scratch {
-  let folder: String
-
-  init() throws {
-    folder = NSTemporaryDirectory() + "/checkpoint-tests-" + UUID().uuidString
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: folder) }
-
-  func path(_ name: String) -> String { folder + "/" + name }
-
-  func write(_ name: String, _ bytes: [UInt8]) throws -> String {
-    try Data(bytes).write(to: URL(fileURLWithPath: path(name)))
-    return path(name)
-  }
-
-  var files: [String] { get throws { try FileManager.default.contentsOfDirectory(atPath: folder).sorted() } }
-}
 
 /// A file beside the script that made it.
 func fixture(_ name: String, _ testFile: String = #filePath) -> String {

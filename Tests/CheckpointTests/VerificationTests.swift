@@ -1,8 +1,10 @@
+import Files
 import Placements
 import Routing
 import Foundation
 import Models
 import Tensors
+import TestSupport
 import Testing
 
 @testable import Checkpoint
@@ -60,7 +62,7 @@ import Testing
   @Test(.timeLimit(.minutes(5)), arguments: [false, true])
   func everyFlippedBitIsNoticed(mapped: Bool) async {
     await #expect(processExitsWith: .success) { [mapped] in
-      let scratch = try Scratch()
+      let scratch = try TemporaryFolder()
       let (path, damaged) = (scratch.path("step-7.h5"), scratch.path("damaged.h5"))
       try Self.write(path, mapped ? .mapped : .chunked())
       let verified = try ModelFiles(opening: path).verify()
@@ -94,7 +96,7 @@ import Testing
 
   /// What the numbers say has to be possible.
   @Test func limitsAndSettingsAreInRange() throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = scratch.path("a.h5")
     let cases: [(edit: (inout RoutingSettings) -> Void, text: String)] = [
       (

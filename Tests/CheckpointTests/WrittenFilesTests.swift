@@ -1,4 +1,6 @@
+import Files
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Checkpoint
@@ -12,7 +14,7 @@ import Testing
 
   /// The ledger knows every byte: one other byte on disk, before the file gets its name, is an error.
   @Test(arguments: layouts) func anotherByteIsNoticed(layout: HDF5Layout) throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = scratch.path("a.h5")
     let values = ramp(4 * 128)
     let file = try HDF5Writer(creating: path)
@@ -56,7 +58,7 @@ import Testing
     arguments: [.chunked([1, 64]), .contiguous(), .contiguous(checksum: .rows), .contiguous(checksum: .none)]
       as [HDF5Layout])
   func damageBeforeTheNameIsNoticed(layout: HDF5Layout) throws {
-    let scratch = try Scratch()
+    let scratch = try TemporaryFolder()
     let path = try scratch.write("a.h5", [1, 2, 3])
     let values = ramp(4 * 128)
     let error = failure {
@@ -82,7 +84,7 @@ import Testing
   @Test func everyLimitOnSizeIsNoticed() async {
     await #expect(processExitsWith: .success) {
       signal(SIGXFSZ, SIG_IGN)
-      let scratch = try Scratch()
+      let scratch = try TemporaryFolder()
       func write(_ name: String, _ layout: HDF5Layout) throws {
         let file = try HDF5Writer(creating: scratch.path(name))
         for dataset in ["a", "b", "c"] { try file.write(dataset, [60, 60], .float32, ramp(3600), layout) }

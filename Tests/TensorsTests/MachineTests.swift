@@ -1,3 +1,4 @@
+@testable import Host
 import Testing
 
 @testable import Tensors

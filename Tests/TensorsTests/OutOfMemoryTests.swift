@@ -3,6 +3,7 @@ import Synchronization
 import TestSupport
 import Testing
 
+@testable import Host
 @testable import Tensors
 
 /// Processes that run out of memory say so and end with 1; a bug stays a crash.

@@ -2,6 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import Host
 @testable import Tensors
 
 /// Processes that are sent signals.

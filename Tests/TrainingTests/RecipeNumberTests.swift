@@ -1,3 +1,4 @@
+import Host
 import Checkpoint
 import Extremes
 import Foundation

@@ -1,3 +1,5 @@
+@testable import Files
+import Host
 import Checkpoint
 import Foundation
 import Tensors

@@ -90,7 +90,5 @@ void ck_adamw(float *p, const float *g, float *m, float *v, float lr, float beta
 
 // Name of the instruction level that the loops above run at on this processor: "x86-64-v4", "x86-64-v3" or "default".
 const char *ck_variant(void);
-int ck_has_crc32c(void);  // whether the processor has the instruction; ck_crc32c only then
-uint32_t ck_crc32c(uint32_t state, const uint8_t *bytes, size_t n);
 // 2: AVX-512 (F, DQ, BW, VL), 1: AVX2 and FMA, 0: neither or another architecture.
 int ck_vector_level(void);

@@ -1,3 +1,4 @@
+internal import Files
 internal import Models
 internal import Tensors
 
@@ -21,7 +22,7 @@ extension AdapterGroup {
     let shape = Array(parameter.shape.suffix(2))
     let matrices = parameter.shape.count == 2 ? 1 : parameter.shape[0]
     let adapted = matrices == 1 ? [0] : settings.experts(of: parameter.path.parent.name, count: matrices)
-    let scratch = Scratch(shape.reduce(parameter.type.byteCount, *))
+    let scratch = PageMemory(shape.reduce(parameter.type.byteCount, *))
     var next = 0
     for matrix in 0..<matrices {
       let rows = parameter.shape.count == 2 ? 0..<shape[0] : matrix..<matrix + 1

@@ -1,3 +1,4 @@
+internal import Files
 internal import Models
 
 /// What the base model's parameters are called in a folder of PEFT's.

@@ -1,3 +1,4 @@
+internal import Files
 import CHDF5
 import Foundation
 

@@ -1,3 +1,4 @@
+public import Files
 import CHDF5
 
 /// A dataset under way: whole entries of the first axis are appended until it is full.

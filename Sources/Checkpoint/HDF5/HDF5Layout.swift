@@ -1,3 +1,4 @@
+public import Files
 import CHDF5
 
 /// How a dataset's bytes lie in the file.

@@ -1,3 +1,4 @@
+internal import Files
 internal import Synchronization
 
 /// What was handed to a writer, noted as it goes, to be compared with what the file holds before it gets its name.

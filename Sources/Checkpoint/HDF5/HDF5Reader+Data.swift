@@ -1,3 +1,4 @@
+public import Files
 import CHDF5
 
 extension HDF5Reader {
@@ -48,7 +49,7 @@ extension HDF5Reader {
     }
     let pieces = ParameterPieces(info.shape, as: try element(info))
     let width = pieces.rowCount * (try element(info)).byteCount
-    let memory = Scratch((pieces.rows.first?.count ?? 0) * width)
+    let memory = PageMemory((pieces.rows.first?.count ?? 0) * width)
     var crc = CRC32C()
     for rows in pieces.rows {
       let bytes = memory.prefix(rows.count * width)

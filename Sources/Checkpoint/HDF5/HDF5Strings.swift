@@ -1,3 +1,4 @@
+internal import Files
 import CHDF5
 
 /// A dataspace of fixed extents; rank 0 is a scalar.

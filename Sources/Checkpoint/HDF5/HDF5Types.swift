@@ -1,3 +1,4 @@
+public import Files
 import CHDF5
 
 /// What a dataset's elements are.

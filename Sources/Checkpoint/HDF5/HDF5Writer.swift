@@ -1,3 +1,5 @@
+internal import Host
+public import Files
 import CHDF5
 internal import Tensors
 

@@ -1,3 +1,4 @@
+internal import Files
 internal import Foundation
 internal import Models
 
@@ -74,7 +75,7 @@ struct HuggingFaceFolder: TensorSource {
     try read(pieces(name, shape), width, from: start, into: buffer)
     guard holdsTiedHead, name == Self.embedding else { return }
     // The folder holds twice what the configuration says is one: it has to be.
-    let head = Scratch(buffer.count)
+    let head = PageMemory(buffer.count)
     try tensors.read(Self.head, at: start, into: head.prefix(buffer.count))
     guard head.prefix(buffer.count).elementsEqual(buffer) else {
       throw .invalid(

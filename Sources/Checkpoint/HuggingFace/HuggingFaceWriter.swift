@@ -1,3 +1,5 @@
+public import Files
+
 /// How experts are named in a Hugging Face folder.
 public enum HuggingFaceLayout: String, Sendable, CaseIterable {
   /// One tensor an expert and projection, as on the hub.

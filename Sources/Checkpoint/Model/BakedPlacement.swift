@@ -1,3 +1,4 @@
+internal import Files
 internal import Placements
 internal import Routing
 internal import Models
@@ -18,7 +19,7 @@ struct BakedPlacement: ParameterBytes {
     guard let inverse = inverse(of: parameter) else { return try base.withBytes(parameter, as: type, body) }
     // One parameter is held at a time: its first row may be the last to arrive.
     let width = parameter.shape.dropFirst().reduce(type.byteCount, *)
-    let scratch = Scratch(width * inverse.count)
+    let scratch = PageMemory(width * inverse.count)
     let moved = scratch.prefix()
     var expert = 0
     try base.withBytes(parameter, as: type) { (bytes) throws(FileError) in

@@ -1,3 +1,4 @@
+public import Files
 internal import Foundation
 internal import Models
 
@@ -120,7 +121,7 @@ public struct Conversion: Sendable, Equatable {
     var isFolder: ObjCBool = false
     guard manager.fileExists(atPath: destination, isDirectory: &isFolder) else { return }
     if isFolder.boolValue, (try? manager.contentsOfDirectory(atPath: destination))?.isEmpty == true { return }
-    if !overwrites { throw ConversionError.exists(path: destination) }
+    if !overwrites { throw FolderError.exists(path: destination) }
   }
 
   /// What is read may not be overwritten: a source, or the base of a partial checkpoint.

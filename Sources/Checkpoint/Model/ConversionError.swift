@@ -1,7 +1,5 @@
 /// Why a conversion does not begin.
 public enum ConversionError: Error, Equatable, CustomStringConvertible {
-  /// Something is there already.
-  case exists(path: String)
   /// The destination is the source, or the base of a partial source.
   case samePlace(path: String)
   /// The hub's layout has no place for the limit that the model was made for.
@@ -26,8 +24,6 @@ public enum ConversionError: Error, Equatable, CustomStringConvertible {
   /// `where: expected …, found …; try …`.
   public var description: String {
     switch self {
-    case .exists(let path):
-      "\(path): expected a new name, found something there; try another name, or --overwrite"
     case .samePlace(let path):
       "\(path): expected another place than the source and its base, found the same; try another name"
     case .losesLimit(let source, let destination, let routing):

@@ -1,3 +1,4 @@
+internal import Files
 internal import Placements
 internal import Profiles
 internal import Models

@@ -1,3 +1,5 @@
+internal import Host
+internal import Files
 public import Models
 internal import Synchronization
 internal import Tensors
@@ -62,7 +64,7 @@ extension ModelFiles {
     let dtype: DType = encoding == .bfloat16 ? .bfloat16 : .float32
     let wanted = WeightEncoding(dtype)
     let count = shape.dropFirst().reduce(1, *)
-    let scratch = Scratch(encoding == wanted ? 0 : count * encoding.byteCount)
+    let scratch = PageMemory(encoding == wanted ? 0 : count * encoding.byteCount)
     return try Tensor.read([entries.count] + shape.dropFirst(), dtype: dtype) { (memory) throws(FileError) in
       for (place, entry) in entries.enumerated() {
         let width = count * wanted.byteCount
@@ -86,7 +88,7 @@ extension ModelFiles {
       let width = pieces.rowCount * wanted.byteCount
       let target = UnsafeMutableRawBufferPointer(rebasing: memory[rows.lowerBound * width..<rows.upperBound * width])
       do throws(FileError) {
-        let scratch = Scratch(encoding == wanted ? 0 : rows.count * pieces.rowCount * encoding.byteCount)
+        let scratch = PageMemory(encoding == wanted ? 0 : rows.count * pieces.rowCount * encoding.byteCount)
         let bytes = encoding == wanted ? target : scratch.prefix(rows.count * pieces.rowCount * encoding.byteCount)
         try source.read(name, shape: shape, rows: rows, into: bytes)
         let place = (path, name, rows.lowerBound * pieces.rowCount)

@@ -1,3 +1,4 @@
+internal import Files
 internal import Foundation
 internal import Models
 
@@ -53,7 +54,7 @@ extension ModelFiles {
   package static func verifiable(_ folder: String) -> [String] {
     let known: Set = [HubFiles.configurationName, HubFiles.tokenizerName, HubFiles.tokenizerModelName]
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-    return names.filter { known.contains($0) || SafetensorsWriter.isWeights($0) }.sorted()
+    return names.filter { known.contains($0) || FolderManifest.isWeights($0) }.sorted()
   }
 
   /// Whether a model could run under the routing that the files carry.

@@ -1,3 +1,4 @@
+public import Files
 public import Models
 public import Tensors
 
@@ -22,8 +23,8 @@ extension ModelFiles: ParameterBytes {
     let pieces = ParameterPieces(parameter.shape, as: type)
     let (encoding, wanted) = (try encoding(parameter.type, of: parameter.path.name), Self.weight(type))
     let largest = pieces.rowCount * (pieces.rows.first?.count ?? 0)
-    let stored = Scratch(largest * encoding.byteCount)
-    let converted = Scratch(encoding == wanted ? 0 : largest * wanted.byteCount)
+    let stored = PageMemory(largest * encoding.byteCount)
+    let converted = PageMemory(encoding == wanted ? 0 : largest * wanted.byteCount)
     for rows in pieces.rows {
       let bytes = stored.prefix(rows.count * pieces.rowCount * encoding.byteCount)
       try source.read(parameter.path.name, shape: parameter.shape, rows: rows, into: bytes)
@@ -89,7 +90,7 @@ extension Tensor {
     let pieces = ParameterPieces(shape, as: type)
     let (encoding, wanted) = (WeightEncoding(dtype), ModelFiles.weight(type))
     let largest = pieces.rowCount * (pieces.rows.first?.count ?? 0)
-    let converted = Scratch(encoding == wanted ? 0 : largest * wanted.byteCount)
+    let converted = PageMemory(encoding == wanted ? 0 : largest * wanted.byteCount)
     try withBytes { (bytes) throws(FileError) in
       let width = pieces.rowCount * encoding.byteCount
       for rows in pieces.rows {

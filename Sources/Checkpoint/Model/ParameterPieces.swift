@@ -1,3 +1,4 @@
+internal import Files
 internal import Tensors
 
 /// A parameter's elements in pieces of about 16 MiB, so that no more of a model than that is held while it is copied.

@@ -1,3 +1,5 @@
+internal import Files
+
 /// A model's weights in some file format, under the parameter paths of the module tree.
 ///
 /// Formats differ in how tensors are named and cut; a source hides that: experts are always stacked per layer. Parts of

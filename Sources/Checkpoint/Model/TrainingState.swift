@@ -1,3 +1,4 @@
+public import Files
 public import Tensors
 
 /// Where a fine-tuning run stands: everything besides the weights that the next step depends on.

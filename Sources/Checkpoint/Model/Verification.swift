@@ -1,3 +1,5 @@
+public import Files
+
 /// Compares what was written with where it came from.
 public enum Verification {
   /// Reads both again and compares type, shape and CRC-32C of every parameter.

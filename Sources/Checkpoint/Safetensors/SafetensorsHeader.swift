@@ -1,3 +1,4 @@
+internal import Files
 internal import Formats
 
 /// The checked header of one safetensors file.

@@ -1,3 +1,4 @@
+public import Files
 internal import Formats
 import Foundation
 

@@ -1,3 +1,4 @@
+public import Files
 internal import Formats
 import Foundation
 
@@ -203,12 +204,9 @@ public struct SafetensorsWriter: ~Copyable {
       + lines.sorted().joined(separator: ",\n") + "\n  }\n}\n"
   }
 
-  /// Whether a reader of a folder would take a file of this name for weights or their index.
-  static func isWeights(_ name: String) -> Bool { name.hasSuffix(".safetensors") || name == indexName }
-
   private static func checkNoStrangers(_ folder: String, allowed: Set<String>) throws(FileError) {
     let files = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-    for file in files.sorted() where isWeights(file) {
+    for file in files.sorted() where FolderManifest.isWeights(file) {
       guard allowed.contains(file) else {
         throw .invalid(
           path: (folder as NSString).appendingPathComponent(file), item: nil,

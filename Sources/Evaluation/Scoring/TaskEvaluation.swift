@@ -1,3 +1,4 @@
+internal import Host
 public import ExpertParallel
 internal import Foundation
 public import Models

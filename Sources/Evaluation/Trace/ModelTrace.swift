@@ -1,4 +1,5 @@
-public import Checkpoint
+public import Files
+internal import Checkpoint
 public import Models
 internal import Tensors
 

@@ -1,3 +1,4 @@
+internal import Host
 public import Profiles
 internal import Tensors
 

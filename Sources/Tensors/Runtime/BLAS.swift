@@ -1,3 +1,4 @@
+internal import Host
 internal import CKernels
 internal import COpenBLAS
 internal import Foundation

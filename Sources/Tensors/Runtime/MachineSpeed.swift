@@ -1,3 +1,4 @@
+public import Host
 internal import Foundation
 
 /// How fast this machine multiplies matrices and moves memory, measured in about a second.

@@ -1,3 +1,4 @@
+public import Host
 internal import Foundation
 
 /// Memory figures of this process.

@@ -1,3 +1,4 @@
+internal import Host
 internal import ExpertParallel
 internal import Models
 internal import Tensors

@@ -1,3 +1,5 @@
+internal import Host
+package import Files
 public import Checkpoint
 public import ExpertParallel
 public import Models

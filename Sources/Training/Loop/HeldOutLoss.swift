@@ -1,3 +1,4 @@
+internal import Host
 public import ExpertParallel
 public import Models
 internal import Tensors

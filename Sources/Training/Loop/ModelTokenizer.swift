@@ -1,3 +1,4 @@
+internal import Files
 public import Checkpoint
 internal import Formats
 internal import Foundation

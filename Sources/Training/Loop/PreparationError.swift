@@ -1,6 +1,8 @@
+internal import Files
+public import Host
 internal import Checkpoint
 internal import Formats
-public import Tensors
+internal import Tensors
 
 /// Why a recipe does not fit its model.
 public enum PreparationError: Error, Equatable, CustomStringConvertible {

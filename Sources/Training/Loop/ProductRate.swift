@@ -1,5 +1,6 @@
+public import Host
 internal import Synchronization
-public import Tensors
+internal import Tensors
 
 /// How fast this machine multiplies matrices of an expert's size.
 public enum ProductRate {

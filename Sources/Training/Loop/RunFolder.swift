@@ -1,4 +1,5 @@
-package import Checkpoint
+package import Files
+internal import Checkpoint
 internal import Foundation
 
 /// The files of one fine-tuning run.

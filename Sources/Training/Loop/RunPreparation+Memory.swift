@@ -1,5 +1,7 @@
+internal import Files
+public import Host
 internal import Checkpoint
-public import Tensors
+internal import Tensors
 
 extension RunPreparation {
   /// Refuses a run that cannot fit, before a weight is loaded.

@@ -1,3 +1,4 @@
+internal import Files
 internal import Checkpoint
 internal import Foundation
 

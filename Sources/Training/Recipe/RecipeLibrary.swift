@@ -1,5 +1,6 @@
+public import Files
 internal import Formats
-public import Checkpoint
+internal import Checkpoint
 internal import Foundation
 internal import Text
 

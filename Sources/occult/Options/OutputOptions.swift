@@ -1,3 +1,4 @@
+internal import Files
 import ArgumentParser
 import Checkpoint
 import Formats
@@ -47,5 +48,5 @@ func fixed(_ value: Double, _ digits: Int = 3) -> String { decimal(value, digits
 
 /// A file that a command is about to write must not be there already, unless it may be replaced.
 func checkFree(_ path: String, overwrite: Bool) throws {
-  if !overwrite, FileManager.default.fileExists(atPath: path) { throw ConversionError.exists(path: path) }
+  if !overwrite, FileManager.default.fileExists(atPath: path) { throw FolderError.exists(path: path) }
 }

@@ -85,6 +85,10 @@ public struct MappedArray: Sendable {
   /// The map that holds the bytes.
   public let owner: MappedFile
 
+  package init(type: ElementType, shape: [Int], offset: Int, byteCount: Int, owner: MappedFile) {
+    (self.type, self.shape, self.offset, self.byteCount, self.owner) = (type, shape, offset, byteCount, owner)
+  }
+
   /// Little-endian, row-major elements; valid while `owner` lives, aligned only as the file's writer left them.
   public var bytes: UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(rebasing: owner.bytes[offset..<offset + byteCount])
@@ -92,7 +96,7 @@ public struct MappedArray: Sendable {
 }
 
 /// What the first bytes of a file that is not of the expected format look like, in words.
-func describeForeignBytes(_ bytes: UnsafeRawBufferPointer) -> String {
+package func describeForeignBytes(_ bytes: UnsafeRawBufferPointer) -> String {
   func starts(_ prefix: String) -> Bool { bytes.count >= prefix.utf8.count && zip(bytes, prefix.utf8).allSatisfy(==) }
   if bytes.isEmpty { return "an empty file" }
   if starts("version https://git-lfs") { return "a Git LFS pointer instead of the data" }

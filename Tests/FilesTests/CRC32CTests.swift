@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Checkpoint
+@testable import Files
 
 @Suite struct CRC32CTests {
   /// - Source: RFC 3720, appendix B.4; "123456789" from the catalogue of parametrised CRC algorithms.

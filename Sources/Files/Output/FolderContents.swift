@@ -60,7 +60,7 @@ package struct FolderContents {
 
 extension OutputFolder {
   /// Whether all that lies here is ours, and the place is one that may be emptied.
-  func checkMayBeEmptied(_ contents: FolderContents, isMarked: Bool) throws(FolderError) {
+  package func checkMayBeEmptied(_ contents: FolderContents, isMarked: Bool) throws(FolderError) {
     if contents.names.subtracting(Self.own).isEmpty { return }
     guard isMarked else { throw .unmarked(path: path, found: contents.names.sorted()) }
     if let what = Self.protection(of: path) { throw .protected(path: path, what: what) }
@@ -69,7 +69,7 @@ extension OutputFolder {
   }
 
   /// What lies here and is not ours: paths relative to the folder.
-  func strangers(_ contents: FolderContents) -> [String] {
+  package func strangers(_ contents: FolderContents) -> [String] {
     let files = contents.files.filter { !Self.own.contains($0) && !layout.hasFile($0) }
     let folders = contents.folders.filter { folder in
       !layout.hasFolder(folder) && !files.contains { $0.hasPrefix(folder + "/") }
@@ -81,7 +81,7 @@ extension OutputFolder {
   ///
   /// - Parameter kept: Names directly in the folder that stay.
   /// - Throws: ``FolderError``.
-  func remove(keeping kept: Set<String>) throws(FolderError) {
+  package func remove(keeping kept: Set<String>) throws(FolderError) {
     let contents = try FolderContents(path)
     let strangers = strangers(contents)
     if !strangers.isEmpty { throw .strangers(path: path, kind: kind, found: strangers) }
@@ -109,7 +109,7 @@ extension OutputFolder {
   }
 
   /// What makes a folder one that is never emptied: the working folder or one above it, a home, a repository, a link.
-  static func protection(of path: String) -> String? {
+  package static func protection(of path: String) -> String? {
     var status = stat()
     if lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFLNK { return "a link" }
     guard let place = resolved(path) else { return nil }

@@ -1,4 +1,4 @@
-internal import Tensors
+internal import CChecksum
 
 /// The Castagnoli cyclic redundancy check, as in iSCSI, ext4 and TensorBoard's record files.
 ///
@@ -30,8 +30,15 @@ public struct CRC32C: Sendable {
 
   /// Appends bytes.
   public mutating func update(_ bytes: UnsafeRawBufferPointer) {
-    state = Kernels.crc32c(state, bytes) ?? Self.update(state, bytes)
+    guard Self.hasInstruction else {
+      state = Self.update(state, bytes)
+      return
+    }
+    guard let base = bytes.baseAddress else { return }
+    state = cc_crc32c(state, base.assumingMemoryBound(to: UInt8.self), bytes.count)
   }
+
+  private static let hasInstruction = cc_has_crc32c() != 0
 
   /// Appends bytes of which only the check is known.
   ///
@@ -40,7 +47,7 @@ public struct CRC32C: Sendable {
   /// - Parameters:
   ///   - checksum: The check of the bytes alone.
   ///   - byteCount: How many they are.
-  mutating func append(_ checksum: UInt32, of byteCount: Int) {
+  package mutating func append(_ checksum: UInt32, of byteCount: Int) {
     var (moved, rest, power) = (value, byteCount, 3)
     while rest > 0 {
       if rest & 1 == 1 { moved = Self.product(moved, Self.powers[power]) }
@@ -66,7 +73,7 @@ public struct CRC32C: Sendable {
   }
 
   /// The register after `bytes`, by tables.
-  static func update(_ state: UInt32, _ bytes: UnsafeRawBufferPointer) -> UInt32 {
+  package static func update(_ state: UInt32, _ bytes: UnsafeRawBufferPointer) -> UInt32 {
     guard let start = bytes.baseAddress else { return state }
     return Self.tables.withUnsafeBufferPointer { tables in
       // Unsafe pointers without bounds checks: `index + 16 <= count` guards the words, one byte selects of 256 entries.

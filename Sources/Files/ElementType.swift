@@ -49,7 +49,7 @@ public enum ElementType: String, CaseIterable, Sendable, CustomStringConvertible
 }
 
 /// The product of non-negative factors, `nil` if one is negative or the product overflows.
-func checkedProduct(_ factors: [Int]) -> Int? {
+package func checkedProduct(_ factors: [Int]) -> Int? {
   var product = 1
   for factor in factors {
     let (next, overflow) = product.multipliedReportingOverflow(by: factor)

@@ -8,7 +8,7 @@ extension PendingFile {
   package static func copy(_ source: String, to path: String) throws(FileError) {
     let original = try MappedFile(source)
     let copy = try PendingFile(path, expected: "a file")
-    let memory = Scratch(pieceBytes)
+    let memory = PageMemory(pieceBytes)
     var done = 0
     while done < original.bytes.count {
       let piece = memory.prefix(min(pieceBytes, original.bytes.count - done))

@@ -27,7 +27,7 @@ package struct FolderLayout: Sendable, Equatable {
   }
 
   /// Whether a folder of this path, relative to the folder, is one that files of ours lie in.
-  func hasFolder(_ path: String) -> Bool {
+  package func hasFolder(_ path: String) -> Bool {
     let parts = Self.parts(path)[...]
     return patterns.contains { Self.begins($0[...], parts) }
   }

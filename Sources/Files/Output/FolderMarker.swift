@@ -13,10 +13,10 @@ package struct FolderMarker: Sendable, Equatable {
   /// Whether the folder was there before it had a marker, so that files in it may lack the identity.
   package let isAdopted: Bool
 
-  static let format = "occult-folder"
-  static let version = 1
+  package static let format = "occult-folder"
+  package static let version = 1
 
-  init(kind: OutputFolder.Kind, program: String, isAdopted: Bool = false) {
+  package init(kind: OutputFolder.Kind, program: String, isAdopted: Bool = false) {
     let number = UInt64.random(in: 1 ... .max)
     let digits = String(number, radix: 16)
     identity = String(repeating: "0", count: 16 - digits.count) + digits
@@ -27,7 +27,7 @@ package struct FolderMarker: Sendable, Equatable {
   ///
   /// - Returns: nil where there is none.
   /// - Throws: `FileError` where a file of that name is something else.
-  init?(in folder: String) throws(FileError) {
+  package init?(in folder: String) throws(FileError) {
     let path = folder + "/" + OutputFolder.markerName
     var status = stat()
     if lstat(path, &status) != 0 { return nil }
@@ -51,7 +51,7 @@ package struct FolderMarker: Sendable, Equatable {
   }
 
   /// Writes the marker, in one piece.
-  func write(in folder: String) throws(FileError) {
+  package func write(in folder: String) throws(FileError) {
     let adopted = isAdopted ? ", \"adopted\": true" : ""
     try PendingFile.write(
       "{\"format\": \"\(Self.format)\", \"version\": \(Self.version), \"kind\": \"\(kind.rawValue)\", "

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Tensors
+@testable import Host
 
 /// Limits as made `/proc` and `/sys` trees show them.
 @Suite final class MemoryLimitsTests {
@@ -135,7 +135,7 @@ import Testing
 
   /// This machine: something is found, and it is no more than main memory.
   @Test func here() {
-    let limits = Memory.limits
+    let limits = MemoryLimits.read(physical: Int(ProcessInfo.processInfo.physicalMemory))
     #expect(limits.host.bytes > 1 << 26 && limits.host.bytes <= Int(ProcessInfo.processInfo.physicalMemory))
   }
 }

@@ -13,7 +13,7 @@ public enum TextFile {
   /// Files that are read as a whole are no longer: the largest tokenizers have 40 MB.
   package static let maximumBytes = 268_435_456
 
-  static func tooLong(_ path: String, _ bytes: Int) -> FileError {
+  package static func tooLong(_ path: String, _ bytes: Int) -> FileError {
     .invalid(path: path, item: nil, expected: "at most \(maximumBytes) bytes", found: "\(bytes)")
   }
 

@@ -1,6 +1,6 @@
+internal import Host
 import Foundation
 import Synchronization
-internal import Tensors
 
 /// A file under its temporary name, `<name>.tmp`, until `commit` puts it in the place of the old one.
 ///
@@ -8,17 +8,17 @@ internal import Tensors
 /// new one, never half of it. An uncommitted file is removed when the last reference goes; what `kill -9` leaves behind
 /// is overwritten by the next writer of the same name.
 package final class PendingFile: Sendable {
-  let path: String
-  let temporaryPath: String
+  package let path: String
+  package let temporaryPath: String
   /// Open for reading and writing, and locked against a second writer.
-  let descriptor: Int32
+  package let descriptor: Int32
   /// Where the bytes end that ``write(_:at:)`` was given; 0 where another library writes the file.
   private let end = Atomic(0)
   /// What removes the file where a signal ends the program at once.
   private let slot: TemporaryNames.Slot?
 
   /// - Throws: `FileError.system` naming the final path; `.notAFile` if a directory is there.
-  init(_ path: String, expected: String) throws(FileError) {
+  package init(_ path: String, expected: String) throws(FileError) {
     var status = stat()
     if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
       throw .notAFile(path: path, expected: expected)
@@ -60,7 +60,7 @@ package final class PendingFile: Sendable {
   }
 
   /// Writes all bytes at `offset`, which may lie behind the end.
-  func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) {
+  package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileError) {
     var done = 0
     while done < bytes.count {
       let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
@@ -77,7 +77,7 @@ package final class PendingFile: Sendable {
   }
 
   /// Forces the data to disk, and makes sure that all of it is there.
-  func sync() throws(FileError) {
+  package func sync() throws(FileError) {
     try Self.sync(descriptor, path)
     // Some file systems tell of a write that failed when a descriptor is closed; our own has to hold the lock.
     let copy = dup(descriptor)
@@ -97,7 +97,7 @@ package final class PendingFile: Sendable {
   }
 
   /// Moves the file, already synced, to its final name.
-  func rename() throws(FileError) {
+  package func rename() throws(FileError) {
     guard Foundation.rename(temporaryPath, path) == 0 else { throw .last(path, .rename) }
     // By name and not by closing alone: a process that is just being started holds a copy of the descriptor for a
     // moment.
@@ -105,7 +105,7 @@ package final class PendingFile: Sendable {
   }
 
   /// Forces the folder's list of names to disk: without it a power cut may bring the old file back.
-  static func syncFolder(of path: String) throws(FileError) {
+  package static func syncFolder(of path: String) throws(FileError) {
     let folder = (path as NSString).deletingLastPathComponent
     let descriptor = open(folder.isEmpty ? "." : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard descriptor >= 0 else { throw .last(path, .sync) }
@@ -114,7 +114,7 @@ package final class PendingFile: Sendable {
     guard fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP else { throw .last(path, .sync) }
   }
 
-  func commit() throws(FileError) {
+  package func commit() throws(FileError) {
     try sync()
     try rename()
     try Self.syncFolder(of: path)

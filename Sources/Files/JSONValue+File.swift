@@ -1,4 +1,4 @@
-internal import Formats
+package import Formats
 
 extension JSONValue {
   /// Parses a file, or a part of one.
@@ -10,7 +10,7 @@ extension JSONValue {
   ///   - start: Bytes of the file before the text.
   /// - Returns: The value.
   /// - Throws: `FileError`, also for a key that comes again.
-  static func parse(
+  package static func parse(
     _ bytes: [UInt8], file: String, item: String? = nil, start: Int = 0
   ) throws(FileError) -> JSONValue {
     var parser = JSONParser(bytes)
@@ -23,7 +23,7 @@ extension JSONValue {
     }
   }
 
-  static func parse(_ text: String, file: String, item: String? = nil) throws(FileError) -> JSONValue {
+  package static func parse(_ text: String, file: String, item: String? = nil) throws(FileError) -> JSONValue {
     try parse(Array(text.utf8), file: file, item: item)
   }
 }
@@ -32,7 +32,7 @@ extension KnownKeys {
   /// Throws for the first problem of an object's keys.
   ///
   /// - Throws: ``FileError/unsupported(path:item:expected:found:)``.
-  func check(_ json: JSONValue, _ path: String) throws(FileError) {
+  package func check(_ json: JSONValue, _ path: String) throws(FileError) {
     guard let problem = problems(in: json).first else { return }
     throw .unsupported(path: path, item: problem.key, expected: problem.expected, found: problem.found)
   }

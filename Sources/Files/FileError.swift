@@ -1,5 +1,5 @@
 import Foundation
-import Formats
+package import Formats
 
 /// What went wrong with a file: data first, words once.
 ///
@@ -115,7 +115,7 @@ public enum FileError: Error, Equatable, CustomStringConvertible, Sendable {
   }
 
   /// A file that could not be opened; `expected` is what the caller hoped to find.
-  init(_ error: InputFileError, expected: String) {
+  package init(_ error: InputFileError, expected: String) {
     self =
       switch error {
       case .system(let path, let code): .system(path: path, action: .open, code: code)
@@ -126,7 +126,7 @@ public enum FileError: Error, Equatable, CustomStringConvertible, Sendable {
   }
 
   /// Whatever `errno` says after a call that failed.
-  static func last(_ path: String, _ action: FileAction) -> FileError {
+  package static func last(_ path: String, _ action: FileAction) -> FileError {
     .system(path: path, action: action, code: errno)
   }
 }
@@ -137,7 +137,7 @@ public enum FileAction: String, Equatable, Sendable {
   case sync = "sync to disk"
   case rename
 
-  var writes: Bool {
+  package var writes: Bool {
     switch self {
     case .create, .write, .sync, .rename: true
     case .open, .read, .map, .lock, .list: false

@@ -2,6 +2,8 @@ import Foundation
 
 /// Why a folder cannot be written, or not be cleaned: data first, words once.
 package enum FolderError: Error, Equatable, CustomStringConvertible {
+  /// Something has that name.
+  case exists(path: String)
   /// The folder has no marker of ours, and something lies in it.
   case unmarked(path: String, found: [String])
   /// The folder is ours, and something lies in it that this kind of folder never has.
@@ -18,6 +20,8 @@ package enum FolderError: Error, Equatable, CustomStringConvertible {
   /// `where: expected …, found …; try …`.
   package var description: String {
     switch self {
+    case .exists(let path):
+      "\(path): expected a new name, found something there; try another name, or --overwrite"
     case .unmarked(let path, let found):
       "\(path): expected a new folder or one that this program wrote, found no \(OutputFolder.markerName) in it but "
         + "\(Self.list(found)); nothing was touched; try another folder, or remove these yourself"
@@ -37,7 +41,7 @@ package enum FolderError: Error, Equatable, CustomStringConvertible {
   }
 
   /// The system's last refusal.
-  static func last(_ path: String, _ action: String) -> FolderError {
+  package static func last(_ path: String, _ action: String) -> FolderError {
     .system(path: path, action: action, code: errno)
   }
 

@@ -5,11 +5,11 @@ import Foundation
 /// Whoever reads the destination sees all of the old folder or all of the new one. What a kill leaves lies beside it
 /// under fixed names, `.name.partial` and, where the file system cannot exchange, `.name.old`; the next writer of the
 /// same destination cleans up.
-final class PendingFolder {
+package final class PendingFolder {
   /// Where the folder will be.
-  let destination: String
+  package let destination: String
   /// Where it is written.
-  let path: String
+  package let path: String
   private let old: String
   private let exchanges: Bool
   private var locks: [DirectoryLock] = []
@@ -22,7 +22,7 @@ final class PendingFolder {
   ///   - overwrites: Whether that is replaced.
   ///   - exchanges: Whether two folders may change places in one step; false stands for a file system that cannot.
   /// - Throws: ``ConversionError/exists(path:)``, ``FolderError``, ``FileError``.
-  init(_ destination: String, overwrites: Bool, exchanges: Bool = true) throws {
+  package init(_ destination: String, overwrites: Bool, exchanges: Bool = true) throws {
     try Self.check(destination, overwrites: overwrites)
     let (partial, old) = try Self.siblings(of: destination)
     (self.destination, path, self.old, self.exchanges) = (Self.trimmed(destination), partial, old, exchanges)
@@ -44,7 +44,7 @@ final class PendingFolder {
   /// Whether a destination may be written, without touching it.
   ///
   /// - Throws: As the initialiser.
-  static func check(_ destination: String, overwrites: Bool) throws {
+  package static func check(_ destination: String, overwrites: Bool) throws {
     _ = try siblings(of: destination)
     let path = trimmed(destination)
     var status = stat()
@@ -53,7 +53,7 @@ final class PendingFolder {
     if let what = OutputFolder.protection(of: path) { throw FolderError.protected(path: destination, what: what) }
     let contents = isFolder ? try FolderContents(path) : nil
     if contents?.names.isEmpty == true { return }
-    guard overwrites else { throw ConversionError.exists(path: destination) }
+    guard overwrites else { throw FolderError.exists(path: destination) }
     guard let contents else { throw FolderError.system(path: path, action: "create the folder", code: EEXIST) }
     if let marker = try FolderMarker(in: path), marker.kind != .export {
       throw FolderError.otherKind(path: path, expected: .export, found: marker.kind)
@@ -70,7 +70,7 @@ final class PendingFolder {
   ///   - files: Everything that was written.
   ///   - program: Name and version of the program.
   /// - Throws: ``FolderError``, ``FileError``; the destination then has the old contents, or the new ones.
-  func commit(_ files: [FolderManifest.File], program: String) throws {
+  package func commit(_ files: [FolderManifest.File], program: String) throws {
     let replaced = Self.exists(destination) ? try FolderManifest(in: destination) : nil
     try PendingFile.write(
       FolderManifest(program: program, files: files).text, to: path + "/" + OutputFolder.markerName)
@@ -108,7 +108,7 @@ final class PendingFolder {
   }
 
   /// The folder that an interrupted writer moved aside, if the destination is missing and that is why.
-  static func aside(_ destination: String) -> String? {
+  package static func aside(_ destination: String) -> String? {
     guard let old = try? siblings(of: destination).old, !exists(trimmed(destination)), exists(old) else { return nil }
     return old
   }
@@ -159,7 +159,7 @@ private func exchange(_ first: String, _ second: String) -> Bool {
 private final class DirectoryLock {
   private let descriptor: Int32
 
-  init(_ path: String, of destination: String) throws(FolderError) {
+  package init(_ path: String, of destination: String) throws(FolderError) {
     let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
     guard descriptor >= 0 else { throw .last(path, "lock the folder") }
     let isHeld = flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK

@@ -1,14 +1,15 @@
 import Foundation
+import TestSupport
 import Testing
 
-@testable import Checkpoint
+@testable import Files
 
 /// A folder of ours is marked, locked and emptied file by file; a folder of others is never touched.
 struct OutputFolderTests {
-  private let scratch: Scratch
+  private let scratch: TemporaryFolder
   private let layout = FolderLayout(["recipe.yaml", "checkpoints/step-*.h5", "tasks/**/results_*.json"])
 
-  init() throws { scratch = try Scratch() }
+  init() throws { scratch = try TemporaryFolder() }
 
   private func folder(_ name: String = "out", kind: OutputFolder.Kind = .run) -> OutputFolder {
     OutputFolder(scratch.path(name), kind: kind, layout: layout)

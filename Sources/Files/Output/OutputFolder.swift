@@ -135,7 +135,7 @@ package struct OutputFolder: Sendable, Equatable {
   }
 
   /// What every claimed folder has.
-  static let own: Set = [markerName, markerName + ".tmp", FolderLock.name]
+  package static let own: Set = [markerName, markerName + ".tmp", FolderLock.name]
 
   /// Makes a folder and those above it, where missing.
   ///

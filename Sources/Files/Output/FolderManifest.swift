@@ -6,35 +6,35 @@ import Foundation
 ///
 /// It is the last file of a folder to be written and the same text for the same contents, so its identity is a check of
 /// them. A manifest that is not word for word what would be written is damaged.
-struct FolderManifest: Equatable, Sendable {
+package struct FolderManifest: Equatable, Sendable {
   /// One file of the folder.
-  struct File: Equatable, Sendable {
-    let name: String
-    let byteCount: Int
+  package struct File: Equatable, Sendable {
+    package let name: String
+    package let byteCount: Int
     /// CRC-32C of all its bytes.
-    let checksum: UInt32
+    package let checksum: UInt32
 
-    init(name: String, byteCount: Int, checksum: UInt32) {
+    package init(name: String, byteCount: Int, checksum: UInt32) {
       (self.name, self.byteCount, self.checksum) = (name, byteCount, checksum)
     }
 
     /// A file that is written as a whole.
-    init(_ name: String, _ bytes: UnsafeRawBufferPointer) {
+    package init(_ name: String, _ bytes: UnsafeRawBufferPointer) {
       self.init(name: name, byteCount: bytes.count, checksum: CRC32C.checksum(bytes))
     }
   }
 
   /// Name and version of the program that wrote the folder.
-  let program: String
+  package let program: String
   /// All files but the manifest, by name.
-  let files: [File]
+  package let files: [File]
 
-  init(program: String, files: [File]) {
+  package init(program: String, files: [File]) {
     (self.program, self.files) = (program, files.sorted { $0.name < $1.name })
   }
 
   /// The file's contents.
-  var text: String {
+  package var text: String {
     let lines = files.map {
       "    {\"name\": \(JSONValue.quoted($0.name)), \"bytes\": \($0.byteCount), \"crc32c\": \($0.checksum)}"
     }
@@ -59,7 +59,7 @@ struct FolderManifest: Equatable, Sendable {
   ///
   /// - Returns: nil where there is none, as in folders of other programs.
   /// - Throws: `FileError` where it is damaged, or the marker of a folder of another kind.
-  init?(in folder: String) throws(FileError) {
+  package init?(in folder: String) throws(FileError) {
     guard let marker = try FolderMarker(in: folder) else { return nil }
     let path = folder + "/" + OutputFolder.markerName
     let text = try TextFile.read(path)
@@ -82,10 +82,15 @@ struct FolderManifest: Equatable, Sendable {
   }
 
   /// The names of the folder.
-  var layout: FolderLayout { FolderLayout(files.map(\.name)) }
+  package var layout: FolderLayout { FolderLayout(files.map(\.name)) }
+
+  /// Whether a reader of a folder would take a file of this name for weights or their index.
+  package static func isWeights(_ name: String) -> Bool {
+    name.hasSuffix(".safetensors") || name.hasSuffix(".safetensors.index.json")
+  }
 
   /// Whether all files are in the folder, as long as they were, and no weights besides; nothing is read.
-  func check(_ folder: String) throws(FileError) {
+  package func check(_ folder: String) throws(FileError) {
     for file in files {
       var status = stat()
       guard stat(folder + "/" + file.name, &status) == 0 else {
@@ -98,7 +103,7 @@ struct FolderManifest: Equatable, Sendable {
     }
     let known = Set(files.map(\.name))
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-    for name in names.sorted() where SafetensorsWriter.isWeights(name) && !known.contains(name) {
+    for name in names.sorted() where Self.isWeights(name) && !known.contains(name) {
       throw .manifest(path: folder, expected: "no weights but its own", found: "'\(name)' besides")
     }
   }
@@ -109,9 +114,9 @@ struct FolderManifest: Equatable, Sendable {
   ///   - folder: Where they are.
   ///   - progress: Told the bytes of every part that was read.
   /// - Throws: `FileError` for the first that is missing or another.
-  func verify(_ folder: String, progress: (Int) -> Void = { _ in }) throws(FileError) {
+  package func verify(_ folder: String, progress: (Int) -> Void = { _ in }) throws(FileError) {
     try check(folder)
-    let memory = Scratch(16 << 20)
+    let memory = PageMemory(16 << 20)
     for file in files {
       let map = try MappedFile(folder + "/" + file.name)
       var (crc, done) = (CRC32C(), 0)

@@ -70,7 +70,7 @@ package enum OutOfMemory {
   private static let probe = 16 << 20
 
   /// Whether the system would give so many bytes of addresses and writable memory. May be called from a signal handler.
-  static func hasRoom(_ bytes: Int) -> Bool {
+  package static func hasRoom(_ bytes: Int) -> Bool {
     guard let start = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
       start != MAP_FAILED
     else {
