@@ -81,7 +81,8 @@ let package = Package(
     .target(
       name: "Benchmarks",
       dependencies: [
-        "Files", "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Tensors", "Placements", "Profiles",
+        "Files", "Host", "Training", "ExpertParallel", "Checkpoint", "Text", "Models", "Tensors", "Placements",
+        "Profiles",
         "Routing",
         "Formats",
       ], swiftSettings: strict),
@@ -172,7 +173,8 @@ let package = Package(
       ],
       exclude: ["Fixtures", "Oracles"], swiftSettings: strict),
     .testTarget(
-      name: "BenchmarksTests", dependencies: ["Benchmarks", "ExpertParallel", "Profiles", "Routing", "Formats"],
+      name: "BenchmarksTests",
+      dependencies: ["Benchmarks", "ExpertParallel", "Models", "Profiles", "Routing", "Formats"],
       swiftSettings: strict),
     .testTarget(
       name: "ExpertParallelTests", dependencies: ["ExpertParallel", "Ranks", "Tensors", "TestSupport"],

@@ -1,3 +1,5 @@
+internal import Files
+internal import Host
 public import Models
 internal import Tensors
 internal import Training
@@ -23,12 +25,27 @@ public struct BenchmarkShape: Sendable, Equatable, Encodable {
   ///
   /// - Parameter seed: Seed of the weights.
   /// - Returns: The model in float32, outside the graph.
-  /// - Throws: `ConfigurationError` naming the size that is impossible.
+  /// - Throws: `ConfigurationError` naming the size that is impossible, or all of them where memory does not hold them.
   public func model(seed: UInt64) throws(ConfigurationError) -> LanguageModel {
-    ModelFamily.random(
-      try OLMoE.configuration(
-        layers: layers, hidden: hidden, heads: heads, experts: experts, intermediate: intermediate, topK: topK,
-        vocabulary: vocabulary, context: max(sequence, prompt + new)), seed: seed)
+    let configuration = try OLMoE.configuration(
+      layers: layers, hidden: hidden, heads: heads, experts: experts, intermediate: intermediate, topK: topK,
+      vocabulary: vocabulary, context: max(sequence, prompt + new))
+    let available = Memory.limits.least
+    guard leastBytes <= Double(available.bytes) else {
+      throw .invalid(
+        key: "sizes", file: "shape",
+        expected: "weights and a batch within \(ByteSize.words(available.bytes)) (\(available.source.words))",
+        found: ByteSize.words(Int(clamping: UInt64(min(leastBytes, 0x1p62)))))
+    }
+    return ModelFamily.random(configuration, seed: seed)
+  }
+
+  /// Bytes of the weights of layers and vocabulary, and of one batch of hidden states: less than any work takes.
+  var leastBytes: Double {
+    let width = Double(hidden)
+    let layer = 3 * Double(experts) * Double(intermediate) * width + 4 * width * width
+    let states = Double(batch) * Double(max(sequence, prompt + new)) * width
+    return 4 * (Double(layers) * layer + 2 * Double(vocabulary) * width + states)
   }
 
   /// Random token ids: sequences of the given length.

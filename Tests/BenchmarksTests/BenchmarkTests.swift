@@ -1,3 +1,4 @@
+import Models
 import Testing
 
 @testable import Benchmarks
@@ -21,5 +22,17 @@ import Testing
     #expect(cost.plain.steps == 3 && cost.profiled.steps == 3 && cost.overhead.min > -1)
     #expect(try KernelBenchmark(shape, steps: 2).run().allSatisfy { $0.milliseconds > 0 && $0.rate > 0 })
     #expect(BenchmarkReport.Rates([4, 1, 3, 2]).median == 2.5 && BenchmarkReport.Rates([5, 1, 3]).median == 3)
+  }
+
+  /// Sizes that are possible one by one, and together more than any machine holds.
+  @Test func whatMemoryDoesNotHoldIsRefused() {
+    var wide = BenchmarkShape()
+    (wide.hidden, wide.experts, wide.intermediate, wide.heads) = (1 << 20, 1 << 16, 1 << 20, 1)
+    var long = BenchmarkShape()
+    (long.batch, long.sequence) = (1_000_000_000, 4_000_000)
+    for shape in [wide, long] {
+      let error = #expect(throws: ConfigurationError.self) { try shape.model(seed: 1) }
+      #expect(error?.description.hasPrefix("shape: sizes: expected weights and a batch within ") == true, "\(error)")
+    }
   }
 }
